@@ -1,0 +1,47 @@
+# `make` alone lists the targets. All set-up is `make train` or `make test`: each makes .venv as far as it needs it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+
+.DEFAULT_GOAL := help
+.PHONY: help train test check tutorials dashboard bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(RUN)
+
+train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (ARGS="..." for overrides)
+	$(BIN)/python train.py $(ARGS)
+
+test: $(DEV)  ## run every test
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(DEV)  ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+tutorials: $(RUN)  ## print every number of the tutorials beside the project's own
+	$(BIN)/python scripts/tutorials.py
+
+dashboard: $(RUN)  ## open TensorBoard on every run and sweep
+	$(BIN)/tensorboard --logdir outputs
+
+bench: $(DEV)  ## measure start-up and fit against the plain tutorial script
+	$(BIN)/python scripts/bench.py
+
+clean:  ## remove the environment and caches; outputs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,207 @@
+"""The composed config, checked before torch is imported: targets, their arguments, and the values that no run survives.
+
+A wrong config raises UserError; nothing else happens here. What can only be known later (is the GPU's driver alive, does the
+list of weights fit the data) is checked where it is used.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from logreg import accelerators
+from logreg.errors import UserError, did_you_mean
+from logreg.signatures import find_definition, parameter_names
+
+ALLOWED_TARGETS = (
+    "logreg.",
+    "torch.nn.",
+    "torch.optim.",
+    "lightning.pytorch.Trainer",
+    "lightning.pytorch.callbacks.",
+    "lightning.pytorch.loggers.",
+    "lightning.pytorch.profilers.",
+    "lightning.pytorch.strategies.",
+    "torchmetrics.",
+)
+"""Where a `_target_` may lead. A config from elsewhere can name any callable, `os.system` too: a project that is built on
+this one adds its own package here."""
+
+ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
+
+HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+
+
+@dataclass(frozen=True)
+class Number:
+    """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`."""
+
+    integer: bool = False
+    low: float = -math.inf
+    above: float = -math.inf
+    high: float = math.inf
+    optional: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether `value` is allowed; a bool or a string never is."""
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.integer and not isinstance(value, int):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high and value > self.above
+
+    def __str__(self) -> str:
+        words = "a whole number" if self.integer else "a number"
+        if self.low > -math.inf:
+            words += f" from {self.low:g} up" if self.high == math.inf else f" from {self.low:g} to {self.high:.12g}"
+        if self.above > -math.inf:
+            words += f" above {self.above:g}"
+        return words + (" or null" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The names that a key may take."""
+
+    names: tuple[str, ...]
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether `value` is one of the names."""
+        return value in self.names
+
+    def __str__(self) -> str:
+        return " | ".join(self.names)
+
+
+COUNT = Number(integer=True, low=1)
+FRACTION = Number(low=0, high=1)
+
+RULES: dict[str, Number | OneOf] = {
+    "seed": Number(integer=True, low=0, high=2**32 - 1),
+    "monitor_mode": OneOf(("min", "max")),
+    "trainer.max_epochs": COUNT,
+    "trainer.log_every_n_steps": COUNT,
+    "trainer.accumulate_grad_batches": COUNT,
+    "trainer.accelerator": OneOf(("cpu", "gpu", "auto", "cuda", "mps", "tpu")),
+    "trainer.precision": OneOf(
+        ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "32", "64", "16", "bf16")
+    ),
+    "optimizer.lr": Number(above=0),
+    "optimizer.momentum": Number(low=0, high=1),
+    "optimizer.weight_decay": Number(low=0),
+    "data.scale": OneOf(("none", "standard")),
+    "data.batch_size": Number(integer=True, low=1, optional=True),
+    "model.bias": Number(optional=True),
+    "callbacks.checkpoints.every_n_seconds": Number(low=0),
+    "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
+}
+"""key -> what it may be. Keys that a config does not have are passed over."""
+
+
+def check(cfg: DictConfig, known: Collection[str]) -> None:
+    """Raise UserError for the first thing in `cfg` that no run survives.
+
+    Args:
+        cfg: the composed config, as Hydra hands it to the job.
+        known: the keys that it may have at the top; `+key=value` can add others.
+    """
+    for key in cfg:
+        if key not in known:
+            raise UserError(f"'{key}' is not a key of the config.{did_you_mean(str(key), known)}")
+    for key, target in _targets(_resolved(cfg)):
+        _check_target(key, target)
+    for key, rule in RULES.items():
+        _check_value(cfg, key, rule)
+    _check_start(cfg)
+    _check_devices(cfg)
+    _check_precision(cfg)
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]} (key {error.full_key}).") from error
+
+
+def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every mapping with a `_target_`, with its key."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield key, node
+        for name, child in node.items():
+            yield from _targets(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _targets(child, f"{key}[{index}]")
+
+
+def _check_target(key: str, node: Mapping[str, Any]) -> None:
+    target = node["_target_"]
+    if not isinstance(target, str) or not target.startswith(ALLOWED_TARGETS):
+        allowed = ", ".join(prefix.rstrip(".") for prefix in ALLOWED_TARGETS)
+        raise UserError(
+            f"{key}._target_={target} is not allowed: a target must lie in {allowed}. To allow a package of your own, add"
+            " it to ALLOWED_TARGETS in src/logreg/checks.py."
+        )
+    if find_definition(target) is None:
+        raise UserError(f"{key}._target_={target} names nothing: there is no such class or function in that module.")
+    accepted = parameter_names(target)
+    if accepted is None:
+        return
+    for name in node:
+        if name not in HYDRA_KEYS and name not in accepted:
+            hint = did_you_mean(name, accepted) or f" It takes: {', '.join(accepted)}."
+            raise UserError(f"{key}.{name} is not an argument of {target}.{hint}")
+
+
+def _check_value(cfg: DictConfig, key: str, rule: Number | OneOf) -> None:
+    missing = object()
+    value = OmegaConf.select(cfg, key, default=missing)
+    if value is missing or (value is None and not isinstance(rule, Number)):
+        return
+    if isinstance(rule, OneOf) and not isinstance(value, str):
+        value = str(value)
+    if not rule.accepts(value):
+        hint = did_you_mean(value, rule.names) if isinstance(rule, OneOf) else ""
+        raise UserError(f"{key}={value} is not allowed: {key} takes {rule}.{hint}")
+
+
+def _check_start(cfg: DictConfig) -> None:
+    weight = OmegaConf.select(cfg, "model.weight")
+    values = weight if OmegaConf.is_list(weight) else [weight]
+    number = Number(optional=True)
+    if not all(number.accepts(value) for value in values):
+        raise UserError(
+            f"model.weight={weight} is not allowed: it takes null (torch's own start), one number for every feature, or a"
+            " list with a number for each, as in model.weight=[0.1,-0.2]."
+        )
+
+
+def _check_devices(cfg: DictConfig) -> None:
+    devices = OmegaConf.select(cfg, "trainer.devices")
+    if devices in (0, "0") or devices == []:
+        raise UserError(
+            "trainer.devices=0 leaves nothing to train on: type trainer.devices=1, or trainer.devices=auto for every device"
+            " of the accelerator. For the processor type trainer.accelerator=cpu."
+        )
+    if OmegaConf.select(cfg, "trainer.accelerator") in ("gpu", "cuda") and (reason := accelerators.why_no_gpu()):
+        raise UserError(
+            f"trainer.accelerator={cfg.trainer.accelerator} asks for a GPU and there is none to use: {reason} Type"
+            " trainer.accelerator=cpu, or trainer.accelerator=auto to take a GPU only where there is one."
+        )
+
+
+def _check_precision(cfg: DictConfig) -> None:
+    precision = str(OmegaConf.select(cfg, "trainer.precision"))
+    if "16" in precision and OmegaConf.select(cfg, "model._target_") in ENDS_IN_SIGMOID:
+        raise UserError(
+            f"trainer.precision={precision} does not go with a model that ends in a sigmoid and is trained with BCELoss: in 16"
+            " bits a sigmoid is exactly 1 from a logit of 6 or so, and the gradient is gone. Type model=logits"
+            f" trainer.precision={precision} (BCEWithLogitsLoss is safe there), or trainer.precision=32-true."
+        )

@@ -1,0 +1,82 @@
+"""Hydra's and OmegaConf's complaints about a command line, retold for the person who typed it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from logreg.errors import UserError, did_you_mean
+
+HYDRA_WORDS = ("overrides", "hydra.run.dir", "hydra.sweep.dir")
+
+
+def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
+    """Return what to tell the user about an error of composing the config; None if the error is not of that kind.
+
+    Args:
+        error: what came out of Hydra.
+        conf: the folder of the configs, to learn which keys and groups there are.
+        config_name: the primary config in it.
+    """
+    if isinstance(error, MissingConfigException):
+        return _missing_choice(error)
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            f"'{error.override}' is not an override of the form key=value. Put quotes around a value that holds spaces,"
+            " commas or brackets: 'key=\"a, b\"'."
+        )
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    match = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", str(error))
+    if match:
+        return _unknown_key(match[1], error, conf, config_name)
+    return UserError(" ".join(part for part in (_first_line(error), _first_line(error.__cause__)) if part))
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).splitlines()[0].rstrip(".") if error is not None and str(error) else ""
+
+
+def _missing_choice(error: MissingConfigException) -> UserError:
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    options = sorted(error.options or [])
+    if not options:
+        return UserError(_first_line(error) + ".")
+    hint = did_you_mean(choice, options)
+    return UserError(f"{group}={choice} is not a choice.{hint} conf/{group}/ holds: {', '.join(options)}.")
+
+
+def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:
+    known = _known_names(conf, config_name)
+    if key in known:  # the key is right, the value is not
+        return UserError(f"{key}: {_first_line(error.__cause__) or _first_line(error)}.")
+    parent, _, name = key.rpartition(".")
+    siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
+    near = did_you_mean(key, known)
+    if siblings:
+        near = did_you_mean(name, siblings) or near
+        where = f"{parent} has: {', '.join(siblings)}." if parent else f"There are: {', '.join(siblings)}."
+    else:
+        where = "`python train.py --cfg job` prints every key."
+    return UserError(f"'{key}' is not a key of the config.{near} {where}")
+
+
+def _known_names(conf: Path, config_name: str) -> set[str]:
+    """Return every key of the default config, in dotted form, and every config group."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        cfg = compose(config_name)
+    groups = {folder.name for folder in conf.iterdir() if folder.is_dir()}
+    return groups | set(_keys(cfg))
+
+
+def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name, node in cfg.items_ex(resolve=False):
+        yield f"{prefix}{name}"
+        if OmegaConf.is_dict(node):
+            yield from _keys(node, f"{prefix}{name}.")

@@ -1,0 +1,38 @@
+"""The three ways in which a run ends early, each with its exit code, and the words for a misspelt name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """The user's mistake, in the config or the data, found before training: exit code 2.
+
+    The message is one short paragraph: what came, where, what is allowed, what to type instead.
+    """
+
+    exit_code = 2
+
+
+class RunError(Exception):
+    """Something failed while running (a full disk, a loss that is no number): exit code 1.
+
+    The message is one short paragraph: what happened, what is still safe, what to do.
+    """
+
+    exit_code = 1
+
+
+class Interrupted(SystemExit):
+    """A signal asked the run to stop and it has saved its state: exit code 128 + the signal's number.
+
+    A SystemExit, not an Exception: it ends a whole sweep, not one of its jobs.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(128 + signal_number)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'lr'?" for the known name nearest to `name`, or "" where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""

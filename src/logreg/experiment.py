@@ -1,0 +1,184 @@
+"""One experiment from config to run directory: seed, build, fit, write down. The only file that reads the config's parts."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from logreg import environment, noise, resume
+from logreg.callbacks.checkpoints import monitored
+from logreg.checkpoint_io import AtomicCheckpointIO, load
+from logreg.errors import RunError, UserError
+from logreg.module import LogisticRegression
+from logreg.results.result import Fit
+from logreg.run_directory import RunDirectory, find_checkpoint
+from logreg.summary import count, summary
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train the run that `cfg` describes, write its run directory, and print its summary.
+
+    Returns:
+        The monitored metric's final value, for sweepers.
+
+    Raises:
+        UserError: something that could be known before training is wrong.
+        RunError: training failed; what was saved is intact.
+        Interrupted: a signal came; the run is saved.
+    """
+    noise.silence()
+    hydra_cfg = HydraConfig.get()
+    run = RunDirectory(hydra_cfg.runtime.output_dir)
+    with run.locked():
+        return _train(cfg, run, hydra_cfg)
+
+
+def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float | None:
+    checkpoint_path = find_checkpoint(cfg.ckpt_path, run.path)
+    if checkpoint_path is None:
+        _refuse_to_overwrite(run)
+    else:
+        checkpoint_path = resume.whole(checkpoint_path)
+    pl.seed_everything(cfg.seed, verbose=False)
+    datamodule = build_datamodule(cfg)
+    module = build_module(cfg, datamodule)
+    config = module.hparams["config"]
+    if checkpoint_path is not None:
+        rerun = resume.first_overrides(run)
+        resume.check_same_run(load(checkpoint_path), config, cfg.trainer.max_epochs, rerun)
+    logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
+    trainer = build_trainer(cfg, run, logger)
+    run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
+    run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
+    for each in trainer.loggers:
+        each.log_hyperparams(_knobs(config, hydra_cfg.runtime.choices))
+    started = time.monotonic()
+    trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
+    seconds = time.monotonic() - started
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return _finish(cfg, hydra_cfg.runtime.choices, Fit(run, trainer, module.cpu(), datamodule, metrics), seconds)
+
+
+def build_datamodule(cfg: DictConfig) -> pl.LightningDataModule:
+    """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
+    return _build(cfg.data, "data", seed=cfg.seed)
+
+
+def build_module(cfg: DictConfig, datamodule: Any) -> LogisticRegression:
+    """Return the module that `cfg.model`, `cfg.loss` and `cfg.optimizer` describe, for the features that the data has.
+
+    The weights are drawn from torch's generator as it stands: seed before.
+    """
+    network = _build(cfg.model, "model", in_features=datamodule.in_features)
+    optimizer = _build(cfg.optimizer, "optimizer")
+    _try_optimizer(optimizer, network, cfg.optimizer)
+    hparams = {
+        "config": {part: _plain(cfg[part]) for part in resume.SAME_RUN} | {"trainer": _plain(cfg.trainer)},
+        "network": {**_plain(cfg.model), "in_features": datamodule.in_features},
+        "features": list(datamodule.feature_names),
+        "target": datamodule.target_name,
+        "scaling": datamodule.scaling.plain(),
+    }
+    return LogisticRegression(
+        network=network,
+        loss=_build(cfg.loss, "loss", network=network),
+        optimizer=optimizer,
+        hparams=hparams,
+    )
+
+
+def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool) -> pl.Trainer:
+    """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
+    callbacks = _build_callbacks(cfg, run)
+    return _build(
+        cfg.trainer,
+        "trainer",
+        logger=logger,
+        callbacks=callbacks,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # or Lightning adds its own
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=cfg.callbacks.checkpoints is not None,
+        default_root_dir=str(run.path),
+    )
+
+
+def _build_callbacks(cfg: DictConfig, run: RunDirectory) -> list[Callback]:
+    callbacks = []
+    for name, node in cfg.callbacks.items():
+        if node is None:
+            continue
+        late = {}
+        if name == "checkpoints":
+            late = {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode}
+        callbacks.append(_build(node, f"callbacks.{name}", **late))
+    unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
+    return [callback for callback in callbacks if not isinstance(callback, unwanted)]
+
+
+def _build(node: DictConfig, key: str, **late: Any) -> Any:
+    """Instantiate a part of the config; `late` are the arguments that the config cannot know."""
+    try:
+        return instantiate(node, **late, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError | RunError):
+            raise cause from None
+        raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
+
+
+def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
+    """Make the optimiser once before training: torch checks its arguments only when it is made."""
+    try:
+        make(network.parameters())
+    except (InstantiationException, TypeError, ValueError) as error:
+        raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
+
+
+def _refuse_to_overwrite(run: RunDirectory) -> None:
+    if (run.checkpoints / "last.ckpt").exists():
+        raise UserError(
+            f"{run.path} already holds a run. To go on with it type ckpt_path={run.path}; to start anew give another"
+            " hydra.run.dir."
+        )
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what HPARAMS shows: the names that were chosen for data, model, ... and every value under them."""
+    knobs = {}
+    for part, values in config.items():
+        values = {key: value for key, value in values.items() if key != "_target_"} if isinstance(values, dict) else values
+        knobs[part] = {"name": choices.get(part), **values} if isinstance(values, dict) and part in choices else values
+    return knobs
+
+
+def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: float) -> float | None:
+    """Make the results, write the metrics, print the summary; return the monitored metric."""
+    results = [_build(node, f"results.{name}") for name, node in cfg.results.items() if node is not None]
+    metrics = dict(fit.metrics)
+    rows = [row for result in results for row in result(fit)]
+    if fit.metrics:
+        fit.run.write_json("metrics.json", fit.metrics)
+    for logger in fit.trainer.loggers:
+        logger.save()
+    data = f"{count(len(fit.datamodule.rows('train')), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
+    epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
+    print(
+        summary(
+            f"Trained model={choices['model']} on data={choices['data']} ({data}): {epochs}",
+            metrics,
+            rows,
+            fit.run.path,
+        )
+    )
+    return monitored(fit.trainer, cfg.monitor)

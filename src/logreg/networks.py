@@ -1,0 +1,140 @@
+"""The same logistic regression written four ways: logit = x w + b, probability = 1 / (1 + exp(-logit)).
+
+Conventions: x is (batch, features); what forward returns is (batch, 1); `weight` is (features,) and `bias` is ().
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from logreg.errors import UserError
+
+Start = float | Sequence[float] | None
+"""Where weights start: None (torch's own start), one number for all of them, or a number for each."""
+
+
+class Network(nn.Module, ABC):
+    """A linear map with one output, with or without the sigmoid behind it.
+
+    Attributes:
+        returns_logits: forward returns the logit, for a loss that takes one; otherwise the probability.
+    """
+
+    returns_logits = False
+
+    @property
+    @abstractmethod
+    def weight(self) -> Tensor:
+        """The weight of each feature, (features,)."""
+
+    @property
+    @abstractmethod
+    def bias(self) -> Tensor:
+        """The bias, ()."""
+
+    def probability(self, output: Tensor) -> Tensor:
+        """Return the probability of class 1 for what forward returned; shape unchanged."""
+        return torch.sigmoid(output) if self.returns_logits else output
+
+
+class Sequential(nn.Sequential, Network):
+    """nn.Sequential(nn.Linear(features, 1), nn.Sigmoid()), as the first tutorial writes it."""
+
+    def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:
+        super().__init__(linear(in_features, weight, bias), nn.Sigmoid())
+
+    @property
+    def weight(self) -> Tensor:  # noqa: D102
+        return self[0].weight[0]
+
+    @property
+    def bias(self) -> Tensor:  # noqa: D102
+        return self[0].bias[0]
+
+
+class BinaryClassifier(Network):
+    """The tutorial's class with the members linear and sigmoid."""
+
+    def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:
+        super().__init__()
+        self.linear = linear(in_features, weight, bias)
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the probability of class 1."""
+        return self.sigmoid(self.linear(x))
+
+    @property
+    def weight(self) -> Tensor:  # noqa: D102
+        return self.linear.weight[0]
+
+    @property
+    def bias(self) -> Tensor:  # noqa: D102
+        return self.linear.bias[0]
+
+
+class Tensors(Network):
+    """Bare parameters W (features, 1) and b (1,), and the formula written out: sigmoid(xW + b)."""
+
+    def __init__(self, in_features: int, weight: Start = 0.0, bias: float | None = 0.0) -> None:
+        super().__init__()
+        start = linear(in_features, weight, bias)
+        self.W = nn.Parameter(start.weight.detach().T.clone())
+        self.b = nn.Parameter(start.bias.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the probability of class 1."""
+        return torch.sigmoid(x @ self.W + self.b)
+
+    @property
+    def weight(self) -> Tensor:  # noqa: D102
+        return self.W[:, 0]
+
+    @property
+    def bias(self) -> Tensor:  # noqa: D102
+        return self.b[0]
+
+
+class Logits(Network):
+    """The linear map alone, for BCEWithLogitsLoss, which keeps its gradient where a float32 sigmoid is exactly 0 or 1."""
+
+    returns_logits = True
+
+    def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:
+        super().__init__()
+        self.linear = linear(in_features, weight, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logit."""
+        return self.linear(x)
+
+    @property
+    def weight(self) -> Tensor:  # noqa: D102
+        return self.linear.weight[0]
+
+    @property
+    def bias(self) -> Tensor:  # noqa: D102
+        return self.linear.bias[0]
+
+
+def linear(in_features: int, weight: Start, bias: float | None) -> nn.Linear:
+    """Return nn.Linear(in_features, 1), which draws its start from torch's generator, with the given values put in.
+
+    Raises:
+        UserError: `weight` has another number of values than there are features.
+    """
+    layer = nn.Linear(in_features, 1)
+    with torch.no_grad():
+        if weight is not None:
+            values = torch.as_tensor(list(weight) if isinstance(weight, Sequence) else weight, dtype=layer.weight.dtype)
+            if values.ndim and len(values) != in_features:
+                raise UserError(
+                    f"model.weight has {len(values)} values and the data has {in_features} features: give one number for"
+                    " each feature, or a single number for all of them."
+                )
+            layer.weight.copy_(values)
+        if bias is not None:
+            layer.bias.fill_(bias)
+    return layer

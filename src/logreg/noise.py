@@ -1,0 +1,19 @@
+"""What the libraries say that a user can do nothing about, kept from the console."""
+
+import logging
+import warnings
+
+USELESS_WARNINGS = (
+    ".*treespec, LeafSpec.* is deprecated",  # Lightning 2.6 with torch 2.13
+    "You defined a `validation_step` but have no `val_dataloader`",  # a table may be all training rows
+    "GPU available but not used",  # accelerator=cpu is a choice
+    "The number of training batches .* is smaller than the logging interval",  # ours logs every epoch
+)
+
+
+def silence() -> None:
+    """Hide Lightning's INFO lines ("GPU available: False", tips) and the warnings above; everything else is shown."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in USELESS_WARNINGS:
+        warnings.filterwarnings("ignore", message)

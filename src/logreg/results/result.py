@@ -1,0 +1,43 @@
+"""What is made of a finished fit: one file each in this folder, named in conf/results/."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+
+from logreg.module import LogisticRegression
+from logreg.run_directory import RunDirectory
+
+Row = tuple[str, str]
+"""A line of the closing summary: a name and what is to be said of it."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished fit.
+
+    Attributes:
+        run: the directory to write into.
+        trainer: the Trainer that trained; its loggers are still open.
+        module: the trained module, on the CPU.
+        datamodule: the data that it was trained on.
+        metrics: final metrics by name; a result may add its own, metrics.json is written after the last.
+    """
+
+    run: RunDirectory
+    trainer: pl.Trainer
+    module: LogisticRegression
+    datamodule: Any
+    metrics: dict[str, float]
+
+
+class Result(ABC):
+    """Writes something about a fit into the run directory and says a few lines about it.
+
+    A result is called once, after the fit. What must look on while training goes on is a Lightning callback instead.
+    """
+
+    @abstractmethod
+    def __call__(self, fit: Fit) -> list[Row]:
+        """Write what there is to write; return the lines for the summary."""

@@ -1,0 +1,81 @@
+"""From which checkpoint a run goes on, and whether it is still the same run."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from logreg.checkpoint_io import load, previous
+from logreg.errors import UserError
+from logreg.run_directory import RunDirectory
+
+SAME_RUN = ("data", "model", "loss", "optimizer", "seed")
+"""The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
+
+
+def whole(path: Path) -> Path:
+    """Return the checkpoint to go on from: this one, or the one before it where this one is damaged.
+
+    Raises:
+        UserError: neither is whole.
+    """
+    try:
+        load(path)
+    except UserError as error:
+        before = previous(path)
+        if not before.exists():
+            raise
+        load(before)
+        warnings.warn(f"{error} The run goes on from the one saved before it, {before}.", stacklevel=2)
+        return before
+    return path
+
+
+def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], max_epochs: int, rerun: str | None) -> None:
+    """Refuse to go on with another lr, model or data than the run began with: torch would keep the old lr in silence.
+
+    Args:
+        checkpoint: the loaded checkpoint.
+        hparams: the plain config of the run that wants to go on.
+        max_epochs: of that run.
+        rerun: the overrides that the first run was given, to type again; None if unknown.
+
+    Raises:
+        UserError: the config differs, the checkpoint has other weights, or is beyond `max_epochs`, or cannot be resumed.
+    """
+    if "optimizer_states" not in checkpoint:
+        raise UserError("This checkpoint holds weights alone (best.ckpt does): resume from last.ckpt, in the same folder.")
+    saved = checkpoint.get("hyper_parameters", {}).get("config", {})
+    parts = [part for part in SAME_RUN if part in saved or part in hparams]
+    differences = [line for part in parts for line in _differences(part, saved.get(part), hparams.get(part))]
+    if differences:
+        cure = f" Type the run's own settings again: {rerun}" if rerun else " Give the run's own settings again"
+        raise UserError(
+            f"This is another run than the one that was saved: {'; '.join(differences)}.{cure}; or leave ckpt_path out to"
+            " start anew."
+        )
+    if checkpoint["epoch"] > max_epochs:
+        raise UserError(
+            f"The checkpoint has {checkpoint['epoch']} epochs behind it and trainer.max_epochs={max_epochs}: nothing is"
+            " left to train. Type a larger trainer.max_epochs."
+        )
+
+
+def first_overrides(run: RunDirectory) -> str | None:
+    """Return the overrides that the run in this directory was first given, as one line."""
+    path = run.path / ".hydra" / "overrides.yaml"
+    if not path.exists():
+        return None
+    overrides = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(overrides, list)
+    return " ".join(str(override) for override in overrides)
+
+
+def _differences(key: str, saved: Any, now: Any) -> Iterator[str]:
+    if isinstance(saved, Mapping) and isinstance(now, Mapping):
+        for name in [*saved, *(name for name in now if name not in saved)]:
+            yield from _differences(f"{key}.{name}", saved.get(name), now.get(name))
+    elif saved != now:
+        yield f"{key} was {saved} and is {now}"

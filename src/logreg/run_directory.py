@@ -1,0 +1,129 @@
+"""The folder of one run: chosen so that no two runs share it, locked while a run lives, written whole or not at all."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from logreg.errors import UserError
+
+CHECKPOINTS = "checkpoints"
+
+
+def choose(ckpt_path: str | None, fresh: str) -> str:
+    """Return the directory for a run (the `run_dir` resolver of conf/config.yaml).
+
+    A resumed run goes on in the directory of its checkpoint, so that its curve stays one. Any other gets `fresh` with the
+    process's number behind it: two runs that start in one second differ in that.
+
+    Args:
+        ckpt_path: what the user gave: None, "last", a run directory, or a checkpoint in one.
+        fresh: the directory's name for a new run.
+    """
+    if ckpt_path and (path := Path(ckpt_path)).exists():
+        if path.is_dir():
+            return str(path)
+        if path.parent.name == CHECKPOINTS:
+            return str(path.parent.parent)
+    return f"{fresh}-{os.getpid()}"
+
+
+def find_checkpoint(ckpt_path: str | None, run_directory: Path) -> Path | None:
+    """Return the file that `ckpt_path` means; None where a run starts anew.
+
+    Args:
+        ckpt_path: None, a checkpoint, a run directory (its last.ckpt), or "last" (that of `run_directory`).
+        run_directory: the directory of the run at hand.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if not ckpt_path:
+        return None
+    path = run_directory if ckpt_path == "last" else Path(ckpt_path)
+    if path.is_dir():
+        path = path / CHECKPOINTS / "last.ckpt"
+    if not path.is_file():
+        raise UserError(
+            f"ckpt_path={ckpt_path}: there is no checkpoint {path} to resume from. Give a run directory, as in"
+            " ckpt_path=outputs/<run>, or leave ckpt_path out to start anew."
+        )
+    return path
+
+
+class RunDirectory:
+    """One run's folder: `.hydra/`, `checkpoints/`, event files, metrics.json, coefficients.csv, environment.json."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of last.ckpt and best.ckpt."""
+        return self.path / CHECKPOINTS
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process.
+
+        Raises:
+            UserError: it cannot be written, or a living process holds it.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UserError(
+                f"The run directory {self.path} cannot be written: {error.strerror}. Give another one with"
+                " hydra.run.dir=<folder>, or mend its permissions."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(
+                    f"Another process is training in {self.path} at this moment. Wait for it, or give this run a"
+                    " directory of its own with hydra.run.dir=<folder>."
+                ) from error
+            try:
+                yield
+            except UserError:
+                self._forget_if_empty()
+                raise
+
+    def _forget_if_empty(self) -> None:
+        """Leave no trace of a run that never began; what holds more than our own empty folder stays."""
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+            (self.path / ".lock").unlink()
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write `content` as a JSON file; a NaN, which JSON lacks, becomes null."""
+        self.write_text(name, json.dumps(_without_nan(content), indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
+        temporary = self.path / f".{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path / name)
+
+    def write_config(self, cfg: DictConfig, hydra_cfg: DictConfig) -> None:
+        """Write `.hydra/` as Hydra itself would; a resumed run keeps its first one and adds `.hydra/resumed-N/`."""
+        folder = self.path / ".hydra"
+        if folder.exists():
+            folder = folder / f"resumed-{len(list(folder.glob('resumed-*'))) + 1}"
+        folder.mkdir(parents=True)
+        OmegaConf.save(cfg, folder / "config.yaml")
+        OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), folder / "hydra.yaml")
+        OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_nan(value) for key, value in content.items()}
+    return None if isinstance(content, float) and content != content else content

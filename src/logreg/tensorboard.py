@@ -1,0 +1,104 @@
+"""A run's TensorBoard log: scalars at little cost, HPARAMS with the real metrics, the config as text."""
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import OmegaConf
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+
+class RunLogger(TensorBoardLogger):
+    """Writes event files straight into the run directory, so that a run is one curve, also after a resume.
+
+    HPARAMS gets its session at the start and no metric of its own: TensorBoard then takes every scalar of the run as a
+    metric, at its last value. A metric named in advance is what shows as -1 elsewhere.
+    """
+
+    def __init__(self, save_dir: str | Path, flush_secs: int = 5) -> None:
+        """Log into a folder.
+
+        Args:
+            save_dir: the run directory itself, no sub-folder is made.
+            flush_secs: seconds after which what was logged is on the disk at the latest.
+        """
+        super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
+        self._continues = any(Path(save_dir).glob("events.out.tfevents.*"))
+        self._waiting: list[Event] = []
+        self._written_at = time.monotonic()
+        self._seconds_between_writes = flush_secs
+        self._broken = False
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Show the nested `params` as text under "config", and each of its leaves as a knob in HPARAMS."""
+        text = OmegaConf.to_yaml(OmegaConf.create(dict(params)))
+        self.experiment.add_text("config", f"```yaml\n{text}```")
+        self.experiment.file_writer.add_summary(hparams_pb(dict(_leaves(params))))
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Note all values of one step as one event, to be written with the next heap of them.
+
+        TensorBoard's writer is a thread: woken for every value it would fight a short fit for the interpreter.
+        """
+        values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
+        self._waiting.append(Event(wall_time=time.time(), step=step or 0, summary=Summary(value=values)))
+        if time.monotonic() - self._written_at > self._seconds_between_writes:
+            self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Put everything logged so far on the disk; a log that cannot be written warns once, and training goes on."""
+        events, self._waiting = self._waiting, []
+        self._written_at = time.monotonic()
+        if self._broken or not events:
+            return
+        try:
+            if self._continues:
+                self._forget_from(events[0].step)
+            for event in events:
+                self.experiment.file_writer.event_writer.add_event(event)
+            self.experiment.flush()
+        except OSError as error:
+            self._broken = True
+            warnings.warn(f"The TensorBoard log in {self.save_dir} ends here ({error}); training goes on.", stacklevel=2)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what waits and how the session ended; the file stays open for the results, which come after the fit."""
+        self.save()
+        if not self._broken:
+            self.experiment.file_writer.add_summary(_session_end(status == "success"))
+            self.experiment.flush()
+
+    def _forget_from(self, step: int) -> None:
+        """Tell TensorBoard to forget what a killed process logged beyond its last checkpoint; this one logs it again."""
+        self._continues = False
+        writer = self.experiment.file_writer
+        writer.add_event(Event(file_version="brain.Event:2"), step)
+        writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
+
+
+def _session_end(success: bool) -> Summary:
+    """Return HPARAMS' last record of a session; tensorboard's own function for it needs TensorFlow."""
+    status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
+    info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    content = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
+    return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=content, tensor=metadata.NULL_TENSOR)])
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a nested mapping by their dotted names, as values that HPARAMS can hold."""
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, bool | int | float | str) else str(value)
