@@ -110,9 +110,9 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
         cfg: the composed config, as Hydra hands it to the job.
         known: the keys that it may have at the top; `+key=value` can add others.
     """
-    for key in cfg:
+    for key in map(str, cfg):
         if key not in known:
-            raise UserError(f"'{key}' is not a key of the config.{did_you_mean(str(key), known)}")
+            raise UserError(f"'{key}' is not a key of the config.{did_you_mean(key, known)}")
     for key, target in _targets(_resolved(cfg)):
         _check_target(key, target)
     for key, rule in RULES.items():

@@ -77,6 +77,6 @@ def _known_names(conf: Path, config_name: str) -> set[str]:
 
 def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
     for name, node in cfg.items_ex(resolve=False):
-        yield f"{prefix}{name}"
+        yield f"{prefix}{name!s}"
         if OmegaConf.is_dict(node):
-            yield from _keys(node, f"{prefix}{name}.")
+            yield from _keys(node, f"{prefix}{name!s}.")

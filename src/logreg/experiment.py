@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from logreg import environment, noise, resume
 from logreg.callbacks.checkpoints import monitored
 from logreg.checkpoint_io import AtomicCheckpointIO, load
+from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit
@@ -34,7 +35,7 @@ def train(cfg: DictConfig) -> float | None:
         Interrupted: a signal came; the run is saved.
     """
     noise.silence()
-    hydra_cfg = HydraConfig.get()
+    hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
     with run.locked():
         return _train(cfg, run, hydra_cfg)
@@ -66,12 +67,12 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     return _finish(cfg, hydra_cfg.runtime.choices, Fit(run, trainer, module.cpu(), datamodule, metrics), seconds)
 
 
-def build_datamodule(cfg: DictConfig) -> pl.LightningDataModule:
+def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
     """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
     return _build(cfg.data, "data", seed=cfg.seed)
 
 
-def build_module(cfg: DictConfig, datamodule: Any) -> LogisticRegression:
+def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticRegression:
     """Return the module that `cfg.model`, `cfg.loss` and `cfg.optimizer` describe, for the features that the data has.
 
     The weights are drawn from torch's generator as it stands: seed before.
@@ -171,7 +172,7 @@ def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: floa
         fit.run.write_json("metrics.json", fit.metrics)
     for logger in fit.trainer.loggers:
         logger.save()
-    data = f"{count(len(fit.datamodule.rows('train')), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
+    data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
     epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
     print(
         summary(

@@ -5,6 +5,7 @@ Conventions: x is (batch, features); what forward returns is (batch, 1); `weight
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,11 @@ class Sequential(nn.Sequential, Network):
 
     @property
     def weight(self) -> Tensor:  # noqa: D102
-        return self[0].weight[0]
+        return cast(nn.Linear, self[0]).weight[0]
 
     @property
     def bias(self) -> Tensor:  # noqa: D102
-        return self[0].bias[0]
+        return cast(nn.Linear, self[0]).bias[0]
 
 
 class BinaryClassifier(Network):

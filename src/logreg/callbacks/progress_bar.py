@@ -54,14 +54,16 @@ class EpochProgressBar(ProgressBar):
         self._task = self._progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, metrics="")
         self._progress.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Redraw, if it is time."""
         if self._progress is None or time.monotonic() - self._drawn_at < SECONDS_BETWEEN_REDRAWS:
             return
         self._drawn_at = time.monotonic()
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in shown.items() if name.endswith(("loss", "accuracy")))
-        done = trainer.current_epoch + self.train_batch_idx / self.total_train_batches
+        done = trainer.current_epoch + (batch_idx + 1) / self.total_train_batches
         self._progress.update(self._task, completed=int(done), metrics=metrics, refresh=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

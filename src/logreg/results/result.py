@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import lightning.pytorch as pl
 
+from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
 from logreg.run_directory import RunDirectory
 
@@ -28,7 +28,7 @@ class Fit:
     run: RunDirectory
     trainer: pl.Trainer
     module: LogisticRegression
-    datamodule: Any
+    datamodule: InMemoryDataModule
     metrics: dict[str, float]
 
 
