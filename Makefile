@@ -34,7 +34,7 @@ check: $(DEV)  ## lint, formatting and types
 	$(BIN)/mypy
 
 tutorials: $(RUN)  ## print every number of the tutorials beside the project's own
-	$(BIN)/python scripts/tutorials.py
+	$(BIN)/python scripts/tutorials.py $(ARGS)
 
 dashboard: $(RUN)  ## open TensorBoard on every run and sweep
 	$(BIN)/tensorboard --logdir outputs
