@@ -1,0 +1,72 @@
+"""Three ways to train in a test, from the cheapest: `fit` in this process, `fork` in a process of its own that inherits the
+imported libraries, `run_train` as a person types it (seconds, most of them imports).
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import ROOT, Forked, environment
+from runs import Run, compose_config
+
+from logreg import checks
+from logreg.cli import _top_level_keys
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Callable[..., Run]:
+    """Train in this process: `fit("model=class", "optimizer.lr=0.1")`; the run directory is tmp_path/run unless given."""
+
+    def train(*overrides: str, directory: Path = tmp_path / "run") -> Run:
+        from logreg.experiment import train as job
+
+        cfg = compose_config(*overrides, directory=directory)
+        checks.check(cfg, known=_top_level_keys("config"))
+        value = job(cfg)
+        return Run(directory, value)
+
+    return train
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Callable[..., Forked]:
+    """Start train.py in a process that is forked from one with torch and Lightning imported; it works in tmp_path."""
+
+    def start(*arguments: str, env: dict[str, str] | None = None) -> Forked:
+        return Forked(arguments, tmp_path, env or {})
+
+    return start
+
+
+@pytest.fixture
+def run_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Run `python train.py ...` in tmp_path to its end."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+        command = [sys.executable, *python, str(ROOT / "train.py"), *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment(env), capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+@pytest.fixture
+def stop_in_training() -> Callable[..., int]:
+    """Send a signal to a forked run as soon as its first checkpoint is there, and `after` more seconds; return the code."""
+
+    def stop(process: Forked, run: Path, number: signal.Signals, after: float = 0.0) -> int:
+        deadline = time.monotonic() + 60
+        while not (run / "checkpoints" / "last.ckpt").exists():
+            assert process.alive(), process.output()
+            assert time.monotonic() < deadline, process.output()
+            time.sleep(0.005)
+        time.sleep(after)
+        process.send(number)
+        return process.wait()
+
+    return stop

@@ -1,0 +1,59 @@
+"""Processes that train: the environment they get, and a fork server that spares each of them the imports."""
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["pytest", "logreg.cli", "logreg.experiment"])
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without what pytest puts there, one thread for torch, and `changes`."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYDRA", "PL_", "COLUMNS"))
+    }
+    return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
+
+
+class Forked:
+    """A running train.py whose imports were done before; its standard output and error go to one file."""
+
+    def __init__(self, arguments: Sequence[str], directory: Path, env: Mapping[str, str]) -> None:
+        self._log = directory / f"output-{len(list(directory.glob('output-*')))}.txt"
+        self._process = _context.Process(target=_train, args=(list(arguments), directory, self._log, dict(env)), daemon=True)
+        self._process.start()
+
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def send(self, number: int) -> None:
+        assert self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+
+    def wait(self, timeout: float = 120) -> int:
+        """Return the exit code; a process that was killed has minus the signal's number."""
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, f"still running after {timeout} s:\n{self.output()}"
+        return self._process.exitcode
+
+    def output(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+
+def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str]) -> None:
+    os.chdir(directory)
+    os.environ.update(env)
+    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.argv = [str(ROOT / "train.py"), *arguments]
+    from logreg.cli import main
+
+    main("logreg.experiment:train", config_name="config")

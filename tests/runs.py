@@ -1,0 +1,73 @@
+"""Configs composed as train.py composes them, and what a finished run has left behind, read by TensorBoard's own reader."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from logreg import run_directory
+from logreg.checkpoint_io import load
+from logreg.cli import CONF
+
+OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
+
+
+def compose_config(*overrides: str, directory: Path) -> DictConfig:
+    """Return the config that the command line `overrides` gives, with Hydra's own config set for a run in `directory`."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=[f"hydra.run.dir={directory}", *overrides], return_hydra_config=True)
+    with read_write(cfg), open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(directory)
+        HydraConfig.instance().set_config(cfg)
+        job = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    OmegaConf.set_struct(job, True)
+    return job
+
+
+@dataclass
+class Run:
+    """A run directory, read back.
+
+    Attributes:
+        path: the run directory.
+        value: what train() returned, where it ran in this process.
+    """
+
+    path: Path
+    value: float | None = None
+
+    def curve(self, tag: str = "train/loss") -> dict[int, float]:
+        """Return step -> value of one scalar."""
+        return {event.step: event.value for event in self.events().Scalars(tag)}
+
+    def events(self) -> EventAccumulator:
+        accumulator = EventAccumulator(str(self.path), size_guidance={"scalars": 0, "tensors": 0})
+        accumulator.Reload()
+        return accumulator
+
+    def checkpoint(self, name: str = "last") -> dict[str, Any]:
+        return load(self.path / "checkpoints" / f"{name}.ckpt")
+
+    def state(self, name: str = "last") -> dict[str, torch.Tensor]:
+        return self.checkpoint(name)["state_dict"]
+
+    def json(self, name: str = "metrics.json") -> dict[str, Any]:
+        return json.loads((self.path / name).read_text())
+
+    def summary_lines(self, text: str) -> dict[str, str]:
+        """Return name -> value of the closing summary."""
+        rows = [line.strip().rsplit("  ", 1) for line in text.splitlines() if line.startswith("  ")]
+        return {name.strip(): value.strip() for name, value in rows}
+
+
+def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Tell whether two state dicts are equal, bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
