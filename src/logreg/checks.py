@@ -37,18 +37,24 @@ HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
 @dataclass(frozen=True)
 class Number:
-    """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`."""
+    """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`.
+
+    Words in `names` are allowed besides.
+    """
 
     integer: bool = False
     low: float = -math.inf
     above: float = -math.inf
     high: float = math.inf
     optional: bool = False
+    names: tuple[str, ...] = ()
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is allowed; a bool or a string never is."""
+        """Tell whether `value` is allowed; a bool never is, a string only as one of the names."""
         if value is None:
             return self.optional
+        if value in self.names:
+            return True
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if self.integer and not isinstance(value, int):
@@ -61,7 +67,7 @@ class Number:
             words += f" from {self.low:g} up" if self.high == math.inf else f" from {self.low:g} to {self.high:.12g}"
         if self.above > -math.inf:
             words += f" above {self.above:g}"
-        return words + (" or null" if self.optional else "")
+        return ", ".join([*self.names, words]) + (" or null" if self.optional else "")
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ RULES: dict[str, Number | OneOf] = {
     "optimizer.momentum": Number(low=0, high=1),
     "optimizer.weight_decay": Number(low=0),
     "data.scale": OneOf(("none", "standard")),
+    "loss.pos_weight": Number(above=0, optional=True, names=("balanced",)),
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "model.bias": Number(optional=True),
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
@@ -168,7 +175,7 @@ def _check_value(cfg: DictConfig, key: str, rule: Number | OneOf) -> None:
     if isinstance(rule, OneOf) and not isinstance(value, str):
         value = str(value)
     if not rule.accepts(value):
-        hint = did_you_mean(value, rule.names) if isinstance(rule, OneOf) else ""
+        hint = did_you_mean(str(value), rule.names)
         raise UserError(f"{key}={value} is not allowed: {key} takes {rule}.{hint}")
 
 

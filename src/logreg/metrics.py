@@ -1,13 +1,182 @@
-"""The torchmetrics that val and test rows are judged by."""
+"""How well probabilities fit a target: one class that gathers the rows of a split, and the formulas, each written once.
 
-from torchmetrics import MetricCollection
-from torchmetrics.classification import BinaryAccuracy
+torchmetrics' own binary metrics know no row weights, so the formulas stand here and `BinaryMetrics` is a torchmetrics Metric:
+its states are gathered over batches and devices as those of any other.
+
+Conventions: `probability`, `target` (0 or 1) and `weight` are (rows,); W is the sum of the weights, all 1 where there are none.
+A row is of class 1 where probability >= threshold, compared in the probability's own precision.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+CALIBRATION_BINS = 15
+SMALLEST_LOG = -100.0
+"""log 0, as nn.BCELoss takes it: a probability that is wrong and exactly 0 or 1 costs 100, not infinity."""
 
 
-def binary_metrics(split: str) -> MetricCollection:
-    """Return the metrics of one split, named `val/accuracy` and so on.
+class BinaryMetrics(Metric):
+    """Every metric of one split.
 
-    They take the class (0 or 1) and the target: the module applies its own threshold, probability >= threshold, which
-    torchmetrics would read as >.
+    The rows are kept until `compute`: 9 bytes a row and exact values, where torchmetrics would offer binned ones.
     """
-    return MetricCollection({"accuracy": BinaryAccuracy()}, prefix=f"{split}/")
+
+    full_state_update = False
+    higher_is_better = None
+    is_differentiable = False
+
+    probability: list[Tensor]
+    target: list[Tensor]
+    weight: list[Tensor]
+
+    def __init__(self, threshold: float = 0.5, base_rate: float | None = None) -> None:
+        """Start with no rows.
+
+        Args:
+            threshold: of class 1.
+            base_rate: the share of class 1 among the training rows, to compare with; None: among the rows at hand.
+        """
+        super().__init__()
+        self.threshold = threshold
+        self.base_rate = base_rate
+        for state in ("probability", "target", "weight"):
+            self.add_state(state, default=[], dist_reduce_fx="cat")
+
+    def update(self, probability: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+        """Add rows; tensors of any shape with one number a row."""
+        self.probability.append(probability.detach().flatten())
+        self.target.append(target.detach().flatten().bool())
+        self.weight.append(torch.ones_like(self.probability[-1]) if weight is None else weight.detach().flatten())
+
+    def rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the probability, target and weight of all rows so far."""
+        return dim_zero_cat(self.probability), dim_zero_cat(self.target), dim_zero_cat(self.weight)
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name."""
+        return binary_metrics(*self.rows(), threshold=self.threshold, base_rate=self.base_rate)
+
+
+def binary_metrics(
+    probability: Tensor, target: Tensor, weight: Tensor | None = None, threshold: float = 0.5, base_rate: float | None = None
+) -> dict[str, float]:
+    """Return every metric by name; NaN where a metric is undefined, as AUROC is where all rows are of one class.
+
+    `base_log_loss` and `base_accuracy` belong to the model that gives every row the base rate: what has no lower loss than
+    that has learnt nothing from the features.
+
+    Args:
+        probability: of class 1.
+        target: 0 or 1.
+        weight: of the rows; None: all 1.
+        threshold: of class 1.
+        base_rate: share of class 1 among the training rows; None: among these.
+    """
+    predicted = probability >= threshold
+    p, y = probability.double(), target.double()
+    w = torch.ones_like(p) if weight is None else weight.double()
+    total, positive = float(w.sum()), float((w * y).sum())
+    share = positive / total
+    base = share if base_rate is None else base_rate
+    curve = ranking(p, y, w)
+    return {
+        "log_loss": log_loss(p, y, w),
+        "base_log_loss": log_loss(torch.full_like(p, base), y, w),
+        **_class_metrics(*_confusion(predicted, y, w)),
+        "base_accuracy": share if base >= 0.5 else 1 - share,
+        "auroc": curve.auroc(),
+        "average_precision": curve.average_precision(),
+        "brier": float((w * (p - y) ** 2).sum()) / total,
+        "calibration_error": calibration_error(p, y, w),
+        "base_rate": share,
+        "threshold": threshold,
+        "rows": float(len(p)),
+    }
+
+
+def log_loss(p: Tensor, y: Tensor, w: Tensor) -> float:
+    """Return -sum of w (y log p + (1 - y) log(1 - p)) / W."""
+    row = y * p.log().clamp_min(SMALLEST_LOG) + (1 - y) * (1 - p).log().clamp_min(SMALLEST_LOG)
+    return float(-(w * row).sum() / w.sum())
+
+
+def calibration_error(p: Tensor, y: Tensor, w: Tensor, bins: int = CALIBRATION_BINS) -> float:
+    """Return the expected calibration error: the mean of |mean y - mean p| over bins of equal width in p, by their weight."""
+    index = (p * bins).long().clamp(0, bins - 1)
+    gap = torch.zeros(bins, dtype=p.dtype, device=p.device).index_add_(0, index, w * (y - p))
+    return float(gap.abs().sum() / w.sum())
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What each threshold would make of the rows: those of the highest probability first, equal ones together.
+
+    Attributes:
+        probability: the distinct probabilities, falling, (distinct,).
+        true_positives: weight of class 1 among the rows with at least this probability, (distinct,).
+        false_positives: weight of class 0 among them, (distinct,).
+    """
+
+    probability: Tensor
+    true_positives: Tensor
+    false_positives: Tensor
+
+    def auroc(self) -> float:
+        """Return the area under the receiver operating curve: P(a row of class 1 is above one of class 0), ties half."""
+        area = torch.trapezoid(_from_zero(self.true_positives), _from_zero(self.false_positives))
+        return _ratio(float(area), float(self.true_positives[-1] * self.false_positives[-1]), math.nan)
+
+    def average_precision(self) -> float:
+        """Return the sum of precision times the step in recall, over the distinct probabilities."""
+        precision = self.true_positives / (self.true_positives + self.false_positives)
+        steps = torch.diff(_from_zero(self.true_positives))
+        return _ratio(float((precision.nan_to_num() * steps).sum()), float(self.true_positives[-1]), math.nan)
+
+
+def ranking(p: Tensor, y: Tensor, w: Tensor) -> Ranking:
+    """Return the ranking of the rows by their probability."""
+    distinct, index = torch.unique(p, return_inverse=True)
+    falling = distinct.flip(0)
+    sums = torch.zeros(2, len(distinct), dtype=w.dtype, device=w.device)
+    sums[0].index_add_(0, index, w * y)
+    sums[1].index_add_(0, index, w * (1 - y))
+    cumulated = sums.flip(1).cumsum(1)
+    return Ranking(falling, cumulated[0], cumulated[1])
+
+
+def _confusion(predicted: Tensor, y: Tensor, w: Tensor) -> tuple[float, float, float, float]:
+    """Return the weights of true positives, false positives, true negatives and false negatives."""
+    hit = w * predicted
+    positive, called = float((w * y).sum()), float(hit.sum())
+    true_positives = float((hit * y).sum())
+    false_positives = called - true_positives
+    return true_positives, false_positives, float(w.sum()) - positive - false_positives, positive - true_positives
+
+
+def _class_metrics(tp: float, fp: float, tn: float, fn: float) -> dict[str, float]:
+    """Return what depends on the classes alone; precision, recall and F1 are 0 where nothing is called 1."""
+    recall, specificity = _ratio(tp, tp + fn, 0.0), _ratio(tn, tn + fp, 0.0)
+    return {
+        "accuracy": (tp + tn) / (tp + fp + tn + fn),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "precision": _ratio(tp, tp + fp, 0.0),
+        "recall": recall,
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn, 0.0),
+        "true_positives": tp,
+        "false_positives": fp,
+        "true_negatives": tn,
+        "false_negatives": fn,
+    }
+
+
+def _ratio(part: float, whole: float, otherwise: float) -> float:
+    return part / whole if whole else otherwise
+
+
+def _from_zero(values: Tensor) -> Tensor:
+    return torch.nn.functional.pad(values, (1, 0))

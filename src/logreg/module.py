@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from logreg.errors import UserError
-from logreg.metrics import binary_metrics
+from logreg.losses import takes_logits
+from logreg.metrics import BinaryMetrics
 from logreg.networks import Network
 
-Batch = tuple[Tensor, Tensor]
-"""features (batch, features) and target (batch, 1), 0 or 1."""
+Batch = tuple[Tensor, ...]
+"""features (batch, features), target (batch, 1), 0 or 1, and, where rows have weights, weight (batch, 1)."""
+
+EVERY_EPOCH = ("loss", "accuracy")
+"""What is logged of the val rows after every epoch; the rest is worked out once, from the weights that are kept."""
 
 
 class LogisticRegression(pl.LightningModule):
@@ -20,6 +24,11 @@ class LogisticRegression(pl.LightningModule):
 
     The loss is the mean over rows of -(y log p + (1 - y) log(1 - p)). `train/loss` of an epoch is the mean over its batches,
     each before its own update; over one batch of all rows that is the loss before the update, as the tutorials print it.
+    `val/loss` is the same loss of the val rows, after the epoch's last update.
+
+    Attributes:
+        threshold: a row is of class 1 where probability >= threshold; kept in the checkpoint.
+        watched: metrics of the val rows that are logged after every epoch besides loss and accuracy: "auroc", ...
     """
 
     def __init__(
@@ -29,6 +38,7 @@ class LogisticRegression(pl.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         threshold: float = 0.5,
         hparams: Mapping[str, Any] | None = None,
+        watched: Iterable[str] = (),
     ) -> None:
         """Wrap the parts.
 
@@ -38,6 +48,7 @@ class LogisticRegression(pl.LightningModule):
             optimizer: makes the optimiser from the network's parameters.
             threshold: a row is of class 1 where probability >= threshold.
             hparams: plain values that the checkpoint carries along.
+            watched: metrics of the val rows to log after every epoch besides loss and accuracy.
 
         Raises:
             UserError: the loss does not go with what the network returns.
@@ -48,10 +59,11 @@ class LogisticRegression(pl.LightningModule):
         self.loss = loss
         self.make_optimizer = optimizer
         self.threshold = threshold
-        self.val_metrics = binary_metrics("val")
-        self.test_metrics = binary_metrics("test")
+        self.watched = tuple(name for name in watched if name not in EVERY_EPOCH)
         self.save_hyperparameters(dict(hparams or {}), logger=False)
         self._epoch = EpochMeans()
+        self._judged = EpochMeans()
+        self._metrics: BinaryMetrics | None = None
         self._learning_rate = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -73,10 +85,10 @@ class LogisticRegression(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the batch's loss."""
-        features, target = batch
+        features, *answers = batch
         output = self.network(features)
-        loss = self.loss(output, target)
-        self._epoch.add(loss.detach(), (self._classes(output.detach()) == target).float().mean(), len(target))
+        loss = self.loss(output, *answers)
+        self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -88,44 +100,81 @@ class LogisticRegression(pl.LightningModule):
 
         Straight to the loggers: `self.log` takes 0.25 ms a value and epoch, more than the whole epoch of a small table.
         """
-        trainer = self.trainer
-        means = self._epoch.named()
+        means = self._epoch.named("train")
         self._epoch = EpochMeans()
-        trainer.callback_metrics.update(means)
-        values = {name: float(mean) for name, mean in means.items()}
-        values["train/learning_rate"] = self._learning_rate
-        for logger in trainer.loggers:
-            logger.log_metrics(values, step=trainer.global_step - 1)
+        self._log_epoch(means, {"train/learning_rate": self._learning_rate})
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with no val rows."""
+        self._begin_judging(with_metrics=bool(self.watched))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log `val/loss` and the metrics of the val rows."""
-        self._judge(batch, "val", self.val_metrics)
+        """Judge a batch of val rows."""
+        self._judge(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/loss`, `val/accuracy` and what is watched; as cheaply as the training metrics while a fit goes on."""
+        values = self._judgement("val", self.watched)
+        if self.trainer.state.fn == "fit":
+            self._log_epoch(values)
+        else:
+            self.log_dict(values)
+
+    def on_test_epoch_start(self) -> None:
+        """Begin with no test rows."""
+        self._begin_judging(with_metrics=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log `test/loss` and the metrics of the test rows."""
-        self._judge(batch, "test", self.test_metrics)
+        """Judge a batch of test rows."""
+        self._judge(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log `test/loss` and every metric of the test rows."""
+        self.log_dict(self._judgement("test"))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the probabilities of class 1, (batch, 1)."""
         return self(batch[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the means of an unfinished epoch."""
+        """Keep the means of an unfinished epoch, and the threshold."""
         checkpoint["epoch_means"] = self._epoch.plain()
+        checkpoint["threshold"] = self.threshold
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the means of an unfinished epoch."""
         self._epoch = EpochMeans(**checkpoint["epoch_means"])
 
-    def _classes(self, output: Tensor) -> Tensor:
-        return self.network.probability(output) >= self.threshold
+    def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        right = ((self.network.probability(output) >= self.threshold) == target).float()
+        return right.mean() if weight is None else (right * weight).mean()
 
-    def _judge(self, batch: Batch, split: str, metrics: Any) -> None:
-        features, target = batch
+    def _log_epoch(self, means: Mapping[str, Tensor], others: Mapping[str, float] | None = None) -> None:
+        trainer = self.trainer
+        trainer.callback_metrics.update(means)
+        values = {name: float(mean) for name, mean in means.items()} | dict(others or {})
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step - 1)
+
+    def _begin_judging(self, with_metrics: bool) -> None:
+        self._judged = EpochMeans()
+        self._metrics = BinaryMetrics(self.threshold) if with_metrics else None
+
+    def _judge(self, batch: Batch) -> None:
+        features, *answers = batch
         output = self.network(features)
-        self.log(f"{split}/loss", self.loss(output, target), batch_size=len(target))
-        metrics.update(self._classes(output), target.int())
-        self.log_dict(metrics)
+        self._judged.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
+        if self._metrics is not None:
+            self._metrics.update(self.network.probability(output), *answers)
+
+    def _judgement(self, split: str, wanted: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return loss and accuracy, and the metrics of these names, or all; by the names under which they are logged."""
+        values = self._judged.named(split)
+        if self._metrics is not None:
+            metrics = self._metrics.compute()
+            for name in metrics if wanted is None else wanted:
+                values[f"{split}/{name}"] = torch.tensor(metrics[name])
+        return values
 
 
 class EpochMeans:
@@ -145,9 +194,9 @@ class EpochMeans:
             self.loss = torch.lerp(self.loss.to(loss), loss, rows / self.rows)
             self.accuracy = torch.lerp(self.accuracy.to(accuracy), accuracy, rows / self.rows)
 
-    def named(self) -> dict[str, Tensor]:
+    def named(self, split: str) -> dict[str, Tensor]:
         """Return the means under the names by which they are logged."""
-        return {"train/loss": self.loss, "train/accuracy": self.accuracy}
+        return {f"{split}/loss": self.loss, f"{split}/accuracy": self.accuracy}
 
     def plain(self) -> dict[str, Any]:
         """Return the means as plain numbers, for a checkpoint."""
@@ -155,7 +204,7 @@ class EpochMeans:
 
 
 def _check_pair(network: Network, loss: nn.Module) -> None:
-    if isinstance(loss, nn.BCEWithLogitsLoss) != network.returns_logits:
+    if takes_logits(loss) != network.returns_logits:
         returned = "a logit" if network.returns_logits else "a probability"
         raise UserError(
             f"{type(loss).__name__} does not go with {type(network).__name__}, which returns {returned}. BCELoss takes a"
