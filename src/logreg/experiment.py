@@ -85,7 +85,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         "network": {**_plain(cfg.model), "in_features": datamodule.in_features},
         "features": list(datamodule.feature_names),
         "target": datamodule.target_name,
-        "scaling": datamodule.scaling.plain(),
+        "preprocessing": datamodule.preprocessing.plain(),
+        "labels": datamodule.labels,
     }
     return LogisticRegression(
         network=network,

@@ -1,7 +1,11 @@
 """The LightningDataModule of a table that fits in memory."""
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -9,40 +13,80 @@ from torch import Tensor
 
 from logreg.data.batches import Batches
 from logreg.data.examples import Examples
+from logreg.data.preprocessing import Preprocessing
 from logreg.data.scaling import Scaling
 
 
-class InMemoryDataModule(pl.LightningDataModule):
-    """Serves the rows of a source, scaled if asked for, as full or mini-batches on the device that trains.
+class Card:
+    """What there is to tell of a data set before training: nothing, unless a source says more."""
+
+    lines: tuple[str, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write the files of the card into a run directory."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A source's rows, ready for a network.
 
     Attributes:
-        scaling: the map from the source's units to what the network sees, fitted on the training rows.
+        splits: "train", and "val" and "test" where there are such rows; features are scaled.
+        preprocessing: what made the features.
+        labels: which values of the target column are 0 and 1, as plain values; None for a source that knows only 0 and 1.
+        card: what to tell of the data before training.
+    """
+
+    splits: Mapping[str, Examples]
+    preprocessing: Preprocessing
+    labels: Mapping[str, Any] | None = None
+    card: Card = field(default_factory=Card)
+
+
+class InMemoryDataModule(pl.LightningDataModule):
+    """Serves rows as full or mini-batches on the device that trains.
+
+    A batch is (features, target), or (features, target, weight) where rows have weights.
+
+    Attributes:
+        preprocessing: the map from a table's columns to what the network sees, fitted on the training rows.
+        labels: which values of the target column are 0 and 1, as plain values, or None.
+        card: what to tell of the data before training.
     """
 
     def __init__(
         self,
-        source: Examples,
+        source: Examples | Prepared,
         scale: str = "none",
         batch_size: int | None = None,
         shuffle: bool = False,
         seed: int = 0,
     ) -> None:
-        """Take the rows and fit the scaling.
+        """Take the rows and, unless the source has done so, fit the scaling.
 
         Args:
-            source: the training rows, in their own units.
-            scale: "none" or "standard".
+            source: the training rows in their own units, or splits that are prepared already.
+            scale: "none" or "standard"; a prepared source is scaled.
             batch_size: rows in a batch; None: all rows in one.
             shuffle: draw a new order of the rows for every epoch.
             seed: of the orders.
         """
         super().__init__()
-        self.examples = source
+        prepared = source if isinstance(source, Prepared) else _scaled(source, scale)
+        self.splits = prepared.splits
+        self.preprocessing = prepared.preprocessing
+        self.labels = prepared.labels
+        self.card = prepared.card
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
-        features = source.features.shape[1]
-        self.scaling = Scaling.standard(source.features) if scale == "standard" else Scaling.identity(features)
+        if "val" in self.splits:  # Lightning warns of a val_dataloader that has nothing to serve
+            self.val_dataloader = partial(self._in_order, "val")
+
+    @property
+    def examples(self) -> Examples:
+        """The training rows, as the network sees them."""
+        return self.splits["train"]
 
     @property
     def in_features(self) -> int:
@@ -61,28 +105,41 @@ class InMemoryDataModule(pl.LightningDataModule):
 
     def rows(self, split: str) -> Examples | None:
         """Return the rows of a split ("train", "val", "test") as the network sees them; None where there are none."""
-        if split != "train":
-            return None
-        return replace(self.examples, features=self.scaling.transform(self.examples.features))
+        return self.splits.get(split)
 
     @property
     def fingerprint(self) -> str:
         """A SHA-256 over names and values: two runs with one fingerprint saw the same rows in the same order."""
-        digest = hashlib.sha256(repr((self.examples.feature_names, self.examples.target_name)).encode())
-        for tensor in (self.examples.features, self.examples.target):
-            digest.update(tensor.contiguous().numpy().tobytes())
+        digest = hashlib.sha256(repr((self.feature_names, self.target_name)).encode())
+        for name, examples in self.splits.items():
+            digest.update(name.encode())
+            for tensor in examples.tensors:
+                digest.update(tensor.contiguous().numpy())
         return digest.hexdigest()
 
     def train_dataloader(self) -> Batches:
-        """Return the training batches: (features, target), (batch, features) and (batch, 1), on the training device."""
+        """Return the training batches, on the training device."""
         trainer = self.trainer
         assert trainer is not None
-        rows = self.rows("train")
-        assert rows is not None
-        tensors = self._on_device(rows.features, rows.target)
+        tensors = self._on_device(*self.examples.tensors)
         return Batches(tensors, self.batch_size, self.shuffle, self.seed, epoch=lambda: trainer.current_epoch)
+
+    def test_dataloader(self) -> Batches:
+        """Return the test batches, in the rows' own order; there must be such rows."""
+        return self._in_order("test")
+
+    def _in_order(self, split: str) -> Batches:
+        return Batches(self._on_device(*self.splits[split].tensors), self.batch_size)
 
     def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         assert self.trainer is not None
         dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
         return tuple(tensor.to(self.trainer.strategy.root_device, dtype) for tensor in tensors)
+
+
+def _scaled(examples: Examples, scale: str) -> Prepared:
+    """Return rows that are all for training, scaled by themselves."""
+    features = examples.features
+    scaling = Scaling.standard(features) if scale == "standard" else Scaling.identity(features.shape[1])
+    train = replace(examples, features=scaling.transform(features))
+    return Prepared({"train": train}, Preprocessing.of_numbers(examples.feature_names, scaling))

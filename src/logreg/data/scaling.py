@@ -1,4 +1,4 @@
-"""Standard scaling, fitted on training rows and carried by the checkpoint."""
+"""Standard scaling: the last step of the preprocessing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,13 @@ class Scaling:
     def standard(cls, x: Tensor) -> "Scaling":
         """Return the map to mean 0 and deviation 1 (population) over the rows of `x`, (rows, features).
 
-        A column without spread is only centred.
+        A column without spread is only centred, on its value: the deviation of a constant 0.1 is not 0 but 1e-17.
         """
         x = x.double()
+        low, high = x.aminmax(dim=0)
         spread = x.std(dim=0, correction=0)
-        return cls(x.mean(dim=0).tolist(), torch.where(spread > 0, spread, 1.0).tolist())
+        constant = (low == high) | (spread == 0)
+        return cls(torch.where(constant, low, x.mean(dim=0)).tolist(), torch.where(constant, 1.0, spread).tolist())
 
     def transform(self, x: Tensor) -> Tensor:
         """Return z for `x`, both (rows, features) and of x's dtype; the map is worked out in float64."""
@@ -41,10 +43,10 @@ class Scaling:
         return ((x.double() - center) / scale).to(x.dtype)
 
     def in_own_units(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (features,) and bias () that give the same logit from x as the given ones from z."""
-        center, scale = torch.tensor([self.center, self.scale], dtype=weight.dtype, device=weight.device)
-        own = weight / scale
-        return own, bias - (own * center).sum()
+        """Return the weight (features,) and bias () that give the same logit from x as the given ones from z, in float64."""
+        center, scale = torch.tensor([self.center, self.scale], dtype=torch.float64, device=weight.device)
+        own = weight.double() / scale
+        return own, bias.double() - (own * center).sum()
 
     def plain(self) -> dict[str, Any]:
         """Return the map as plain values, for a checkpoint."""

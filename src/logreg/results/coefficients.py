@@ -14,7 +14,7 @@ class Coefficients(Result):
     def __call__(self, fit: Fit) -> list[Row]:
         """Write the file; return a line for each of the first weights and one for the bias."""
         network = fit.module.network
-        weight, bias = fit.datamodule.scaling.in_own_units(network.weight.detach(), network.bias.detach())
+        weight, bias = fit.datamodule.preprocessing.in_own_units(network.weight.detach(), network.bias.detach())
         weights = list(zip(fit.datamodule.feature_names, weight.tolist(), strict=True))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([("name", "estimate"), *weights, ("bias", bias.item())])

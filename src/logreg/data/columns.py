@@ -1,0 +1,174 @@
+"""How one column of a table becomes one or more features, in the column's own units.
+
+Conventions: a column is a polars Series of n rows; `encode` returns float64, (n, features of this column). Nothing here
+imports polars: a Series comes from whoever read the table.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Column(ABC):
+    """One input column, with everything that was learnt of it from the training rows."""
+
+    name: str
+    kind: str
+
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature that this column becomes."""
+
+    @abstractmethod
+    def encode(self, series: "pl.Series") -> Tensor:
+        """Return the features of `series`, float64, (rows, features of this column); NaN where a value is missing."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return the column as plain values, for a checkpoint."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Number(Column):
+    """A number as it is, or a boolean as 0 and 1.
+
+    Attributes:
+        name: of the column.
+        fill: stands in for a missing value: the mean of the training rows; None: missing values stay NaN.
+        indicator: a second feature is 1 where the value is missing and 0 elsewhere.
+    """
+
+    name: str
+    fill: float | None = None
+    indicator: bool = False
+    kind = "number"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:  # noqa: D102
+        return (self.name, f"{self.name} is missing") if self.indicator else (self.name,)
+
+    def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
+        return _with_fill(_floats(series), self.fill, self.indicator)
+
+
+@dataclass(frozen=True)
+class Date(Column):
+    """A date or a time stamp as days since an origin: the earliest day of the training rows.
+
+    Attributes:
+        name: of the column.
+        origin: ISO date.
+        fill: days, as for Number.
+        indicator: as for Number.
+    """
+
+    name: str
+    origin: str
+    fill: float | None = None
+    indicator: bool = False
+    kind = "date"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:  # noqa: D102
+        days = f"{self.name} (days since {self.origin})"
+        return (days, f"{self.name} is missing") if self.indicator else (days,)
+
+    def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
+        return _with_fill(days_since(series, date.fromisoformat(self.origin)), self.fill, self.indicator)
+
+
+@dataclass(frozen=True)
+class Category(Column):
+    """One feature for each level but the first: 1 where the row has that level, 0 elsewhere.
+
+    The first level, in alphabetical order, is the one that the others are compared with: with a feature of its own the
+    features would add up to the bias. A level that the training rows do not have goes to a bucket of its own, which counts as
+    the average training row: each feature takes its mean, so that the unknown neither raises nor lowers the logit.
+
+    Attributes:
+        name: of the column.
+        levels: of the training rows, in alphabetical order.
+        shares: the share of the training rows that has each level.
+        missing: "level": a missing value is a level of its own, which comes last and has a share too; "unseen": it counts
+            as unseen, for there was none in the training rows; "refuse": it stays NaN.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    shares: tuple[float, ...]
+    missing: str = "refuse"
+    kind = "category"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:  # noqa: D102
+        known = tuple(f"{self.name}={level}" for level in self.levels[1:])
+        return (*known, f"{self.name} is missing") if self.missing == "level" else known
+
+    def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
+        codes = self._codes(series)
+        table = torch.eye(len(self.shares) + 2, dtype=torch.float64)[:, : len(self.shares)]
+        table[-2] = torch.tensor(self.shares, dtype=torch.float64)  # the unseen
+        table[-1] = torch.nan
+        return table[codes][:, 1:]
+
+    def unseen(self, series: "pl.Series") -> "pl.Series":
+        """Return the rows' values that the training rows do not have, missing ones left out."""
+        values = as_text(series).drop_nulls()
+        return values.filter(~values.is_in(list(self.levels)))
+
+    def _codes(self, series: "pl.Series") -> Tensor:
+        """Return each row's number in the table of `encode`: that of its level, of the unseen, or of NaN."""
+        unseen, nan = len(self.shares), len(self.shares) + 1
+        missing = {"level": len(self.levels), "unseen": unseen, "refuse": nan}[self.missing]
+        numbers = {level: number for number, level in enumerate(self.levels)}
+        text = as_text(series)
+        codes = text.replace_strict(list(numbers), list(numbers.values()), default=unseen)
+        return torch.from_numpy(codes.set(text.is_null(), missing).cast(int).to_numpy(writable=True))
+
+
+KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}
+
+
+def from_plain(values: Mapping[str, Any]) -> Column:
+    """Return the column that `Column.plain` wrote down."""
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return KINDS[arguments.pop("kind")](**arguments)
+
+
+def as_text(series: "pl.Series") -> "pl.Series":
+    """Return the values as text: "3" for 3 and for 3.0, "true" for True, so that CSV and Parquet name one level alike."""
+    import polars as pl
+
+    if series.dtype.is_float() and ((series == series.round()) | series.is_null()).all():
+        series = series.cast(pl.Int64, strict=False)
+    return series.cast(pl.String)
+
+
+def days_since(series: "pl.Series", origin: date) -> Tensor:
+    """Return days since midnight of `origin`, float64, (rows,); NaN where missing."""
+    import polars as pl
+
+    stamps = series.cast(pl.Datetime("us"))
+    microseconds = (stamps - datetime.combine(origin, datetime.min.time())).dt.total_microseconds()
+    return _floats(microseconds) / 86_400e6
+
+
+def _floats(series: "pl.Series") -> Tensor:
+    import polars as pl
+
+    return torch.from_numpy(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True))
+
+
+def _with_fill(values: Tensor, fill: float | None, indicator: bool) -> Tensor:
+    missing = values.isnan()
+    filled = values if fill is None else values.masked_fill(missing, fill)
+    return torch.stack([filled, missing.double()], dim=1) if indicator else filled[:, None]

@@ -1,0 +1,132 @@
+"""Which value of the target column is class 1."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from logreg.data.columns import as_text
+from logreg.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_NAMED = 5
+"""Rows and values that a message names."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The target column and its two values, as text.
+
+    Attributes:
+        name: of the column.
+        positive: the value that is class 1.
+        negative: the value that is class 0.
+    """
+
+    name: str
+    positive: str = "1"
+    negative: str = "0"
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The values of class 0 and class 1, for the column `class` of predictions."""
+        return self.negative, self.positive
+
+    @classmethod
+    def fit(cls, series: "pl.Series", positive: Any = None, where: str = "the table") -> "Labels":
+        """Return the labels of a target column.
+
+        Args:
+            series: the column.
+            positive: the value that counts as 1; None: the column holds 0 and 1.
+            where: the name of the file, for faults.
+
+        Raises:
+            UserError: values are missing, there are not two of them, or `positive` is not declared or not among them.
+        """
+        if len(missing := series.is_null().arg_true()):
+            raise UserError(
+                f"{where}: the target '{series.name}' has no value in {len(missing):,} of {len(series):,} rows, the first of"
+                f" them {_rows(missing)}. Leave these rows out of the file: a row without an answer cannot teach."
+            )
+        values = sorted(as_text(series.unique()).to_list())
+        if positive is None and str(series.dtype) == "Boolean" and len(values) == 2:
+            return cls(series.name, "true", "false")
+        if positive is not None:
+            return cls._declared(series, str(positive), values, where)
+        if values == ["0", "1"]:
+            return cls(series.name)
+        if set(values) <= {"0", "1"}:
+            raise UserError(
+                f"{where}: the target '{series.name}' is {values[0]} in every row. There must be rows of both classes, 0 and 1."
+            )
+        raise cls._not_binary(series, values, where)
+
+    def encode(self, series: "pl.Series", where: str = "the table", first_row: int = 1) -> Tensor:
+        """Return 0 and 1 for the values of a target column, float32, (rows, 1).
+
+        Raises:
+            UserError: a value is missing or is neither of the two.
+        """
+        text = as_text(series)
+        target = (text == self.positive).cast(int)
+        strange = (~text.is_in([self.positive, self.negative])).fill_null(True)
+        if strange.any():
+            rows = strange.arg_true()
+            raise UserError(
+                f"{where}: the target '{self.name}' holds {text[rows[0]] or 'nothing'} in row {first_row + rows[0]:,} (and"
+                f" {len(rows) - 1:,} more). It must be {self.negative} or {self.positive} in every row."
+            )
+        return torch.from_numpy(target.to_numpy(writable=True)).float()[:, None]
+
+    def plain(self) -> dict[str, str]:
+        """Return the labels as plain values, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "Labels":
+        """Return the labels that `plain` wrote down."""
+        return cls(**values)
+
+    @classmethod
+    def _declared(cls, series: "pl.Series", positive: str, values: list[str], where: str) -> "Labels":
+        if positive not in values:
+            # a boolean of the command line arrives as True
+            positive = next((value for value in values if value.lower() == positive.lower()), positive)
+        if positive not in values:
+            raise UserError(
+                f"{where}: data.positive={positive} is no value of the target '{series.name}', which holds {_some(values)}."
+            )
+        if len(values) != 2:
+            raise UserError(
+                f"{where}: the target '{series.name}' holds {len(values)} different values, {_some(values)}. There must be two,"
+                " one of them data.positive."
+            )
+        return cls(series.name, positive, next(value for value in values if value != positive))
+
+    @staticmethod
+    def _not_binary(series: "pl.Series", values: list[str], where: str) -> UserError:
+        strange = [value for value in values if value not in ("0", "1")]
+        rows = (~as_text(series).is_in(["0", "1"])).arg_true()
+        cure = (
+            f"Type data.positive={values[-1]} if that is the value to predict."
+            if len(values) == 2
+            else ("A logistic regression tells two classes apart: write 0 and 1 into the file.")
+        )
+        return UserError(
+            f"{where}: the target '{series.name}' must be 0 or 1 and holds {_some(strange)}, the first in row"
+            f" {rows[0] + 1:,}. {cure}"
+        )
+
+
+def _rows(indices: "pl.Series") -> str:
+    shown = ", ".join(f"{index + 1:,}" for index in indices[:MOST_NAMED])
+    return f"row{'s' if len(indices) > 1 else ''} {shown}{', ...' if len(indices) > MOST_NAMED else ''}"
+
+
+def _some(values: list[str]) -> str:
+    return ", ".join(values[:MOST_NAMED]) + (f", ... ({len(values):,} in all)" if len(values) > MOST_NAMED else "")
