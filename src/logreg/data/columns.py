@@ -140,8 +140,8 @@ KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Ca
 
 def from_plain(values: Mapping[str, Any]) -> Column:
     """Return the column that `Column.plain` wrote down."""
-    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return KINDS[arguments.pop("kind")](**arguments)
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name != "kind"}
+    return KINDS[values["kind"]](**arguments)
 
 
 def as_text(series: "pl.Series") -> "pl.Series":

@@ -81,7 +81,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         self.shuffle = shuffle
         self.seed = seed
         if "val" in self.splits:  # Lightning warns of a val_dataloader that has nothing to serve
-            self.val_dataloader = partial(self._in_order, "val")
+            self.val_dataloader = partial(self._in_order, "val")  # type: ignore[method-assign]
 
     @property
     def examples(self) -> Examples:
@@ -114,7 +114,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         for name, examples in self.splits.items():
             digest.update(name.encode())
             for tensor in examples.tensors:
-                digest.update(tensor.contiguous().numpy())
+                digest.update(memoryview(tensor.contiguous().numpy()))  # type: ignore[arg-type]
         return digest.hexdigest()
 
     def train_dataloader(self) -> Batches:
