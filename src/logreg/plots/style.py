@@ -1,0 +1,107 @@
+"""How every picture looks: the palette of Okabe and Ito, which the colour-blind can tell apart, on axes that print well.
+
+The pictures are pure functions of arrays that return a matplotlib Figure. pyplot and its global state stay out of it: a
+picture can be drawn in any thread, with no window system, and nothing has to be closed.
+"""
+
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#cfcfcf"
+CLASS_COLOURS = (BLUE, VERMILION)
+"""The colours of class 0 and class 1, in every picture."""
+
+CLASS_MARKERS = ("o", "s")
+"""Their markers: a print in black and white still tells them apart."""
+
+PROBABILITY = LinearSegmentedColormap.from_list("probability", ["#5fa8d3", "#f7f7f7", "#f0a06a"])
+"""From class 0 by undecided to class 1; its ends are paler than the points that stand on them."""
+
+KOREAN_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "NanumBarunGothic", "Malgun Gothic", "Apple SD Gothic Neo")
+
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.dpi": 100,
+    "font.size": 10,
+    "grid.alpha": 0.35,
+    "grid.color": PALE,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9,
+}
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a picture be drawn in the project's style, whatever matplotlib's settings are."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with rc_context({**STYLE, "font.family": _fonts()}):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `width` x `height` inches and its axes, `panels` of them side by side."""
+    result = Figure(figsize=(width, height), layout="constrained")
+    return result, list(result.subplots(1, panels, squeeze=False)[0])
+
+
+def png(picture: Figure, dpi: int = 100) -> bytes:
+    """Return the picture as a PNG file; the same picture gives the same bytes."""
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def svg(picture: Figure, name: str = "picture") -> str:
+    """Return the picture as an SVG file; the same picture and name give the same text.
+
+    Args:
+        picture: what to write.
+        name: salt of the ids inside the file: two pictures in one page must not share theirs.
+    """
+    buffer = io.StringIO()
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        picture.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def write(picture: Figure, path: Path) -> None:
+    """Write the picture as PNG (200 dots an inch) and as SVG: `path` with either suffix."""
+    path.with_suffix(".png").write_bytes(png(picture, dpi=200))
+    path.with_suffix(".svg").write_text(svg(picture, path.stem), encoding="utf-8")
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    """Return matplotlib's own font and the first font of this machine that has Korean glyphs, for names of columns."""
+    there = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *[name for name in KOREAN_FONTS if name in there][:1]]
