@@ -77,7 +77,8 @@ def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Fi
 def png(picture: Figure, dpi: int = 100) -> bytes:
     """Return the picture as a PNG file; the same picture gives the same bytes."""
     buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with rc_context({"text.hinting": "no_hinting"}):  # hinted at 9 points, Korean letters lose strokes
+        picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
