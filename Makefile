@@ -6,7 +6,7 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check tutorials dashboard bench clean
+.PHONY: help train test check tutorials pictures dashboard bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -38,6 +38,9 @@ tutorials: $(RUN)  ## print every number of the tutorials beside the project's o
 
 dashboard: $(RUN)  ## open TensorBoard on every run and sweep
 	$(BIN)/tensorboard --logdir outputs
+
+pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
+	$(BIN)/python scripts/pictures.py
 
 bench: $(DEV)  ## measure start-up and fit against the plain tutorial script
 	$(BIN)/python scripts/bench.py

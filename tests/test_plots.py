@@ -244,3 +244,12 @@ def test_the_class_colours_are_told_apart_by_the_colour_blind():
     for seen in (np.eye(3), np.array(protanopia), np.array(deuteranopia)):
         zero, one = linear @ seen.T
         assert np.abs(zero - one).max() > 0.25
+
+
+def test_make_pictures_draws_the_tutorials_seven(tmp_path):
+    import pictures  # scripts/
+
+    pictures.main(tmp_path)
+    seven = ("sigmoid", "sigmoid-slope", "sigmoid-shift", "threshold", "scores-fit", "cost-surface", "bce-parts")
+    for name in seven:
+        assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8").endswith("</svg>\n")

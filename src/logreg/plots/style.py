@@ -6,6 +6,7 @@ picture can be drawn in any thread, with no window system, and nothing has to be
 
 import functools
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -104,5 +105,6 @@ def write(picture: Figure, path: Path) -> None:
 @functools.cache
 def _fonts() -> list[str]:
     """Return matplotlib's own font and the first font of this machine that has Korean glyphs, for names of columns."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # "no bold Korean font": 600 will do
     there = set(font_manager.get_font_names())
     return ["DejaVu Sans", *[name for name in KOREAN_FONTS if name in there][:1]]
