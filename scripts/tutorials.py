@@ -14,7 +14,7 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -99,7 +99,7 @@ class Trained:
 
 def run(experiment: str, folder: Path) -> Trained:
     """Train an experiment in `folder` and read back what it wrote."""
-    cfg = composed(experiment, folder)
+    cfg = composed([f"experiment={experiment}"], folder)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
     start = build_module(cfg, datamodule).network
@@ -115,10 +115,10 @@ def run(experiment: str, folder: Path) -> Trained:
     return Trained(start, end, scalars(folder), rows.features, rows.target)
 
 
-def composed(experiment: str, folder: Path) -> DictConfig:
-    """Return the config of `python train.py experiment=...`, with Hydra told that it is the one that runs."""
+def composed(overrides: Sequence[str], folder: Path) -> DictConfig:
+    """Return the config of `python train.py OVERRIDES`, with Hydra told that it is the one that runs, in `folder`."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", [f"experiment={experiment}", f"hydra.run.dir={folder}"], return_hydra_config=True)
+        cfg = compose("config", list(overrides), return_hydra_config=True)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
         HydraConfig.instance().set_config(cfg)
