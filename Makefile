@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
+LEAN := .venv-lean
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help train test check tutorials pictures dashboard bench clean
@@ -21,6 +23,11 @@ $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(RUN)
+
+$(LEAN)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LEAN)
+	$(LEAN)/bin/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
 
 train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (ARGS="..." for overrides)
 	$(BIN)/python train.py $(ARGS)
@@ -42,9 +49,9 @@ dashboard: $(RUN)  ## open TensorBoard on every run and sweep
 pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 	$(BIN)/python scripts/pictures.py
 
-bench: $(DEV)  ## measure start-up and fit against the plain tutorial script
-	$(BIN)/python scripts/bench.py
+bench: $(DEV) $(LEAN)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
+	LEAN_PYTHON=$(LEAN)/bin/python $(BIN)/python scripts/bench $(BENCH)
 
 clean:  ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(LEAN) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import cProfile
 import io
 import tempfile
 import time
@@ -64,14 +65,15 @@ def our_fit(folder: Path) -> float:
 
 
 @contextlib.contextmanager
-def timed_fit() -> Iterator[list[float]]:
-    """Note how long each Trainer.fit takes while the context lasts."""
+def timed_fit(profile: cProfile.Profile | None = None) -> Iterator[list[float]]:
+    """Note how long each Trainer.fit takes while the context lasts, under a profiler if there is one."""
     seconds: list[float] = []
     fit = pl.Trainer.fit
 
     def timed(*args: Any, **kwargs: Any) -> None:
         started = time.perf_counter()
-        fit(*args, **kwargs)
+        with profile or contextlib.nullcontext():
+            fit(*args, **kwargs)
         seconds.append(time.perf_counter() - started)
 
     pl.Trainer.fit = timed  # type: ignore[method-assign]

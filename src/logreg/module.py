@@ -1,5 +1,6 @@
 """The LightningModule: a network, its loss, its optimiser, and what is logged of them."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -91,6 +92,15 @@ class LogisticRegression(pl.LightningModule):
         self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
         return loss
 
+    # Lightning reads this method's signature anew at every step; one that is noted down is found in a third of the time.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the gradients, as `optimizer.zero_grad()` does, without its record for torch's profiler (6 us a step)."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def on_train_epoch_start(self) -> None:
         """Note the learning rate with which the epoch begins: at its end a schedule has changed it already."""
         self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -180,7 +190,9 @@ class LogisticRegression(pl.LightningModule):
 class EpochMeans:
     """Running means of loss and accuracy over the rows of an epoch, on the device: nothing waits for it until the end."""
 
-    def __init__(self, loss: Any = 0.0, accuracy: Any = 0.0, rows: int = 0) -> None:
+    _nothing = torch.zeros(())
+
+    def __init__(self, loss: Any = _nothing, accuracy: Any = _nothing, rows: int = 0) -> None:
         self.loss = torch.as_tensor(loss)
         self.accuracy = torch.as_tensor(accuracy)
         self.rows = rows
