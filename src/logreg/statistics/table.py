@@ -1,0 +1,224 @@
+"""The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from logreg.statistics import covariance, marginal_effects
+from logreg.statistics.collinear import Dependency, dependencies
+from logreg.statistics.goodness import Goodness
+from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.marginal_effects import Switch
+from logreg.statistics.optimum import no_optimum
+from logreg.statistics.profile import profile_interval
+from logreg.statistics.wald import normal_quantile, wald
+
+
+@dataclass(frozen=True)
+class Units:
+    """The features are z = (x - center) / scale of columns x in their own units, (features,) each.
+
+    A weight of z belongs to the weight / scale of x, and the bias to the bias less the sum of weight * center / scale.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix M, (features + 1, features + 1), by which theta of z becomes M theta of x, and its covariance M V M'."""
+        matrix = torch.diag(torch.cat([1 / self.scale, self.scale.new_ones(1)]))
+        matrix[-1, :-1] = -self.center / self.scale
+        return matrix
+
+
+@dataclass(frozen=True)
+class CoefficientTable:
+    """Columns of (features + 1,) float64 with the bias last; NaN where there is nothing to say.
+
+    Attributes:
+        names: of the coefficients.
+        estimate: in own units.
+        std_error: NaN for all where `why_none` says why, and for those that collinear columns leave open.
+        z: and p, ci_low, ci_high: Wald's, or ci by profile likelihood.
+        marginal_effect: average marginal effect; NaN for the bias. Its error is `marginal_effect_std_error`.
+        mean: of each column over the rows; NaN for the bias.
+        kind: of the errors: classical, hc0, hc1 or cluster.
+        interval: "wald" or "profile".
+        level: of the intervals.
+        goodness: of the fit as a whole.
+        dependencies: exact linear combinations among the columns, in own units.
+        why_none: why there are no errors, the end of a sentence; None where there are.
+    """
+
+    names: tuple[str, ...]
+    estimate: Tensor
+    std_error: Tensor
+    z: Tensor
+    p: Tensor
+    ci_low: Tensor
+    ci_high: Tensor
+    marginal_effect: Tensor
+    marginal_effect_std_error: Tensor
+    mean: Tensor
+    kind: str
+    interval: str
+    level: float
+    goodness: Goodness
+    dependencies: list[Dependency] = field(default_factory=list)
+    why_none: str | None = None
+
+    def columns(self) -> dict[str, list]:
+        """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
+        reach = normal_quantile(self.level) * self.marginal_effect_std_error
+        numbers = {
+            "estimate": self.estimate,
+            "std_error": self.std_error,
+            "z": self.z,
+            "p": self.p,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "odds_ratio": self.estimate.exp(),
+            "odds_ratio_low": self.ci_low.exp(),
+            "odds_ratio_high": self.ci_high.exp(),
+            "marginal_effect": self.marginal_effect,
+            "marginal_effect_std_error": self.marginal_effect_std_error,
+            "marginal_effect_low": self.marginal_effect - reach,
+            "marginal_effect_high": self.marginal_effect + reach,
+            "mean": self.mean,
+        }
+        return {"name": list(self.names), **{name: column.tolist() for name, column in numbers.items()}}
+
+
+def coefficient_table(
+    likelihood: Likelihood,
+    theta: Tensor,
+    names: Sequence[str],
+    units: Units | None = None,
+    kind: str = "classical",
+    interval: str = "wald",
+    level: float = 0.95,
+    groups: Tensor | None = None,
+    switches: Sequence[Switch] = (),
+    why_none: str | None = None,
+) -> CoefficientTable:
+    """Return the table of a fitted point.
+
+    Args:
+        likelihood: of the training rows as the network saw them.
+        theta: the fitted weights and bias, (features + 1,).
+        names: of the features.
+        units: of the columns, in which the table is given; None: as they are.
+        kind: of the errors: classical, hc0, hc1 or cluster.
+        interval: "wald" or "profile" (of the likelihood, whatever the kind of the errors).
+        level: of the intervals.
+        groups: the group of each row, for cluster errors.
+        switches: the indicator columns, for marginal effects.
+        why_none: why there can be no errors, if that is known already (a penalty, separation).
+    """
+    theta = theta.double()
+    units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
+    point = likelihood.at(theta)
+    depends = dependencies(likelihood)
+    why_none = why_none or no_optimum(point, likelihood.target, likelihood.weight)
+    own = units.matrix @ theta
+    effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
+    per_unit = _per_unit(units, switches)
+    error = torch.full_like(own, torch.nan)
+    effect_error = torch.full_like(effect, torch.nan)
+    if why_none is None:
+        scatter = _scatter(likelihood, theta, covariance.inverse(point.information), kind, groups)
+        error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
+        effect_error = (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt() * per_unit
+        error[_open(depends, len(own))] = torch.nan
+        effect_error[error[:-1].isnan()] = torch.nan
+    said = wald(own, error, level)
+    low, high = said.low, said.high
+    if interval == "profile" and why_none is None:
+        low, high = _profile(likelihood, theta, units, level, ~error.isnan())
+    nothing = own.new_tensor([torch.nan])
+    return CoefficientTable(
+        names=(*names, "bias"),
+        estimate=own,
+        std_error=error,
+        z=said.z,
+        p=said.p,
+        ci_low=low,
+        ci_high=high,
+        marginal_effect=torch.cat([effect * per_unit, nothing]),
+        marginal_effect_std_error=torch.cat([effect_error, nothing]),
+        mean=torch.cat([_means(likelihood) * units.scale + units.center, nothing]),
+        kind=kind,
+        interval=interval,
+        level=level,
+        goodness=Goodness(point.value, likelihood.null(), likelihood.rows, len(theta) - len(depends)),
+        dependencies=[each.in_units(1 / units.scale, -units.center / units.scale) for each in depends],
+        why_none=why_none,
+    )
+
+
+def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequence[int]] = ()) -> list[Switch]:
+    """Return the columns that hold nothing but 0 and 1 in their own units, and both of them.
+
+    Args:
+        likelihood: of the rows, in the network's units.
+        units: of the columns.
+        categories: columns that are levels of one category: at most one of them is on in a row.
+    """
+    binary = torch.ones(likelihood.parameters - 1, dtype=torch.bool)
+    for design, _, _ in likelihood.chunks():
+        own = design[:, :-1] * units.scale + units.center
+        binary &= ((own.abs() < 1e-5) | ((own - 1).abs() < 1e-5)).all(dim=0)
+    off = (-units.center / units.scale).tolist()
+    on = ((1 - units.center) / units.scale).tolist()
+    family = {column: set(columns) - {column} for columns in categories for column in columns}
+    return [
+        Switch(column, off[column], on[column], {other: off[other] for other in family.get(column, ())})
+        for column in binary.nonzero()[:, 0].tolist()
+    ]
+
+
+def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, groups: Tensor | None) -> Tensor:
+    if kind == "classical":
+        return bread
+    if kind == "cluster":
+        assert groups is not None, "cluster errors need the rows' groups"
+        return covariance.clustered(likelihood, theta, bread, groups)
+    return covariance.robust(likelihood, theta, bread, correct=kind == "hc1")
+
+
+def _open(depends: list[Dependency], size: int) -> list[int]:
+    """Return the coefficients that collinear columns leave open; a constant, in a term or alone, leaves the bias open too."""
+    columns = {column for each in depends for column in each.columns}
+    return sorted(columns | ({size - 1} if any(each.constant for each in depends) else set()))
+
+
+def _profile(likelihood: Likelihood, theta: Tensor, units: Units, level: float, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the profile intervals in own units, (features + 1,) each.
+
+    Columns are shifted so that they are 0 where x is 0: the bias is then the bias in own units, and its profile the right one.
+    """
+    zero = -units.center / units.scale
+    shifted = Likelihood(likelihood.features.double() - zero, likelihood.target, likelihood.weight)
+    point = torch.cat([theta[:-1], (theta[-1] + theta[:-1] @ zero)[None]])
+    scale = torch.cat([units.scale, units.scale.new_ones(1)])
+    ends = torch.full((2, len(theta)), torch.nan, dtype=torch.float64)
+    for column in wanted.nonzero()[:, 0].tolist():
+        ends[:, column] = torch.tensor(profile_interval(shifted, point, column, level)) / scale[column]
+    return ends[0], ends[1]
+
+
+def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:
+    """Return what a marginal effect is multiplied by: per own unit for a number, 1 for a switch, whatever its units."""
+    factor = 1 / units.scale
+    factor[[switch.column for switch in switches]] = 1.0
+    return factor
+
+
+def _means(likelihood: Likelihood) -> Tensor:
+    total = torch.zeros(likelihood.parameters - 1, dtype=torch.float64)
+    for design, _, weight in likelihood.chunks():
+        total += weight @ design[:, :-1]
+    return total / likelihood.rows

@@ -1,0 +1,46 @@
+"""What a coefficient and its standard error say: z, p, interval, odds ratio.
+
+    z = estimate / error,   p = P(|Z| > |z|) for a standard normal Z,   interval = estimate -+ z_level * error
+    odds ratio = exp(estimate), its interval the exponential of the estimate's (Wald 1943)
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Wald:
+    """Columns of a table, (coefficients,) each; NaN where there is no error."""
+
+    z: Tensor
+    p: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def wald(estimate: Tensor, error: Tensor, level: float = 0.95) -> Wald:
+    """Return z, p and the interval of `level` for estimates with their standard errors, (coefficients,) each."""
+    z = estimate / error
+    reach = normal_quantile(level) * error
+    return Wald(z, two_sided(z), estimate - reach, estimate + reach)
+
+
+def two_sided(z: Tensor) -> Tensor:
+    """Return P(|Z| > |z|). By erfc: torch.special.ndtr is 0 from z = -8.3 on, where p is 1e-16, and this until p is 1e-308."""
+    return torch.special.erfc(z.abs() / math.sqrt(2))
+
+
+def normal_quantile(level: float) -> float:
+    """Return the z that a standard normal stays within, either side, with probability `level`: 1.96 for 0.95."""
+    return torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=torch.float64)).item()
+
+
+def chi2_survival(x: float, degrees: int) -> float:
+    """Return P(X > x) of a chi-squared X with `degrees` of freedom, the upper incomplete gamma function Q(degrees/2, x/2)."""
+    if degrees < 1:
+        return math.nan
+    half = torch.tensor([degrees / 2, max(x, 0.0) / 2], dtype=torch.float64)
+    return torch.special.gammaincc(half[0], half[1]).item()
