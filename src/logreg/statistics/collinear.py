@@ -1,8 +1,8 @@
 """Columns that are exact linear combinations of others: found, and named with their coefficients.
 
-Every column is centred and divided by its deviation, so that units do not matter. The triangular factor R of a QR decomposition,
-gathered chunk by chunk (the tall-skinny QR of Demmel et al. 2012), then holds all that is needed: a column depends on the columns
-before it exactly where nothing is left of its part of R after projecting those out.
+Every column is centred and divided by its deviation, so that units do not matter. The triangular factor R of a QR
+decomposition, gathered chunk by chunk (the tall-skinny QR of Demmel et al. 2012), then holds all that is needed: a column depends
+on the columns before it exactly where nothing is left of its part of R after projecting those out.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ from logreg.statistics.likelihood import Likelihood
 CLEARLY_INDEPENDENT = 1e-4
 """Smallest eigenvalue of the correlations from which on no exact dependency can hide, not even one rounded to float32."""
 
-MOST_NAMED = 20
+ROUNDING = {torch.float32: 2e-5, torch.float64: 1e-7}
+"""What may be left of a dependent column, by the features' dtype. In float64 it is where the information matrix, which squares
+it, cannot tell the column from a dependent one."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,16 @@ class Dependency:
         """Return the same dependency among x for columns z = slope * x + offset, (features,) each."""
         own = slope[self.column].item()
         terms = {other: value * slope[other].item() / own for other, value in self.terms.items()}
-        constant = self.constant + sum(value * offset[other].item() for other, value in self.terms.items())
-        return Dependency(self.column, terms, (constant - offset[self.column].item()) / own)
+        parts = [self.constant, -offset[self.column].item(), *(k * offset[other].item() for other, k in self.terms.items())]
+        constant = sum(parts) if abs(sum(parts)) > 1e-5 * max(map(abs, parts)) else 0.0  # what is less is rounding
+        return Dependency(self.column, terms, constant / own)
 
     def words(self, names: Sequence[str]) -> str:
         """Return "x3 = 2 x1 - x2 + 1", or "x3 is 7 in every row"."""
         if not self.terms:
             return f"{names[self.column]} is {self.constant:.6g} in every row"
         signed = [(value, names[other]) for other, value in self.terms.items()] + [(self.constant, "")]
-        parts = [f"{'-' if value < 0 else '+'} {_times(abs(value), name)}" for value, name in signed if abs(value) > 1e-4]
+        parts = [f"{'-' if value < 0 else '+'} {_times(abs(value), name)}" for value, name in signed if value]
         first = parts[0].replace("- ", "-").removeprefix("+ ")
         return f"{names[self.column]} = {' '.join([first, *parts[1:]])}"
 
@@ -50,16 +53,15 @@ class Dependency:
 
 
 def dependencies(likelihood: Likelihood) -> list[Dependency]:
-    """Return what depends on what among the columns of the likelihood's features; the first MOST_NAMED of them.
+    """Return what depends on what among the columns of the likelihood's features; none if there are no such.
 
-    Each is told by columns that stand before it and are independent of one another. A column counts as dependent where what is
-    left of it is within the rounding of the features' own dtype.
+    Each is told by columns that stand before it and are independent of one another.
     """
     mean, size, smallest = _moments(likelihood)
     if bool((size > 0).all()) and smallest > CLEARLY_INDEPENDENT:
         return []
     triangle = _triangle(likelihood, mean, size)
-    tolerance = 64 * torch.finfo(likelihood.features.dtype).eps * likelihood.parameters**0.5
+    tolerance = ROUNDING.get(likelihood.features.dtype, 1e-2)
     found: list[Dependency] = []
     kept: list[int] = []
     basis = triangle.new_zeros(len(triangle), 0)
@@ -70,7 +72,7 @@ def dependencies(likelihood: Likelihood) -> list[Dependency]:
         if left.norm() > tolerance:
             basis = torch.cat([basis, (left / left.norm())[:, None]], dim=1)
             kept.append(column)
-        elif len(found) < MOST_NAMED:
+        else:
             found.append(_dependency(triangle, kept, column, mean, size, tolerance))
     return found
 
@@ -80,14 +82,14 @@ def _dependency(triangle: Tensor, kept: list[int], column: int, mean: Tensor, si
     if size[column] > 0 and kept:
         solution = torch.linalg.lstsq(triangle[:, kept], triangle[:, column, None]).solution[:, 0]
         for other, value in zip(kept, solution, strict=True):
-            if abs(value) > 100 * tolerance:
+            if abs(value) > 10 * tolerance:
                 terms[other] = (value * size[column] / size[other]).item()
     constant = (mean[column] - sum(value * mean[other] for other, value in terms.items())).item()
     return Dependency(column, terms, constant if abs(constant) > 1e-5 * abs(mean[column]) else 0.0)
 
 
 def _moments(likelihood: Likelihood) -> tuple[Tensor, Tensor, float]:
-    """Return each column's mean and the norm of its centred values, 0 for a constant, and the least eigenvalue of the correlations.
+    """Return each column's mean, the norm of its centred values (0 for a constant), and the correlations' least eigenvalue.
 
     Row weights play no part but one: a row of weight 0 is not there.
     """

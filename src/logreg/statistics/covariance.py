@@ -10,6 +10,8 @@ Factors as statsmodels has them; n counts each row by its weight, so a weighted 
 repeated give the same errors.
 """
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -18,18 +20,27 @@ from logreg.statistics.likelihood import Likelihood
 KINDS = ("classical", "hc0", "hc1", "cluster")
 
 
-def inverse(information: Tensor) -> Tensor:
+def inverse(information: Tensor, without: Collection[int] = ()) -> Tensor:
     """Return the inverse of an information matrix, (k, k), worked out on columns scaled to equal size.
 
-    Directions that the rows say nothing about (eigenvalues below k eps of the scaled matrix) are left out, as a pseudo-inverse
-    does; `collinear.py` says which columns they touch.
+    Directions of which the rows say nothing (eigenvalues below k eps of the scaled matrix) are left out, as a pseudo-inverse
+    does.
+
+    Args:
+        information: symmetric, positive semidefinite.
+        without: columns that depend on others: left out, their rows and columns of the result are 0.
     """
-    size = information.diagonal().sqrt()
+    kept = torch.ones(len(information), dtype=torch.bool)
+    kept[list(without)] = False
+    part = information[kept][:, kept]
+    size = part.diagonal().sqrt()
     size = torch.where(size > 0, size, 1.0)
-    values, vectors = torch.linalg.eigh(information / size[:, None] / size)
+    values, vectors = torch.linalg.eigh(part / size[:, None] / size)
     known = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
     half = vectors[:, known] / values[known].sqrt() / size[:, None]
-    return half @ half.T
+    result = torch.zeros_like(information)
+    result[kept[:, None] & kept] = (half @ half.T).reshape(-1)
+    return result
 
 
 def robust(likelihood: Likelihood, theta: Tensor, bread: Tensor, correct: bool) -> Tensor:

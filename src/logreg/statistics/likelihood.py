@@ -4,6 +4,8 @@
     gradient = sum_i w_i (y_i - p_i) x_i
     information = sum_i w_i p_i (1 - p_i) x_i x_i'      (observed = expected, the logit link being canonical)
 
+It is minus the number of rows times the mean loss of `solvers/objective.py`, where the formula is worked out.
+
 Conventions of this package: float64 throughout; x_i is a row of features with a 1 behind it, so theta is (features + 1,) and
 the bias stands last; w_i are frequencies (a row of weight 3 counts as three equal rows), as freq_weights in statsmodels' GLM.
 Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 4.
@@ -15,7 +17,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+
+from logreg.solvers.objective import Objective
 
 CELLS_AT_ONCE = 2**22
 """Cells of a design matrix that are held in float64 at one time: 32 MB, whatever the size of the table."""
@@ -44,6 +47,7 @@ class Likelihood:
         self.features = features
         self.target = target.reshape(-1).double()
         self.weight = torch.ones_like(self.target) if weight is None else weight.reshape(-1).double()
+        self.objective = Objective(features, self.target, None if weight is None else self.weight)
 
     @property
     def parameters(self) -> int:
@@ -65,19 +69,13 @@ class Likelihood:
 
     def value(self, theta: Tensor) -> float:
         """Return l(theta)."""
-        return sum(_value(design @ theta, target, weight) for design, target, weight in self.chunks())
+        return -float(self.objective.sums(theta, hessian=False).loss)
 
     def at(self, theta: Tensor) -> Point:
         """Return l with its gradient and information at `theta`, (features + 1,)."""
-        value, gradient = 0.0, theta.new_zeros(self.parameters)
-        information = theta.new_zeros(self.parameters, self.parameters)
-        for design, target, weight in self.chunks():
-            logit = design @ theta
-            probability = torch.sigmoid(logit)
-            value += _value(logit, target, weight)
-            gradient += design.T @ (weight * (target - probability))
-            information += design.T @ (design * spread(logit).mul_(weight)[:, None])
-        return Point(value, gradient, information)
+        sums = self.objective.sums(theta)
+        assert sums.hessian is not None
+        return Point(-float(sums.loss), -sums.gradient, sums.hessian)
 
     def null(self) -> float:
         """Return the greatest l with a bias alone: p is then the share of class 1."""
@@ -88,8 +86,3 @@ class Likelihood:
 def spread(logit: Tensor) -> Tensor:
     """Return p (1 - p) of each logit, without the cancellation of 1 - p where p is near 1."""
     return torch.sigmoid(logit) * torch.sigmoid(-logit)
-
-
-def _value(logit: Tensor, target: Tensor, weight: Tensor) -> float:
-    """log p where the target is 1 and log(1 - p) where it is 0, both as log sigmoid of the signed logit."""
-    return float(weight @ logsigmoid(torch.where(target > 0.5, logit, -logit)))

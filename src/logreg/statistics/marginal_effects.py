@@ -34,9 +34,7 @@ class Switch:
     others: Mapping[int, float] = field(default_factory=dict)
 
 
-def average_marginal_effects(
-    likelihood: Likelihood, theta: Tensor, switches: Iterable[Switch] = ()
-) -> tuple[Tensor, Tensor]:
+def average_marginal_effects(likelihood: Likelihood, theta: Tensor, switches: Iterable[Switch] = ()) -> tuple[Tensor, Tensor]:
     """Return the effect of each feature, (features,), and its derivatives by theta, (features, features + 1).
 
     Args:

@@ -121,15 +121,16 @@ def coefficient_table(
     theta = theta.double()
     units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
     point = likelihood.at(theta)
-    depends = dependencies(likelihood)
-    why_none = why_none or no_optimum(point, likelihood.target, likelihood.weight)
+    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
+    dependent = [each.column for each in depends]
+    why_none = why_none or no_optimum(likelihood, theta, point, dependent)
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
     error = torch.full_like(own, torch.nan)
     effect_error = torch.full_like(effect, torch.nan)
     if why_none is None:
-        scatter = _scatter(likelihood, theta, covariance.inverse(point.information), kind, groups)
+        scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups)
         error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
         effect_error = (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt() * per_unit
         error[_open(depends, len(own))] = torch.nan
@@ -154,7 +155,7 @@ def coefficient_table(
         interval=interval,
         level=level,
         goodness=Goodness(point.value, likelihood.null(), likelihood.rows, len(theta) - len(depends)),
-        dependencies=[each.in_units(1 / units.scale, -units.center / units.scale) for each in depends],
+        dependencies=depends,
         why_none=why_none,
     )
 
@@ -206,7 +207,7 @@ def _profile(likelihood: Likelihood, theta: Tensor, units: Units, level: float, 
     scale = torch.cat([units.scale, units.scale.new_ones(1)])
     ends = torch.full((2, len(theta)), torch.nan, dtype=torch.float64)
     for column in wanted.nonzero()[:, 0].tolist():
-        ends[:, column] = torch.tensor(profile_interval(shifted, point, column, level)) / scale[column]
+        ends[:, column] = ends.new_tensor(profile_interval(shifted, point, column, level)) / scale[column]
     return ends[0], ends[1]
 
 

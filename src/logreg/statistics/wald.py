@@ -1,7 +1,7 @@
 """What a coefficient and its standard error say: z, p, interval, odds ratio.
 
-    z = estimate / error,   p = P(|Z| > |z|) for a standard normal Z,   interval = estimate -+ z_level * error
-    odds ratio = exp(estimate), its interval the exponential of the estimate's (Wald 1943)
+z = estimate / error,   p = P(|Z| > |z|) for a standard normal Z,   interval = estimate -+ z_level * error
+odds ratio = exp(estimate), its interval the exponential of the estimate's (Wald 1943)
 """
 
 import math
