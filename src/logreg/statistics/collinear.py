@@ -1,8 +1,8 @@
 """Columns that are exact linear combinations of others: found, and named with their coefficients.
 
 Every column is centred and divided by its deviation, so that units do not matter. The triangular factor R of a QR
-decomposition, gathered chunk by chunk (the tall-skinny QR of Demmel et al. 2012), then holds all that is needed: a column depends
-on the columns before it exactly where nothing is left of its part of R after projecting those out.
+decomposition, gathered chunk by chunk (the tall-skinny QR of Demmel et al. 2012), then holds all that is needed: a column
+depends on the columns before it exactly where nothing is left of its part of R after projecting those out.
 """
 
 from collections.abc import Sequence
