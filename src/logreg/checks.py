@@ -90,6 +90,9 @@ FRACTION = Number(low=0, high=1)
 RULES: dict[str, Number | OneOf] = {
     "seed": Number(integer=True, low=0, high=2**32 - 1),
     "monitor_mode": OneOf(("min", "max")),
+    "threshold": Number(low=0, high=1, names=("f1", "balanced", "cost")),
+    "cost.false_positive": Number(low=0),
+    "cost.false_negative": Number(low=0),
     "trainer.max_epochs": COUNT,
     "trainer.log_every_n_steps": COUNT,
     "trainer.accumulate_grad_batches": COUNT,
@@ -104,6 +107,7 @@ RULES: dict[str, Number | OneOf] = {
     "loss.pos_weight": Number(above=0, optional=True, names=("balanced",)),
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "model.bias": Number(optional=True),
+    "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
     "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
 }

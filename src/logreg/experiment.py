@@ -13,14 +13,19 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from logreg import environment, noise, resume
-from logreg.callbacks.checkpoints import monitored
+from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
+from logreg.results.metrics import probabilities
 from logreg.results.result import Fit
 from logreg.run_directory import RunDirectory, find_checkpoint
 from logreg.summary import count, summary
+from logreg.thresholds import best_threshold
+
+START_THRESHOLD = 0.5
+"""Until a rule has chosen one on the val rows."""
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -50,12 +55,13 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
     module = build_module(cfg, datamodule)
+    _check_threshold(cfg, datamodule)
     config = module.hparams["config"]
     if checkpoint_path is not None:
         rerun = resume.first_overrides(run)
         resume.check_same_run(load(checkpoint_path), config, cfg.trainer.max_epochs, rerun)
     logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
-    trainer = build_trainer(cfg, run, logger)
+    trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None)
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
     for each in trainer.loggers:
@@ -64,7 +70,8 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
     seconds = time.monotonic() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return _finish(cfg, hydra_cfg.runtime.choices, Fit(run, trainer, module.cpu(), datamodule, metrics), seconds)
+    _keep(cfg, trainer, module, datamodule)
+    return _finish(cfg, hydra_cfg.runtime.choices, Fit(run, trainer, module, datamodule, metrics), seconds)
 
 
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
@@ -80,6 +87,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     network = _build(cfg.model, "model", in_features=datamodule.in_features)
     optimizer = _build(cfg.optimizer, "optimizer")
     _try_optimizer(optimizer, network, cfg.optimizer)
+    negative, positive = datamodule.examples.class_weights
     hparams = {
         "config": {part: _plain(cfg[part]) for part in resume.SAME_RUN} | {"trainer": _plain(cfg.trainer)},
         "network": {**_plain(cfg.model), "in_features": datamodule.in_features},
@@ -87,18 +95,23 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         "target": datamodule.target_name,
         "preprocessing": datamodule.preprocessing.plain(),
         "labels": datamodule.labels,
+        "base_rate": positive / (negative + positive),
+        "keeps": "last" if datamodule.rows("val") is None else "best",
     }
+    row_weights = datamodule.examples.weight is not None
     return LogisticRegression(
         network=network,
-        loss=_build(cfg.loss, "loss", network=network),
+        loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
         optimizer=optimizer,
+        threshold=START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold,
         hparams=hparams,
+        watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )
 
 
-def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool) -> pl.Trainer:
+def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run)
+    callbacks = _build_callbacks(cfg, run, has_val)
     return _build(
         cfg.trainer,
         "trainer",
@@ -111,15 +124,16 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool) -> 
     )
 
 
-def _build_callbacks(cfg: DictConfig, run: RunDirectory) -> list[Callback]:
+def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[Callback]:
+    late_arguments = {
+        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
+        "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
+    }
     callbacks = []
     for name, node in cfg.callbacks.items():
         if node is None:
             continue
-        late = {}
-        if name == "checkpoints":
-            late = {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode}
-        callbacks.append(_build(node, f"callbacks.{name}", **late))
+        callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
     unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
     return [callback for callback in callbacks if not isinstance(callback, unwanted)]
 
@@ -141,6 +155,33 @@ def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
         make(network.parameters())
     except (InstantiationException, TypeError, ValueError) as error:
         raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
+
+
+def _check_threshold(cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
+    """Refuse a threshold by a rule where there are no val rows of both classes to choose it on."""
+    val = datamodule.rows("val")
+    if isinstance(cfg.threshold, str) and (val is None or not all(val.class_weights)):
+        what = "there are none" if val is None else "they are all of one class"
+        raise UserError(
+            f"threshold={cfg.threshold} is chosen on the val rows, and {what}. Give the data val rows of both classes"
+            " (data.val_fraction=0.2), or give a number, as in threshold=0.5."
+        )
+
+
+def _keep(cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule) -> None:
+    """Decide what the run leaves behind: with val rows the weights of the best epoch, and the threshold chosen for them."""
+    checkpoints, val = trainer.checkpoint_callback, datamodule.rows("val")
+    module.cpu()
+    if val is None:
+        return
+    if isinstance(checkpoints, Checkpoints):
+        checkpoints.keep_best(trainer)
+    if isinstance(cfg.threshold, str):
+        module.threshold = best_threshold(
+            cfg.threshold, *probabilities(module, val), cfg.cost.false_positive, cfg.cost.false_negative
+        )
+        if isinstance(checkpoints, Checkpoints):
+            checkpoints.write_kept(trainer)
 
 
 def _refuse_to_overwrite(run: RunDirectory) -> None:
@@ -167,7 +208,6 @@ def _knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, A
 def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: float) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
     results = [_build(node, f"results.{name}") for name, node in cfg.results.items() if node is not None]
-    metrics = dict(fit.metrics)
     rows = [row for result in results for row in result(fit)]
     if fit.metrics:
         fit.run.write_json("metrics.json", fit.metrics)
@@ -178,9 +218,9 @@ def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: floa
     print(
         summary(
             f"Trained model={choices['model']} on data={choices['data']} ({data}): {epochs}",
-            metrics,
             rows,
             fit.run.path,
         )
     )
-    return monitored(fit.trainer, cfg.monitor)
+    name = monitored_name(fit.trainer, cfg.monitor)
+    return None if name is None else fit.metrics[name]

@@ -5,19 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def summary(title: str, metrics: Mapping[str, float], rows: Sequence[tuple[str, str]], run_directory: Path) -> str:
-    """Return the closing lines of a run: metrics, results, where everything is, and how to look at it.
+def summary(title: str, rows: Sequence[tuple[str, str]], run_directory: Path) -> str:
+    """Return the closing lines of a run: its results, where everything is, and how to look at it.
 
     Args:
         title: what was trained on what, for how long.
-        metrics: final metrics by name.
         rows: (name, text) of each result.
         run_directory: of this run.
     """
     shown = run_directory.relative_to(Path.cwd()) if run_directory.is_relative_to(Path.cwd()) else run_directory
     logdir = Path("outputs") if shown.parts[0] == "outputs" else shown  # all runs and sweeps on one dashboard
     lines = [
-        *((name, f"{value:.6f}") for name, value in metrics.items()),
         *rows,
         ("run directory", str(shown)),
         ("dashboard", f"tensorboard --logdir {shlex.quote(str(logdir))}"),
@@ -29,3 +27,37 @@ def summary(title: str, metrics: Mapping[str, float], rows: Sequence[tuple[str, 
 def count(number: int, noun: str) -> str:
     """Return "1 row", "2 rows", "1,001 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+ROWS = (
+    ("rows", "rows", ",.0f"),
+    ("share of class 1", "base_rate", ".4f"),
+    ("loss", "loss", ".6f"),
+    ("log loss", "log_loss", ".4f"),
+    ("  of the base rate alone", "base_log_loss", ".4f"),
+    ("accuracy", "accuracy", ".4f"),
+    ("  of the base rate alone", "base_accuracy", ".4f"),
+    ("balanced accuracy", "balanced_accuracy", ".4f"),
+    ("precision", "precision", ".4f"),
+    ("recall", "recall", ".4f"),
+    ("F1", "f1", ".4f"),
+    ("AUROC", "auroc", ".4f"),
+    ("average precision", "average_precision", ".4f"),
+    ("Brier score", "brier", ".4f"),
+    ("calibration error", "calibration_error", ".4f"),
+    ("true positives", "true_positives", ",.6g"),
+    ("false positives", "false_positives", ",.6g"),
+    ("true negatives", "true_negatives", ",.6g"),
+    ("false negatives", "false_negatives", ",.6g"),
+)
+"""The lines of the table of metrics: what each is called, its name in metrics.json, how it is written."""
+
+
+def metrics_table(splits: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
+    """Return a line for each metric with a column for each split; an undefined metric is shown as a dash."""
+    lines = [("", "".join(f"{name:>11}" for name in splits))]
+    for label, metric, form in ROWS:
+        if all(metric in values for values in splits.values()):
+            cells = (format(values[metric], form) if values[metric] == values[metric] else "-" for values in splits.values())
+            lines.append((label, "".join(f"{cell:>11}" for cell in cells)))
+    return lines

@@ -87,6 +87,14 @@ class Checkpoints(Checkpoint):
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
         self._best_state = state_dict["best_state"]
 
+    def keep_best(self, trainer: pl.Trainer) -> None:
+        """Put the weights of the best epoch into the module, for good; before a first epoch there are none."""
+        _put(self._best_state, self._state)
+
+    def write_kept(self, trainer: pl.Trainer) -> None:
+        """Write best.ckpt anew from the module as it is, with what was chosen after the fit (the threshold)."""
+        trainer.save_checkpoint(self.dirpath / "best.ckpt", weights_only=True)
+
     def _is_better(self, score: float) -> bool:
         assert self.best_score is not None
         return score < self.best_score if self.mode == "min" else score > self.best_score
@@ -128,7 +136,12 @@ def _put(values: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Non
 
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> float | None:
-    """Return the latest value of the monitored metric; with no name, of val/loss, or of train/loss where there is none."""
-    metrics = trainer.callback_metrics
+    """Return the latest value of the monitored metric, None where there is none."""
+    name = monitored_name(trainer, monitor)
+    return None if name is None else float(trainer.callback_metrics[name])
+
+
+def monitored_name(trainer: pl.Trainer, monitor: str | None) -> str | None:
+    """Return the name of the monitored metric: the given one, or val/loss, or train/loss where there are no val rows."""
     names = (monitor,) if monitor else ("val/loss", "train/loss")
-    return next((float(metrics[name]) for name in names if name in metrics), None)
+    return next((name for name in names if name in trainer.callback_metrics), None)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -28,6 +29,13 @@ class Examples:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The parts of a batch: (features, target), or (features, target, weight)."""
+        """The parts of a batch: (features, target), or (features, target, weight) with weights of mean 1."""
         parts = (self.features, self.target)
-        return parts if self.weight is None else (*parts, self.weight)
+        return parts if self.weight is None else (*parts, self.weight / self.weight.double().mean())
+
+    @property
+    def class_weights(self) -> tuple[float, float]:
+        """The sum of the row weights of class 0 and of class 1; without weights the number of rows of each."""
+        weight = torch.ones_like(self.target) if self.weight is None else self.weight
+        positive = float((weight * self.target).sum(dtype=torch.float64))
+        return float(weight.sum(dtype=torch.float64)) - positive, positive

@@ -1,0 +1,95 @@
+"""Every metric of every split, from the weights that are kept."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.data.examples import Examples
+from logreg.metrics import binary_metrics
+from logreg.module import LogisticRegression
+from logreg.results.result import Fit, Result, Row
+from logreg.summary import metrics_table
+
+SPLITS = ("train", "val", "test")
+CHUNK_ROWS = 65_536
+CURVES = (
+    "log_loss",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration_error",
+)
+"""Metrics that TensorBoard shows of val and test rows; it has val/loss and val/accuracy of every epoch already."""
+
+
+class Metrics(Result):
+    """Adds `train/auroc`, `val/brier`, ... to the metrics of the run.
+
+    Where there are val rows, the weights are those of the best epoch, and loss and accuracy of every split are worked out
+    from them too. Without val rows the weights are the last ones, and train/loss and train/accuracy stay those of the last
+    epoch, which precede its last update.
+    """
+
+    def __call__(self, fit: Fit) -> list[Row]:
+        """Work out the metrics; return the summary's lines of them."""
+        datamodule, module = fit.datamodule, fit.module
+        splits = {name: rows for name in SPLITS if (rows := datamodule.rows(name)) is not None}
+        negative, positive = splits["train"].class_weights
+        metrics = {
+            name: split_metrics(module, rows, base_rate=positive / (negative + positive)) for name, rows in splits.items()
+        }
+        if "val" not in splits:
+            curve = {name: fit.metrics.get(f"train/{name}") for name in ("loss", "accuracy")}
+            metrics["train"] |= {name: value for name, value in curve.items() if value is not None}
+        for name, values in metrics.items():
+            fit.metrics.update({f"{name}/{metric}": value for metric, value in values.items()})
+        self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in CURVES})
+        if len(splits) > 1:
+            return [*metrics_table(metrics), *_kept(fit, "val" in splits)]
+        return [(f"train/{name}", f"{metrics['train'][name]:.6f}") for name in ("loss", "accuracy")]
+
+    def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
+        finite = {name: value for name, value in values.items() if value == value}
+        for logger in fit.trainer.loggers if finite else ():
+            logger.log_metrics(finite, step=max(fit.trainer.global_step - 1, 0))
+
+
+def _kept(fit: Fit, has_val: bool) -> list[Row]:
+    """Return which weights these are, and from which probability on a row is of class 1."""
+    rows = [("threshold", f"{fit.module.threshold:.4g}")]
+    checkpoints = fit.trainer.checkpoint_callback
+    if has_val and isinstance(checkpoints, Checkpoints) and checkpoints.best_epoch is not None:
+        name = monitored_name(fit.trainer, checkpoints.monitor)
+        rows.append(("weights", f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {name}"))
+    return rows
+
+
+@torch.no_grad()
+def split_metrics(module: LogisticRegression, rows: Examples, base_rate: float) -> dict[str, float]:
+    """Return the loss and every metric of some rows; the loss has its `pos_weight`, the metrics have not."""
+    output = _output(module, rows)
+    _, *answers = rows.tensors
+    loss = float(module.loss(output, *(answer.to(output) for answer in answers)))
+    return {"loss": loss} | binary_metrics(*_judged(module, output, rows), module.threshold, base_rate)
+
+
+@torch.no_grad()
+def probabilities(module: LogisticRegression, rows: Examples) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return what the module makes of some rows and what is right: probability, target and weight, (rows,) each."""
+    return _judged(module, _output(module, rows), rows)
+
+
+def _output(module: LogisticRegression, rows: Examples) -> Tensor:
+    dtype = module.network.weight.dtype
+    return torch.cat([module.network(part.to(dtype)) for part in rows.features.split(CHUNK_ROWS)])
+
+
+def _judged(module: LogisticRegression, output: Tensor, rows: Examples) -> tuple[Tensor, Tensor, Tensor | None]:
+    weight = None if rows.weight is None else rows.weight[:, 0]
+    return module.network.probability(output)[:, 0], rows.target[:, 0], weight
