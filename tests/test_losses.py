@@ -77,3 +77,12 @@ def test_batches_average_to_the_whole() -> None:
 def test_balanced_needs_both_classes() -> None:
     with pytest.raises(UserError, match="both classes"):
         binary_cross_entropy(Logits(1), "balanced", class_weights=(5.0, 0.0))
+
+
+def test_beyond_a_logit_of_16_6_only_the_logits_form_still_learns() -> None:
+    gradients = {}
+    for form in FORMS:
+        network = form(1, weight=1, bias=0)
+        binary_cross_entropy(network)(network(torch.tensor([[20.0]])), torch.tensor([[0.0]])).backward()
+        gradients[form] = next(network.parameters()).grad.item()
+    assert gradients == {Sequential: 0.0, Logits: 20.0}

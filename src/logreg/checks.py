@@ -32,6 +32,9 @@ this one adds its own package here."""
 
 ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
 
+NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
+"""Groups that a run cannot do without."""
+
 HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
 
@@ -123,7 +126,12 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
     """
     for key in map(str, cfg):
         if key not in known:
-            raise UserError(f"'{key}' is not a key of the config.{did_you_mean(key, known)}")
+            raise UserError(
+                f"'{key}' is not a key of the config.{did_you_mean(key, known)} `python train.py --cfg job` prints every key."
+            )
+    for key in NECESSARY:
+        if key in known and cfg.get(key) is None:
+            raise UserError(f"{key}=null leaves out what no run can do without: type {key}=NAME. conf/{key}/ holds the names.")
     for key, target in _targets(_resolved(cfg)):
         _check_target(key, target)
     for key, rule in RULES.items():

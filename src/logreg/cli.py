@@ -8,9 +8,11 @@ import contextlib
 import gc
 import importlib
 import os
+import shlex
 import signal
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logreg import checks, composition_errors, run_directory
-from logreg.errors import RunError, UserError
+from logreg.errors import Interrupted, RunError, UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -33,6 +35,7 @@ def main(job: str, config_name: str) -> None:
         job: "module:function", imported once the config is known to be good; the function takes the config.
         config_name: the primary config in conf/.
     """
+    sys.argv[1:] = _without_groups(sys.argv[1:], config_name)
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
     OmegaConf.register_new_resolver("run_dir", run_directory.choose)
@@ -43,7 +46,7 @@ def main(job: str, config_name: str) -> None:
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
     except Exception as error:
-        told = composition_errors.explain(error, CONF, config_name)
+        told = composition_errors.explain(error, CONF, config_name) or _no_directory(error)
         if told is None or want_traceback:
             raise
         _tell(told)
@@ -53,7 +56,9 @@ def main(job: str, config_name: str) -> None:
 def _checked(job: str, config_name: str) -> Callable[[DictConfig], Any]:
     def task(cfg: DictConfig) -> Any:
         try:
-            checks.check(cfg, known=_top_level_keys(config_name))
+            known = _top_level_keys(config_name)
+            _name_left_out(cfg, known)
+            checks.check(cfg, known)
             run_directory.find_checkpoint(cfg.ckpt_path, Path(HydraConfig.get().runtime.output_dir))
             return _load(job)(cfg)
         except (UserError, RunError) as error:
@@ -62,15 +67,34 @@ def _checked(job: str, config_name: str) -> Callable[[DictConfig], Any]:
             if HydraConfig.get().mode is RunMode.RUN:
                 sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
             raise
+        except Interrupted as stop:
+            print(_how_to_go_on(stop), file=sys.stderr)
+            raise
 
     return task
 
 
 def _top_level_keys(config_name: str) -> set[str]:
     """Return the keys and groups that conf/<config_name>.yaml names."""
-    primary = OmegaConf.load(CONF / f"{config_name}.yaml")
-    groups = {str(group) for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry}
-    return groups | {str(key) for key in primary}
+    return _groups(config_name) | {str(key) for key in OmegaConf.load(CONF / f"{config_name}.yaml")}
+
+
+def _groups(config_name: str) -> set[str]:
+    defaults = OmegaConf.load(CONF / f"{config_name}.yaml").defaults
+    return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
+
+
+def _without_groups(arguments: list[str], config_name: str) -> list[str]:
+    """Return the arguments with `logger=null` written as Hydra wants it, `~logger`; Hydra knows null for keys only."""
+    groups = _groups(config_name)
+    return [f"~{group}" if (group := argument.removesuffix("=null")) in groups else argument for argument in arguments]
+
+
+def _name_left_out(cfg: DictConfig, known: set[str]) -> None:
+    """Give every group that was left out the value null, so that a job can ask for it."""
+    with open_dict(cfg):
+        for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment")):
+            cfg[key] = None
 
 
 def _load(job: str) -> Callable[[DictConfig], Any]:
@@ -90,6 +114,29 @@ def _forget_empty_directory() -> None:
     with contextlib.suppress(OSError):  # not empty, so it is somebody's
         directory.rmdir()
         directory.parent.rmdir()
+
+
+def _no_directory(error: Exception) -> UserError | None:
+    """Return what to tell of an output directory that Hydra could not make; None where the job had begun already."""
+    frames = traceback.walk_tb(error.__traceback__)
+    if not isinstance(error, OSError) or any(frame.f_code.co_name == "task" for frame, _ in frames):
+        return None
+    return UserError(
+        f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"
+        " (hydra.sweep.dir=<folder> for a sweep), or mend its permissions."
+    )
+
+
+def _how_to_go_on(stop: Interrupted) -> str:
+    """Return the line that a stopped run ends with: is it saved, and what to type."""
+    hydra_cfg = HydraConfig.get()
+    directory = Path(hydra_cfg.runtime.output_dir)
+    if not (directory / run_directory.CHECKPOINTS / "last.ckpt").exists():
+        return f"Stopped by {stop.signal_name}. Nothing was saved."
+    shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    overrides = [each for each in hydra_cfg.overrides.task if not each.startswith("ckpt_path=")]
+    command = shlex.join(["python", Path(sys.argv[0]).name, *overrides, f"ckpt_path={shown}"])
+    return f"Stopped by {stop.signal_name}. The run is saved; this goes on with it:\n  {command}"
 
 
 def _tell(error: Exception) -> None:

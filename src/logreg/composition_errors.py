@@ -35,6 +35,16 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
     match = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", str(error))
     if match:
         return _unknown_key(match[1], error, conf, config_name)
+    if match := re.search(r"'hydra\.runtime\.choices\.(\w+)' not found", str(error)):
+        group = match[1]
+        return UserError(
+            f"{group}=null leaves out what no run can do without: type {group}=NAME. conf/{group}/ holds the names."
+        )
+    if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '([^']+)'", str(error)):
+        return UserError(
+            f"{match[1]} holds several values. To train once for each of them type: python train.py -m {match[1]}. A list is"
+            " written in brackets, key=[a,b]."
+        )
     return UserError(" ".join(part for part in (_first_line(error), _first_line(error.__cause__)) if part))
 
 

@@ -1,6 +1,7 @@
 """The three ways in which a run ends early, each with its exit code, and the words for a misspelt name."""
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -30,6 +31,7 @@ class Interrupted(SystemExit):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(128 + signal_number)
+        self.signal_name = signal.Signals(signal_number).name
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,11 +8,11 @@ import lightning.pytorch as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import environment, noise, resume
+from logreg import environment, noise, resume, signals
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
@@ -42,7 +42,7 @@ def train(cfg: DictConfig) -> float | None:
     noise.silence()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked():
+    with run.locked(), signals.raised():
         return _train(cfg, run, hydra_cfg)
 
 
@@ -119,7 +119,7 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has
         callbacks=callbacks,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # or Lightning adds its own
         plugins=[AtomicCheckpointIO()],
-        enable_checkpointing=cfg.callbacks.checkpoints is not None,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         default_root_dir=str(run.path),
     )
 
@@ -130,7 +130,7 @@ def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[
         "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
     }
     callbacks = []
-    for name, node in cfg.callbacks.items():
+    for name, node in (cfg.callbacks or {}).items():
         if node is None:
             continue
         callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
@@ -207,7 +207,7 @@ def _knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, A
 
 def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: float) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
-    results = [_build(node, f"results.{name}") for name, node in cfg.results.items() if node is not None]
+    results = [_build(node, f"results.{name}") for name, node in (cfg.results or {}).items() if node is not None]
     rows = [row for result in results for row in result(fit)]
     if fit.metrics:
         fit.run.write_json("metrics.json", fit.metrics)

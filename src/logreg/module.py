@@ -1,6 +1,7 @@
 """The LightningModule: a network, its loss, its optimiser, and what is logged of them."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
 from logreg.losses import takes_logits
 from logreg.metrics import BinaryMetrics
 from logreg.networks import Network
@@ -109,9 +110,18 @@ class LogisticRegression(pl.LightningModule):
         """Log the epoch's means.
 
         Straight to the loggers: `self.log` takes 0.25 ms a value and epoch, more than the whole epoch of a small table.
+
+        Raises:
+            RunError: the loss is no finite number.
         """
         means = self._epoch.named("train")
         self._epoch = EpochMeans()
+        if not math.isfinite(loss := float(means["train/loss"])):
+            raise RunError(
+                f"train/loss is {loss} in epoch {self.trainer.current_epoch}: nothing can be learnt from here on, so training"
+                " stops and what was saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features"
+                " of very different size want standard scaling."
+            )
         self._log_epoch(means, {"train/learning_rate": self._learning_rate})
 
     def on_validation_epoch_start(self) -> None:

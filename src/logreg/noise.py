@@ -12,8 +12,15 @@ USELESS_WARNINGS = (
 
 
 def silence() -> None:
-    """Hide Lightning's INFO lines ("GPU available: False", tips) and the warnings above; everything else is shown."""
+    """Hide Lightning's INFO lines ("GPU available: False", tips) and the warnings above; everything else is shown.
+
+    Profilers and callbacks are there because somebody asked for them: what they say is shown.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("lightning.pytorch.profilers", "lightning.pytorch.callbacks"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    if logging.getLogger().hasHandlers():  # Hydra's: with Lightning's own beside it every line comes twice
+        logging.getLogger("lightning").handlers.clear()
     for message in USELESS_WARNINGS:
         warnings.filterwarnings("ignore", message)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -103,8 +104,8 @@ class RunDirectory:
             (self.path / ".lock").unlink()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write `content` as a JSON file; a NaN, which JSON lacks, becomes null."""
-        self.write_text(name, json.dumps(_without_nan(content), indent=2) + "\n")
+        """Write `content` as a JSON file; NaN and infinity, which JSON lacks, become null."""
+        self.write_text(name, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
@@ -123,7 +124,9 @@ class RunDirectory:
         OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
 
 
-def _without_nan(content: Any) -> Any:
+def _finite(content: Any) -> Any:
     if isinstance(content, Mapping):
-        return {key: _without_nan(value) for key, value in content.items()}
-    return None if isinstance(content, float) and content != content else content
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

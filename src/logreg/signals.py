@@ -1,10 +1,12 @@
-"""Signals that ask a run to stop, held until the run stands between two batches and can save itself."""
+"""Signals that ask a run to stop: an exit code of their own, and time to save what was learnt."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from logreg.errors import Interrupted
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -24,14 +26,35 @@ class PendingSignal:
 
 @contextmanager
 def held() -> Iterator[PendingSignal]:
-    """Hold Ctrl-C, SIGTERM and SIGHUP back while the context lasts; outside the main thread there is nothing to hold."""
+    """Hold Ctrl-C, SIGTERM and SIGHUP back until the run stands between two batches and can save itself."""
     pending = PendingSignal()
+    with _handled_by(pending.note):
+        yield pending
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Raise Interrupted where a signal finds the run: open files are closed and folders unlocked on the way out.
+
+    Left alone, SIGTERM ends Lightning's fit with exit code 0 and Ctrl-C with 1.
+    """
+    with _handled_by(_raise):
+        yield
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` answer the signals while the context lasts; outside the main thread there are none to answer."""
     if threading.current_thread() is not threading.main_thread():
-        yield pending
+        yield
         return
-    before = {number: signal.signal(number, pending.note) for number in STOPPING}
+    before = {number: signal.signal(number, handler) for number in STOPPING}
     try:
-        yield pending
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

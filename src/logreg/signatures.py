@@ -3,9 +3,16 @@
 import ast
 import functools
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
-Definition = ast.ClassDef | ast.FunctionDef
+
+@dataclass(frozen=True)
+class Definition:
+    """The syntax tree of a class or function, and the module in which it stands."""
+
+    node: ast.ClassDef | ast.FunctionDef
+    module: str
 
 
 @functools.cache
@@ -22,12 +29,22 @@ def find_definition(target: str) -> Definition | None:
 def parameter_names(target: str) -> list[str] | None:
     """Return the keyword names that a `_target_` accepts; None where that cannot be told (no source, or `**kwargs`)."""
     definition = find_definition(target)
-    if isinstance(definition, ast.ClassDef):
-        definition = _method(definition, "__init__")
-    if definition is None or definition.args.kwarg:
+    node = _init(definition) if definition and isinstance(definition.node, ast.ClassDef) else definition and definition.node
+    if not isinstance(node, ast.FunctionDef) or node.args.kwarg:
         return None
-    arguments = definition.args.posonlyargs + definition.args.args + definition.args.kwonlyargs
+    arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
     return [argument.arg for argument in arguments if argument.arg != "self"]
+
+
+def _init(definition: Definition) -> ast.FunctionDef | None:
+    """Return the `__init__` of a class, or the one it inherits from its first base."""
+    assert isinstance(definition.node, ast.ClassDef)
+    own = (node for node in definition.node.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    if init := next(own, None):
+        return init
+    base = definition.node.bases[0] if definition.node.bases and not definition.node.decorator_list else None
+    inherited = find_definition(f"{definition.module}.{base.id}") if isinstance(base, ast.Name) else None
+    return _init(inherited) if inherited and isinstance(inherited.node, ast.ClassDef) else None
 
 
 def _module_file(module: str) -> Path | None:
@@ -50,7 +67,7 @@ def _definition_in(path: Path, module: str, name: str) -> Definition | None:
     stars = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return node
+            return Definition(node, module)
         if isinstance(node, ast.ImportFrom):
             source = _absolute(node, package)
             for alias in node.names:
@@ -66,8 +83,3 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
         return node.module or ""
     base = package.split(".")[: len(package.split(".")) - (node.level - 1)]
     return ".".join([*base, *([node.module] if node.module else [])])
-
-
-def _method(definition: ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    methods = (node for node in definition.body if isinstance(node, ast.FunctionDef) and node.name == name)
-    return next(methods, None)

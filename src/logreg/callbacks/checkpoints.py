@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from logreg import signals
-from logreg.errors import Interrupted
+from logreg.errors import Interrupted, RunError, UserError, did_you_mean
 
 
 class Checkpoints(Checkpoint):
@@ -60,6 +60,8 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights of the best epoch, and save if it is time."""
         score = monitored(trainer, self.monitor)
+        if score is None:
+            self._check_monitor(trainer)
         if score is not None and (self.best_score is None or self._is_better(score)):
             self.best_score, self.best_epoch = score, trainer.current_epoch
             self._best_state = _copied(self._state)
@@ -95,6 +97,14 @@ class Checkpoints(Checkpoint):
         """Write best.ckpt anew from the module as it is, with what was chosen after the fit (the threshold)."""
         trainer.save_checkpoint(self.dirpath / "best.ckpt", weights_only=True)
 
+    def _check_monitor(self, trainer: pl.Trainer) -> None:
+        """Raise UserError at the end of the first epoch for a name that no epoch logs; val metrics may come later."""
+        if self.monitor is None or (trainer.enable_validation and self.monitor.startswith("val/")):
+            return
+        names = list(trainer.callback_metrics)
+        hint = did_you_mean(self.monitor, names)
+        raise UserError(f"monitor={self.monitor} is no metric of this run.{hint} There are: {', '.join(names)}.")
+
     def _is_better(self, score: float) -> bool:
         assert self.best_score is not None
         return score < self.best_score if self.mode == "min" else score > self.best_score
@@ -107,12 +117,22 @@ class Checkpoints(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
+        self._check_finite(trainer)
         for logger in trainer.loggers:
             logger.save()  # a checkpoint never runs ahead of the curve
         trainer.save_checkpoint(self.dirpath / "last.ckpt")
         if not self._best_is_written:
             self._save_best(trainer)
         self._saved_at = time.monotonic()
+
+    def _check_finite(self, trainer: pl.Trainer) -> None:
+        """Raise RunError rather than put weights on the disk, over good ones, from which nothing can be learnt."""
+        if all(bool(torch.isfinite(value).all()) for value in self._state.values()):
+            return
+        raise RunError(
+            f"A weight is no finite number any more in epoch {trainer.current_epoch}: training stops, and"
+            f" what {self.dirpath} holds stays as it was. Most often optimizer.lr is too large: type a tenth of it."
+        )
 
     def _save_best(self, trainer: pl.Trainer) -> None:
         """Write best.ckpt by putting the best weights into the module for the length of the writing."""

@@ -1,0 +1,34 @@
+"""Noise: Lightning's chatter is hidden, what a person asked for is shown, and once."""
+
+import logging
+import subprocess
+import sys
+import warnings
+
+import pytest
+from processes import environment
+
+from logreg import noise
+
+
+def test_lightning_talks_of_itself_in_warnings_only() -> None:
+    noise.silence()
+    assert not logging.getLogger("lightning.pytorch.trainer.setup").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("lightning.fabric.utilities.seed").isEnabledFor(logging.INFO)
+    assert logging.getLogger("lightning.pytorch.profilers.profiler").isEnabledFor(logging.INFO)
+    assert logging.getLogger("lightning.pytorch.callbacks.early_stopping").isEnabledFor(logging.INFO)
+
+
+def test_other_warnings_still_come() -> None:
+    noise.silence()
+    with pytest.warns(UserWarning, match="something new"):
+        warnings.warn("something new", stacklevel=1)
+
+
+def test_a_line_of_a_callback_comes_once_beside_hydras_handler() -> None:
+    code = (
+        "import logging; logging.basicConfig(); import lightning.pytorch; from logreg import noise; noise.silence();"
+        "logging.getLogger('lightning.pytorch.callbacks.early_stopping').info('improved')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stderr.count("improved") == 1
