@@ -53,7 +53,7 @@ def _module_file(module: str) -> Path | None:
         spec = importlib.util.find_spec(top)  # a top-level name is found without running any of its code
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():  # a frozen module's origin is "frozen"
         return None
     if not rest:
         return Path(spec.origin)

@@ -1,0 +1,168 @@
+"""Checks: each mistake in a config has its paragraph; what shipped configs say passes."""
+
+from pathlib import Path
+
+import pytest
+from processes import ROOT
+from runs import compose_config
+
+from logreg import accelerators, checks
+from logreg.checks import Number, OneOf, check
+from logreg.cli import _groups, _top_level_keys
+from logreg.errors import UserError
+
+KNOWN = _top_level_keys("config")
+
+MISTAKES = {
+    # a name
+    "+foo=1": "'foo' is not a key of the config.",
+    "+sed=1": "'sed' is not a key of the config. Did you mean 'seed'?",
+    "+trainer.max_epoch=3": "trainer.max_epoch is not an argument of lightning.pytorch.Trainer. Did you mean 'max_epochs'?",
+    "+model.wieght=1": "Did you mean 'weight'?",
+    "+data.bach_size=2": "Did you mean 'batch_size'?",
+    "+optimizer.moment=1": "optimizer.moment is not an argument of torch.optim.SGD. Did you mean 'momentum'?",
+    "+callbacks.checkpoints.every=1": "callbacks.checkpoints.every is not an argument",
+    "+data.source.rows=3": "data.source.rows is not an argument of logreg.data.toy.toy",
+    # a number
+    "trainer.max_epochs=abc": "trainer.max_epochs=abc is not allowed: trainer.max_epochs takes a whole number from 1 up.",
+    "trainer.max_epochs=-5": "takes a whole number from 1 up",
+    "trainer.max_epochs=0": "takes a whole number from 1 up",
+    "trainer.max_epochs=1.5": "takes a whole number from 1 up",
+    "trainer.max_epochs=true": "takes a whole number from 1 up",
+    "trainer.max_epochs=null": "takes a whole number from 1 up",
+    "trainer.log_every_n_steps=0": "takes a whole number from 1 up",
+    "optimizer.lr=-1": "optimizer.lr=-1 is not allowed: optimizer.lr takes a number above 0.",
+    "optimizer.lr=0": "takes a number above 0",
+    "optimizer.lr=nan": "takes a number above 0",
+    "optimizer.lr=.nan": "takes a number above 0",
+    "optimizer.lr=inf": "takes a number above 0",
+    "optimizer.lr='0,1'": "takes a number above 0",
+    "optimizer.lr=fast": "takes a number above 0",
+    "optimizer.lr=[1]": "takes a number above 0",
+    "optimizer.momentum=2": "takes a number from 0 to 1",
+    "seed=x": "seed=x is not allowed: seed takes a whole number from 0 to 4294967295.",
+    "seed=-1": "takes a whole number from 0 to 4294967295",
+    "seed=4294967296": "takes a whole number from 0 to 4294967295",
+    "seed=null": "takes a whole number",
+    "data.batch_size=0": "takes a whole number from 1 up or null",
+    "data.batch_size=2.5": "takes a whole number from 1 up or null",
+    "model.bias=no": "takes a number or null",
+    "model.bias=[1]": "takes a number or null",
+    "model.weight=much": "a list with a number for each, as in model.weight=[0.1,-0.2]",
+    "model.weight=[1,x]": "a list with a number for each",
+    "model.weight=[1,nan]": "a list with a number for each",
+    "callbacks.checkpoints.every_n_seconds=-1": "takes a number from 0 up",
+    "callbacks.print_epochs.every_n_epochs=0.5": "takes a whole number from 0 up",
+    # one of a few words
+    "trainer.accelerator=gup": "trainer.accelerator takes cpu | gpu | auto | cuda | mps | tpu. Did you mean 'gpu'?",
+    "trainer.precision=17": "takes 32-true | 64-true",
+    "monitor_mode=minimum": "monitor_mode takes min | max. Did you mean 'min'?",
+    # a target
+    "model._target_=os.system": "model._target_=os.system is not allowed: a target must lie in logreg, torch.nn",
+    "loss._target_=torch.load": "is not allowed: a target must lie in",
+    "loss._target_=torch.hub.load": "is not allowed: a target must lie in",
+    "logger._target_=pandas.read_pickle": "is not allowed: a target must lie in",
+    "logger._target_=pathlib.Path.touch": "is not allowed: a target must lie in",
+    "data.source._target_=numpy.load": "data.source._target_=numpy.load is not allowed",
+    "data.source._target_=logregistic.evil": "is not allowed",
+    "data.source._target_=3": "is not allowed",
+    "model._target_=logreg.networks.Sequentail": "names nothing: there is no such class or function",
+    "data.source={_target_:logreg.data.nothing.rows}": "names nothing",
+    # things that go wrong together
+    "trainer.devices=0": "leaves nothing to train on: type trainer.devices=1",
+    "trainer.devices='0'": "leaves nothing to train on",
+    "trainer.devices=[]": "leaves nothing to train on",
+    "trainer.precision=16-mixed": "Type model=logits trainer.precision=16-mixed",
+    "trainer.precision=bf16-true": "Type model=logits trainer.precision=bf16-true",
+    "trainer.precision=16": "Type model=logits trainer.precision=16",
+    "seed=${sead}": "The config cannot be resolved",
+    "seed=???": "The config cannot be resolved",
+}
+
+
+@pytest.mark.parametrize(("override", "said"), MISTAKES.items())
+def test_a_mistake_has_its_paragraph(tmp_path: Path, override: str, said: str) -> None:
+    with pytest.raises(UserError) as told:
+        check(compose_config(override, directory=tmp_path), KNOWN)
+    message = str(told.value)
+    assert said in message
+    assert message.endswith((".", "?"))
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=logits", "trainer.precision=16-mixed"],
+        ["model=logits", "trainer.precision=bf16-mixed"],
+        ["trainer.precision=64-true"],
+        ["trainer.precision=32"],
+        ["trainer.devices=auto"],
+        ["trainer.accelerator=auto"],
+        ["model.weight=[1,-2.5]", "model.bias=0"],
+        ["model.weight=3"],
+        ["optimizer.lr=1e-9"],
+        ["optimizer=adam", "optimizer.lr=1"],
+        ["data.batch_size=100"],
+        ["+trainer.gradient_clip_val=1"],
+        ["callbacks.checkpoints.every_n_seconds=0.5"],
+        ["logger._target_=lightning.pytorch.loggers.CSVLogger"],
+        ["+callbacks.early_stopping={_target_:lightning.pytorch.callbacks.EarlyStopping,monitor:train/loss,patience:5}"],
+        ["callbacks.checkpoints=null"],
+    ],
+)
+def test_what_is_right_passes(tmp_path: Path, overrides: list[str]) -> None:
+    check(compose_config(*overrides, directory=tmp_path), KNOWN)
+
+
+def choices() -> list[str]:
+    """Return an override for every yaml in conf/ that a person can choose."""
+    groups = _groups("config")
+    return sorted(f"{path.parent.name}={path.stem}" for path in (ROOT / "conf").glob("*/*.yaml") if path.parent.name in groups)
+
+
+@pytest.mark.parametrize("choice", choices())
+def test_every_shipped_choice_passes(tmp_path: Path, choice: str) -> None:
+    check(compose_config(choice, directory=tmp_path), KNOWN)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_yaml_says_what_it_is(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    first = [line for line in lines[:3] if not line.startswith("# @package")]
+    assert first[0].startswith("# ")
+
+
+@pytest.mark.parametrize("group", checks.NECESSARY)
+def test_a_group_that_no_run_can_do_without(tmp_path: Path, group: str) -> None:
+    cfg = compose_config(directory=tmp_path)
+    cfg[group] = None
+    with pytest.raises(UserError, match=f"{group}=null leaves out what no run can do without: type {group}=NAME"):
+        check(cfg, KNOWN)
+
+
+def test_an_absent_gpu_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerators, "why_no_gpu", lambda: "no GPU driver is installed (libcuda is not found).")
+    with pytest.raises(
+        UserError, match=r"there is none to use: no GPU driver is installed .* Type trainer.accelerator=cpu, or"
+    ):
+        check(compose_config("trainer.accelerator=gpu", directory=tmp_path), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Number(), "a number"),
+        (Number(integer=True, low=1, optional=True), "a whole number from 1 up or null"),
+        (Number(above=0), "a number above 0"),
+        (Number(low=0, high=2**32 - 1), "a number from 0 to 4294967295"),
+        (OneOf(("min", "max")), "min | max"),
+    ],
+)
+def test_rules_in_words(rule: Number | OneOf, words: str) -> None:
+    assert str(rule) == words
+
+
+@pytest.mark.parametrize("value", [True, "1", float("nan"), float("inf"), [1]])
+def test_a_number_is_a_finite_number(value: object) -> None:
+    assert not Number().accepts(value)

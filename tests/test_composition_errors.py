@@ -1,0 +1,42 @@
+"""Composition errors: what Hydra says of a command line, retold with the nearest name and the choices there are."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from runs import CONF
+
+from logreg.composition_errors import explain
+from logreg.errors import UserError
+
+MISTAKES = {
+    "trainer.max_epoch=3": "'trainer.max_epoch' is not a key of the config. Did you mean 'max_epochs'? trainer has: _target_,",
+    "mdoel=class": "'mdoel' is not a key of the config. Did you mean 'model'? There are: callbacks, ckpt_path,",
+    "seeed=3": "Did you mean 'seed'?",
+    "optimizer.learning_rate=3": "Did you mean 'optimizer.lr'? optimizer has: _partial_, _target_, lr,",
+    "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `python train.py --cfg job` prints every key.",
+    "~optimizer.lrr": "'optimizer.lrr' is not a key of the config. Did you mean 'lr'?",
+    "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, sequential, tensors.",
+    "experiment=toy": "experiment=toy is not a choice. Did you mean 'toy_zeros'? conf/experiment/ holds:",
+    "data=": "is not",
+    "+hydra/launcher=nothing": "hydra/launcher=nothing is not a choice.",
+    "a b": "'a b' is not an override of the form key=value.",
+    "seed=[1": "'seed=[1' is not an override of the form key=value.",
+    "optimizer.lr=1,2": "holds several values. To train once for each of them type: python train.py -m optimizer.lr=1,2.",
+    "+seed=3": "seed",
+}
+
+
+@pytest.mark.parametrize(("override", "said"), MISTAKES.items())
+def test_a_mistake_is_retold(override: str, said: str) -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:  # noqa: PT011
+        compose("config", overrides=[override], return_hydra_config=True)
+    told = explain(raised.value, CONF, "config")
+    assert isinstance(told, UserError)
+    assert said in str(told)
+    assert "\n" not in str(told)
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyError("x"), ZeroDivisionError()])
+def test_what_is_not_about_the_command_line_is_left_alone(error: Exception) -> None:
+    assert explain(error, CONF, "config") is None
