@@ -29,7 +29,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("override", "said"), MISTAKES.items())
 def test_a_mistake_is_retold(override: str, said: str) -> None:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:  # noqa: PT011
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:
         compose("config", overrides=[override], return_hydra_config=True)
     told = explain(raised.value, CONF, "config")
     assert isinstance(told, UserError)

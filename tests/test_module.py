@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from logreg import noise
-from logreg.data.batches import Batches
-from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.toy import toy
 from logreg.errors import RunError, UserError
 from logreg.losses import binary_cross_entropy
@@ -18,13 +17,11 @@ from logreg.module import EpochMeans, LogisticRegression
 from logreg.networks import Logits, Network, Sequential, Tensors
 
 
-class WithValidation(InMemoryDataModule):
-    """The toy rows for training and for validation, the second in batches of 4 and 2."""
-
-    def val_dataloader(self) -> Batches:
-        return Batches((self.examples.features, self.examples.target), batch_size=4)
-
-    test_dataloader = val_dataloader
+def with_validation() -> InMemoryDataModule:
+    """Return the toy rows for training, for validation and for testing, in batches of 4 and 2."""
+    data = InMemoryDataModule(toy())
+    prepared = Prepared({split: toy() for split in ("train", "val", "test")}, data.preprocessing)
+    return InMemoryDataModule(prepared, batch_size=4)
 
 
 def module(network: Network, lr: float = 1.0, **kwargs) -> LogisticRegression:
@@ -71,14 +68,14 @@ def test_a_row_is_of_class_1_from_the_threshold_up(threshold: float) -> None:
     fitted = module(Logits(1, weight=1, bias=0), threshold=threshold)
     logit = torch.logit(torch.tensor([[0.1], [threshold], [0.9]], dtype=torch.float64)).float()
     probability = torch.sigmoid(logit)
-    exact = module(Tensors(1), threshold=float(probability[1]))
-    assert exact._classes(probability).flatten().tolist() == [False, True, True]
-    assert fitted._classes(logit)[[0, 2]].flatten().tolist() == [False, True]
+    fitted.threshold = float(probability[1])
+    for target, accuracy in ([0, 1, 1], 1.0), ([0, 0, 1], 2 / 3):
+        assert fitted._accuracy(logit, torch.tensor(target)[:, None]).item() == pytest.approx(accuracy)
 
 
 @pytest.mark.parametrize("network_type", [Sequential, Logits])
 def test_val_and_test_metrics_are_those_of_all_rows(network_type: type[Network]) -> None:
-    data = WithValidation(toy())
+    data = with_validation()
     fitted = module(network_type(2, weight=[0.5, -0.2], bias=-1.0), lr=1e-12)  # too small to move a weight
     fit = trainer(max_epochs=1)
     fit.fit(fitted, data)
@@ -88,7 +85,8 @@ def test_val_and_test_metrics_are_those_of_all_rows(network_type: type[Network])
     assert float(fit.callback_metrics["val/accuracy"]) == pytest.approx(accuracy)
     assert float(fit.callback_metrics["train/loss"]) == pytest.approx(loss)
     (tested,) = fit.test(fitted, data, verbose=False)
-    assert tested == {"test/loss": pytest.approx(loss), "test/accuracy": pytest.approx(accuracy)}
+    assert tested["test/loss"] == pytest.approx(loss)
+    assert tested["test/accuracy"] == pytest.approx(accuracy)
 
 
 def test_predictions_are_probabilities_whatever_the_network_returns() -> None:

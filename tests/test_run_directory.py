@@ -49,7 +49,7 @@ def test_finds_the_checkpoint_that_is_meant(saved: Path) -> None:
 @pytest.mark.parametrize("given", ["last", "missing", "missing/last.ckpt", "."])
 def test_nothing_to_resume_from_is_the_users_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="there is no checkpoint .* to resume from"):
+    with pytest.raises(UserError, match=r"there is no checkpoint .* to resume from"):
         find_checkpoint(given, tmp_path)
 
 

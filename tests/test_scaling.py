@@ -17,9 +17,9 @@ def test_standard_scaling_is_population_z_scores_and_only_centres_a_constant() -
 
 
 def test_coefficients_in_own_units_give_the_same_logits() -> None:
-    scaling, weight, bias = Scaling.standard(X), torch.tensor([0.7, -2.0]), torch.tensor(0.3)
+    scaling, weight, bias = Scaling.standard(X), torch.tensor([0.7, -2.0]).double(), torch.tensor(0.3).double()
     own_weight, own_bias = scaling.in_own_units(weight, bias)
-    torch.testing.assert_close(X @ own_weight + own_bias, scaling.transform(X) @ weight + bias)
+    torch.testing.assert_close(X.double() @ own_weight + own_bias, scaling.transform(X.double()) @ weight + bias)
 
 
 def test_identity_hands_the_tensor_on_untouched() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from logreg import accelerators
 from logreg.errors import UserError, did_you_mean
@@ -144,6 +144,8 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key} is not given: type {error.full_key}=VALUE.") from error
     except OmegaConfBaseException as error:
         raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]} (key {error.full_key}).") from error
 
