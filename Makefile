@@ -44,7 +44,7 @@ tutorials: $(RUN)  ## print every number of the tutorials beside the project's o
 	$(BIN)/python scripts/tutorials.py $(ARGS)
 
 dashboard: $(RUN)  ## open TensorBoard on every run and sweep
-	$(BIN)/tensorboard --logdir outputs
+	$(BIN)/tensorboard --logdir outputs --samples_per_plugin scalars=20000,images=100
 
 pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 	$(BIN)/python scripts/pictures.py

@@ -112,6 +112,7 @@ RULES: dict[str, Number | OneOf] = {
     "model.bias": Number(optional=True),
     "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
+    "callbacks.weights.most_features": Number(integer=True, low=0),
     "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
 }
 """key -> what it may be. Keys that a config does not have are passed over."""

@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
@@ -128,6 +129,7 @@ def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[
     late_arguments = {
         "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
         "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
+        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN},
     }
     callbacks = []
     for name, node in (cfg.callbacks or {}).items():

@@ -1,0 +1,76 @@
+"""What the dashboard shows of a finished fit: histograms, precision-recall curves and the coefficient table."""
+
+import csv
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from logreg.data.examples import Examples
+from logreg.results.result import Fit, Result, Row
+
+MOST_ROWS = 100_000
+MOST_IN_TABLE = 200
+SPLITS = ("train", "val", "test")
+
+
+class Dashboard(Result):
+    """Writes to TensorBoard: histograms of weights, of logits and of probabilities for either class, PR curves, coefficients.
+
+    A split of more than 100,000 rows is represented by as many, evenly spaced.
+    """
+
+    def __call__(self, fit: Fit) -> list[Row]:
+        """Write to every TensorBoard logger of the fit; the summary has nothing to add."""
+        writers = [logger.experiment for logger in fit.trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        step = fit.trainer.global_step
+        table = coefficient_table(fit)
+        for writer in writers:
+            writer.add_histogram("weights", fit.module.network.weight.detach(), step)
+            if table:
+                writer.add_text("coefficients", table, step)
+            for split in SPLITS:
+                examples = fit.datamodule.rows(split)
+                if examples is not None and len(examples):
+                    _write_split(writer, split, examples, fit, step)
+        return []
+
+
+def coefficient_table(fit: Fit) -> str:
+    """Return coefficients.csv as a Markdown table; "" where there is none."""
+    path = fit.run.path / "coefficients.csv"
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    lines = [" | ".join(_cell(value) for value in row) for row in rows[:MOST_IN_TABLE]]
+    if len(rows) > MOST_IN_TABLE:
+        lines.append(f"... {len(rows) - MOST_IN_TABLE:,} more in coefficients.csv")
+    return "\n".join([" | ".join(head), " | ".join("---" for _ in head), *lines])
+
+
+def logits_of(fit: Fit, features: Tensor) -> Tensor:
+    """Return the logit of each row, (rows,), in float64, for features (rows, features) as the network sees them."""
+    network = fit.module.network
+    return features.double() @ network.weight.detach().double() + network.bias.detach().double()
+
+
+def _write_split(writer: Any, split: str, examples: Examples, fit: Fit, step: int) -> None:
+    every = -(-len(examples) // MOST_ROWS)
+    target = examples.target[::every, 0]
+    logit = logits_of(fit, examples.features[::every])
+    probability = logit.sigmoid()
+    for each in (0, 1):
+        rows = target == each
+        if rows.any():
+            writer.add_histogram(f"{split}/logits/class_{each}", logit[rows], step)
+            writer.add_histogram(f"{split}/probabilities/class_{each}", probability[rows], step)
+    writer.add_pr_curve(f"{split}/precision_recall", target, probability, step)
+
+
+def _cell(value: str) -> str:
+    """Return a number with six digits, and anything else with the bars that would end its cell escaped."""
+    try:
+        return f"{float(value):.6g}"
+    except ValueError:
+        return value.replace("|", "\\|")
