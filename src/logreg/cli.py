@@ -43,6 +43,9 @@ def main(job: str, config_name: str) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_checked(job, config_name))()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # `python train.py --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
     except Exception as error:

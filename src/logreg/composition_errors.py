@@ -1,6 +1,7 @@
 """Hydra's and OmegaConf's complaints about a command line, retold for the person who typed it."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
             f"'{error.override}' is not an override of the form key=value. Put quotes around a value that holds spaces,"
             " commas or brackets: 'key=\"a, b\"'."
         )
+    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
+        return _no_name_of_a_choice(conf)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     match = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", str(error))
@@ -59,6 +62,16 @@ def _missing_choice(error: MissingConfigException) -> UserError:
         return UserError(_first_line(error) + ".")
     hint = did_you_mean(choice, options)
     return UserError(f"{group}={choice} is not a choice.{hint} conf/{group}/ holds: {', '.join(options)}.")
+
+
+def _no_name_of_a_choice(conf: Path) -> UserError:
+    """Hydra does not say which override it was: `logger=null`, `model=3`."""
+    for override in sys.argv[1:]:
+        group, _, choice = override.partition("=")
+        options = sorted(path.stem for path in (conf / group).glob("*.yaml")) if group else []
+        if options and choice not in options:
+            return UserError(f"{override} is not a choice. conf/{group}/ holds: {', '.join(options)}.")
+    return UserError("A choice is the name of a file in conf/, as in model=class.")
 
 
 def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:

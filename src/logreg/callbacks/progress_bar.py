@@ -46,11 +46,11 @@ class EpochProgressBar(ProgressBar):
         columns = (
             TextColumn("epoch"),
             MofNCompleteColumn(),
-            BarColumn(),
+            BarColumn(bar_width=None),
             TextColumn("{task.fields[metrics]}"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True, expand=True)
         self._task = self._progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, metrics="")
         self._progress.start()
 
