@@ -23,6 +23,7 @@ from logreg.results.metrics import probabilities
 from logreg.results.result import Fit
 from logreg.run_directory import RunDirectory, find_checkpoint
 from logreg.summary import count, summary
+from logreg.tensorboard import RunLogger, knobs
 from logreg.thresholds import best_threshold
 
 START_THRESHOLD = 0.5
@@ -66,7 +67,9 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
     for each in trainer.loggers:
-        each.log_hyperparams(_knobs(config, hydra_cfg.runtime.choices))
+        each.log_hyperparams(knobs(config, hydra_cfg.runtime.choices))
+        if isinstance(each, RunLogger):
+            each.log_config(OmegaConf.to_yaml(cfg, resolve=True))
     started = time.monotonic()
     trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
     seconds = time.monotonic() - started
@@ -196,15 +199,6 @@ def _refuse_to_overwrite(run: RunDirectory) -> None:
 
 def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-
-
-def _knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what HPARAMS shows: the names that were chosen for data, model, ... and every value under them."""
-    knobs = {}
-    for part, values in config.items():
-        values = {key: value for key, value in values.items() if key != "_target_"} if isinstance(values, dict) else values
-        knobs[part] = {"name": choices.get(part), **values} if isinstance(values, dict) and part in choices else values
-    return knobs
 
 
 def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: float) -> float | None:

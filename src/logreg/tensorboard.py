@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
@@ -55,11 +54,14 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Show the nested `params` as text under "config", and each of its leaves as a knob in HPARAMS."""
-        text = OmegaConf.to_yaml(OmegaConf.create(dict(params)))
-        self.experiment.add_text("config", f"```yaml\n{text}```")
+        """Show the flat `params` in HPARAMS, under the run directory's name."""
+        self.experiment.file_writer.add_summary(hparams_pb(dict(params), trial_id=self._name_of_run()))
         self.experiment.add_custom_scalars(LAYOUT)
-        self.experiment.file_writer.add_summary(hparams_pb(dict(_leaves(params))))
+
+    @rank_zero_only
+    def log_config(self, text: str) -> None:
+        """Show the composed config, as YAML, under TEXT."""
+        self.experiment.add_text("config", f"```yaml\n{text}```")
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -104,6 +106,9 @@ class RunLogger(TensorBoardLogger):
             self.experiment.file_writer.add_summary(_session_end(status == "success"))
             self.experiment.flush()
 
+    def _name_of_run(self) -> str:
+        return "/".join(Path(self.save_dir).resolve().parts[-2:])
+
     def _forget_from(self, step: int) -> None:
         """Tell TensorBoard to forget what a killed process logged beyond its last checkpoint; this one logs it again."""
         self._continues = False
@@ -125,10 +130,27 @@ def _session_end(success: bool) -> Summary:
     return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=content, tensor=metadata.NULL_TENSOR)])
 
 
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a nested mapping by their dotted names, as values that HPARAMS can hold."""
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, bool | int | float | str) else str(value)
+def knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Return a run's config as HPARAMS holds it: `model: sequential`, `model.bias: 0.5`, `optimizer.lr: 0.1`.
+
+    Args:
+        config: the parts of the config that make the run; a null is shown as "null", a list as its text.
+        choices: which file of conf/ was chosen for each part.
+    """
+    flat: dict[str, bool | int | float | str] = {}
+    for part, values in config.items():
+        if part in choices and isinstance(values, Mapping):
+            flat[part] = str(choices[part])
+        for name, value in _leaves(part, values):
+            flat[name] = "null" if value is None else value if isinstance(value, bool | int | float | str) else str(value)
+    return flat
+
+
+def _leaves(name: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the leaves under a name, each with its dotted name, without Hydra's own `_target_`s."""
+    if not isinstance(node, Mapping):
+        yield name, node
+        return
+    for key, value in node.items():
+        if not (key.startswith("_") and key.endswith("_")):
+            yield from _leaves(f"{name}.{key}", value)
