@@ -148,9 +148,10 @@ def as_text(series: "pl.Series") -> "pl.Series":
     """Return the values as text: "3" for 3 and for 3.0, "true" for True, so that CSV and Parquet name one level alike."""
     import polars as pl
 
-    if series.dtype.is_float() and ((series == series.round()) | series.is_null()).all():
-        series = series.cast(pl.Int64, strict=False)
-    return series.cast(pl.String)
+    text = series.cast(pl.String)
+    if series.dtype.is_float():
+        text = text.str.replace(r"\.0$", "").set(series.is_nan().fill_null(False), None)
+    return text
 
 
 def days_since(series: "pl.Series", origin: date) -> Tensor:

@@ -8,14 +8,11 @@ import torch
 from torch import Tensor
 
 from logreg.data.columns import as_text
+from logreg.data.faults import rows_at, short_list
 from logreg.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
-
-MOST_NAMED = 5
-"""Rows and values that a message names."""
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -50,20 +47,20 @@ class Labels:
         """
         if len(missing := series.is_null().arg_true()):
             raise UserError(
-                f"{where}: the target '{series.name}' has no value in {len(missing):,} of {len(series):,} rows, the first of"
-                f" them {_rows(missing)}. Leave these rows out of the file: a row without an answer cannot teach."
+                f"{where}: the target '{series.name}' has no value in"
+                f" {rows_at(missing)}. Leave these rows out of the file: a row without an answer cannot teach."
             )
         values = sorted(as_text(series.unique()).to_list())
+        if len(values) == 1:
+            raise UserError(
+                f"{where}: the target '{series.name}' is {values[0]} in every row. There must be rows of both classes."
+            )
         if positive is None and str(series.dtype) == "Boolean" and len(values) == 2:
             return cls(series.name, "true", "false")
         if positive is not None:
             return cls._declared(series, str(positive), values, where)
         if values == ["0", "1"]:
             return cls(series.name)
-        if set(values) <= {"0", "1"}:
-            raise UserError(
-                f"{where}: the target '{series.name}' is {values[0]} in every row. There must be rows of both classes, 0 and 1."
-            )
         raise cls._not_binary(series, values, where)
 
     def encode(self, series: "pl.Series", where: str = "the table", first_row: int = 1) -> Tensor:
@@ -72,16 +69,33 @@ class Labels:
         Raises:
             UserError: a value is missing or is neither of the two.
         """
-        text = as_text(series)
-        target = (text == self.positive).cast(int)
-        strange = (~text.is_in([self.positive, self.negative])).fill_null(True)
+        import polars as pl
+
+        positive, negative, values = self._comparable(series)
+        target = values == positive
+        strange = ~(target | (values == negative)).fill_null(False)
         if strange.any():
             rows = strange.arg_true()
+            came = series[rows[0]]
             raise UserError(
-                f"{where}: the target '{self.name}' holds {text[rows[0]] or 'nothing'} in row {first_row + rows[0]:,} (and"
-                f" {len(rows) - 1:,} more). It must be {self.negative} or {self.positive} in every row."
+                f"{where}: the target '{self.name}' holds {'nothing' if came is None else came} in {rows_at(rows, first_row)}."
+                f" It must be {self.negative} or {self.positive} in every row."
             )
-        return torch.from_numpy(target.to_numpy(writable=True)).float()[:, None]
+        return torch.from_numpy(target.cast(pl.Float32).to_numpy(writable=True))[:, None]
+
+    def _comparable(self, series: "pl.Series") -> tuple[Any, Any, "pl.Series"]:
+        """Return both values and the column in one type: numbers where both are numbers, so that 1.0 is 1; or else text."""
+        import polars as pl
+
+        try:
+            positive, negative = float(self.positive), float(self.negative)
+        except ValueError:
+            positive = negative = 0.0
+        if positive == negative:
+            return self.positive, self.negative, as_text(series)
+        if series.dtype == pl.Boolean or series.dtype.is_numeric():
+            return positive, negative, series.cast(pl.Float64)
+        return positive, negative, as_text(series).cast(pl.Float64, strict=False)
 
     def plain(self) -> dict[str, str]:
         """Return the labels as plain values, for a checkpoint."""
@@ -99,11 +113,11 @@ class Labels:
             positive = next((value for value in values if value.lower() == positive.lower()), positive)
         if positive not in values:
             raise UserError(
-                f"{where}: data.positive={positive} is no value of the target '{series.name}', which holds {_some(values)}."
+                f"{where}: data.positive={positive} is no value of the target '{series.name}', which holds {short_list(values)}."
             )
         if len(values) != 2:
             raise UserError(
-                f"{where}: the target '{series.name}' holds {len(values)} different values, {_some(values)}. There must be two,"
+                f"{where}: the target '{series.name}' holds {len(values)} different values, {short_list(values)}. There must be two,"
                 " one of them data.positive."
             )
         return cls(series.name, positive, next(value for value in values if value != positive))
@@ -118,15 +132,5 @@ class Labels:
             else ("A logistic regression tells two classes apart: write 0 and 1 into the file.")
         )
         return UserError(
-            f"{where}: the target '{series.name}' must be 0 or 1 and holds {_some(strange)}, the first in row"
-            f" {rows[0] + 1:,}. {cure}"
+            f"{where}: the target '{series.name}' must be 0 or 1 and holds {short_list(strange)}, in {rows_at(rows)}. {cure}"
         )
-
-
-def _rows(indices: "pl.Series") -> str:
-    shown = ", ".join(f"{index + 1:,}" for index in indices[:MOST_NAMED])
-    return f"row{'s' if len(indices) > 1 else ''} {shown}{', ...' if len(indices) > MOST_NAMED else ''}"
-
-
-def _some(values: list[str]) -> str:
-    return ", ".join(values[:MOST_NAMED]) + (f", ... ({len(values):,} in all)" if len(values) > MOST_NAMED else "")

@@ -1,62 +1,170 @@
-"""Tables from CSV and Parquet, read strictly: a value is never shifted, guessed or lost in silence."""
+"""Tables from CSV and Parquet, read strictly: a value is never shifted, guessed or lost in silence.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+A CSV file goes through memory in blocks that are parsed side by side (`csv_reading`): the whole file is never held as text, and
+a fault knows its row. A Parquet file is read by polars, after its page checksums, if it has any, were verified.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from logreg.data import csv_reading, parquet_reading
+from logreg.data.csv_format import CsvFormat
+from logreg.data.faults import short_list
 from logreg.errors import UserError
 
 PART_ROWS = 100_000
 
+MAX_COLUMNS = 20_000
+"""Wider tables are refused: as a dense matrix they rarely are what was meant. A caller may set another limit."""
 
-@dataclass(frozen=True)
-class CsvFormat:
-    """How a CSV file is written down.
-
-    Attributes:
-        separator: between two values.
-        encoding: of the text.
-        decimal_comma: 1,5 means one and a half.
-        null_values: texts that mean "missing", beside the empty one.
-    """
-
-    separator: str = ","
-    encoding: str = "utf-8"
-    decimal_comma: bool = False
-    null_values: tuple[str, ...] = ()
+FOREIGN = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook: save the sheet as CSV",
+    b"\x1f\x8b": "compressed with gzip: unpack it first (gunzip)",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first (unzstd)",
+    b"ARROW1": "an Arrow (Feather) file: save it as Parquet",
+    b"SQLite": "a SQLite database: export the table as CSV",
+}
+"""The first bytes of files that are neither CSV nor Parquet, and what to do with them."""
 
 
-def read(path: str | Path, form: CsvFormat | None = None, kinds: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Return the table in a CSV file, a Parquet file or a folder of Parquet files.
+def read(
+    path: str | Path,
+    form: CsvFormat | None = None,
+    kinds: Mapping[str, str] | None = None,
+    columns: Sequence[str] | None = None,
+    max_columns: int = MAX_COLUMNS,
+    notices: list[str] | None = None,
+    text: Collection[str] = (),
+) -> pl.DataFrame:
+    """Return the table in a CSV file, a Parquet file or a folder of Parquet files, in one or more chunks.
 
     Args:
         path: of the file or folder.
         form: how a CSV file is written; None: as CsvFormat() says.
-        kinds: column -> "number", "category" or "date" as `Preprocessing.kinds` has them: these are read so, and all others
-            of a CSV file as text. None: kinds are found out.
+        kinds: column -> "number", "category" or "date", as `Preprocessing.kinds` has them: those are read so, and all other
+            columns of a CSV file as text. None: the columns of a CSV file are numbers where every value is one, or else text.
+        columns: leave out all others; None: all.
+        max_columns: the widest table that is read.
+        notices: gets a sentence for everything that was mended on the way.
+        text: columns of a CSV file that are read as text whatever they look like: codes such as 01234.
 
     Raises:
         UserError: there is no such table, or it holds a fault that would shift, change or lose a value.
     """
-    form = form or CsvFormat()
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"data.path={path}: there is no such file.")
-    if path.is_dir() or path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    overrides = {name: pl.Float64 if kind == "number" else pl.String for name, kind in (kinds or {}).items()}
-    return pl.read_csv(path, separator=form.separator, schema_overrides=overrides, try_parse_dates=True)
+    path = check_path(path)
+    if is_parquet(path):
+        frame = parquet_reading.read(path, columns, max_columns)
+    else:
+        frame = csv_reading.read(path, form or CsvFormat(), kinds, columns, max_columns, notices, text)
+    if frame.is_empty():
+        raise UserError(f"{path} holds a header and no rows.")
+    return frame if kinds is None else _of_kinds(frame, kinds, path, first_row=1)
 
 
 def read_in_parts(
-    path: str | Path, rows: int = PART_ROWS, form: CsvFormat | None = None, kinds: Mapping[str, str] | None = None
+    path: str | Path,
+    rows: int = PART_ROWS,
+    form: CsvFormat | None = None,
+    kinds: Mapping[str, str] | None = None,
+    columns: Sequence[str] | None = None,
+    max_columns: int = MAX_COLUMNS,
 ) -> Iterator[pl.DataFrame]:
     """Yield the same table in parts of at most `rows` rows, in the file's order, in memory that does not grow with the file.
 
-    Args and errors are those of `read`; a fault in a later part is raised when that part is reached.
+    Args and errors are those of `read`; a fault in a later part is raised when that part is reached, with its row in the file.
+    Where `kinds` is None, the kinds that the first rows have must hold for all.
     """
-    frame = read(path, form, kinds)
-    for start in range(0, len(frame), rows):
-        yield frame[start : start + rows]
+    path = check_path(path)
+    if is_parquet(path):
+        parts = parquet_reading.parts(path, rows, columns, max_columns)
+    else:
+        parts = csv_reading.parts(path, form or CsvFormat(), kinds, columns, max_columns)
+    first_row = 1
+    for part in parts:
+        for start in range(0, len(part), rows):
+            piece = part[start : start + rows]
+            yield piece if kinds is None else _of_kinds(piece, kinds, path, first_row)
+            first_row += len(piece)
+    if first_row == 1:
+        raise UserError(f"{path} holds a header and no rows.")
+
+
+def column_names(path: str | Path, form: CsvFormat | None = None) -> list[str]:
+    """Return the names of the columns, from the header alone.
+
+    Raises:
+        UserError: as `read` would, for what can be seen so early.
+    """
+    path = check_path(path)
+    if is_parquet(path):
+        return parquet_reading.column_names(path)
+    return csv_reading.column_names(path, form or CsvFormat())
+
+
+def check_path(path: str | Path) -> Path:
+    """Return the path of a table that is there.
+
+    Raises:
+        UserError: it is a URL, is not there, is empty, or is of a kind that is neither CSV nor Parquet.
+    """
+    text = str(path)
+    if "://" in text or text.startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
+        raise UserError(f"data.path={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
+    path = Path(path)
+    if not path.exists():
+        near = _near(path)
+        raise UserError(f"data.path={text}: there is no such file.{near}")
+    if path.is_dir():
+        if not parquet_reading.files(path):
+            inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
+            raise UserError(
+                f"data.path={text} is a folder without Parquet files; it holds {inside}. Give a CSV or Parquet file, or a"
+                " folder of Parquet files."
+            )
+        return path
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise UserError(f"data.path={text} cannot be read: {error.strerror}.") from error
+    if not start:
+        raise UserError(f"data.path={text} is empty: there is not even a header.")
+    for magic, what in FOREIGN.items():
+        if start.startswith(magic):
+            raise UserError(f"data.path={text} is {what}. CSV and Parquet are read.")
+    return path
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell a Parquet file, or a folder of them, by its ending or its first bytes."""
+    if path.is_dir() or path.suffix in parquet_reading.ENDINGS:
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == parquet_reading.MAGIC
+
+
+def _near(path: Path) -> str:
+    from logreg.errors import did_you_mean
+
+    folder = path.parent
+    if not folder.is_dir():
+        return f" Nor is there a folder {folder}."
+    return did_you_mean(path.name, [each.name for each in folder.iterdir()])
+
+
+def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], path: Path, first_row: int) -> pl.DataFrame:
+    """Return the frame with number columns as Float64 and date columns as Datetime; strict."""
+    from logreg.data.kinds import as_dates, as_numbers
+
+    changed = []
+    for name, kind in kinds.items():
+        if name not in frame.columns:
+            continue
+        series = frame[name]
+        if kind == "number" and not series.dtype.is_numeric():
+            changed.append(as_numbers(series, str(path), first_row))
+        elif kind == "date" and not series.dtype.is_temporal():
+            changed.append(as_dates(series, str(path), first_row))
+    return frame.with_columns(changed) if changed else frame

@@ -1,26 +1,103 @@
-"""Which rows teach, which choose, which judge: train, val and test."""
+"""Which rows teach, which choose, which judge: train, val and test.
+
+Every function returns the row numbers of "train", "val" and "test", int64 in rising order; val and test may be empty. What is
+random comes from a generator of its own, seeded by `seed`: neither the weights' start nor the shuffles move a row.
+"""
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
+NAMES = ("train", "val", "test")
 
-def by_fractions(rows: int, val: float, test: float, seed: int, strata: Tensor | None = None) -> dict[str, Tensor]:
-    """Return the row numbers of "train", "val" and "test", each in rising order.
+Rows = dict[str, Tensor]
+
+
+def everything(rows: int) -> Rows:
+    """Train on every row."""
+    nothing = torch.empty(0, dtype=torch.long)
+    return {"train": torch.arange(rows), "val": nothing, "test": nothing}
+
+
+def by_fractions(rows: int, val: float, test: float, seed: int, strata: Tensor | None = None) -> Rows:
+    """Draw val and test at random.
 
     Args:
         rows: how many there are.
         val: the share of the val rows.
         test: the share of the test rows.
-        seed: of the generator, which is this function's own.
-        strata: (rows,), each stratum is divided alike; None: all rows are one.
+        seed: of the generator.
+        strata: (rows,), whole numbers: each stratum is divided alike, to within a row; None: all rows are one stratum.
     """
-    generator = torch.Generator().manual_seed(seed)
     strata = torch.zeros(rows, dtype=torch.long) if strata is None else strata
-    parts: dict[str, list[Tensor]] = {"train": [], "val": [], "test": []}
-    for stratum in strata.unique():
-        members = (strata == stratum).nonzero()[:, 0]
-        members = members[torch.randperm(len(members), generator=generator)]
-        n_val, n_test = round(val * len(members)), round(test * len(members))
-        for name, part in zip(parts, members.split([len(members) - n_val - n_test, n_val, n_test]), strict=True):
-            parts[name].append(part)
-    return {name: torch.cat(part).sort().values for name, part in parts.items()}
+    shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    # By stratum, and at random within: each split then takes an evenly spaced share of the line.
+    line = shuffled[strata[shuffled].argsort(stable=True)]
+    return _collect(line, _evenly(rows, val, test))
+
+
+def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
+    """Draw whole groups at random: no group has rows in two splits.
+
+    Groups are drawn until a split has its share; one that is larger than what is left goes to the train rows.
+
+    Args:
+        groups: (rows,), the number of each row's group, from 0.
+        val: the share of the val rows, as near as the groups allow.
+        test: the share of the test rows.
+        seed: of the generator.
+    """
+    sizes = groups.bincount()
+    wanted = {"test": round(test * len(groups)), "val": round(val * len(groups))}
+    split = torch.zeros(len(sizes), dtype=torch.long)
+    for group in torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed)).tolist():
+        for name, room in wanted.items():
+            if sizes[group] <= room and not split[group]:
+                split[group] = NAMES.index(name)
+                wanted[name] = room - int(sizes[group])
+    return _collect(torch.arange(len(groups)), split[groups])
+
+
+def by_time(times: Tensor, val: float, test: float) -> Rows:
+    """Let the past teach and the future judge: train is the earliest, test the latest.
+
+    Rows of one time stay together, in the earlier split: nothing that is judged is older than what taught.
+
+    Args:
+        times: (rows,), any numbers that rise with time.
+        val: the share of the val rows, as near as ties allow.
+        test: the share of the test rows.
+    """
+    rows = len(times)
+    values = times.sort().values
+    n_test, n_val = round(test * rows), round(val * rows)
+    last_of_train = values[max(0, rows - n_test - n_val - 1)]
+    last_of_val = values[max(0, rows - n_test - 1)]
+    split = (times > last_of_train).long()
+    if n_test:
+        split = torch.where(times > last_of_val, 2, split)
+    if not n_val:
+        split = torch.where(split == 1, 2 if n_test else 0, split)
+    return _collect(torch.arange(rows), split)
+
+
+def by_names(names: Iterable[str]) -> Rows:
+    """Take the split of each row as it is given: "train", "val" or "test"."""
+    split = torch.tensor([NAMES.index(name) for name in names], dtype=torch.long)
+    return _collect(torch.arange(len(split)), split)
+
+
+def _evenly(rows: int, val: float, test: float) -> Tensor:
+    """Return a split's number for each place of a line, such that every stretch of it has the splits in their shares."""
+    place = torch.arange(rows + 1, dtype=torch.float64)
+    n_test, n_val = round(test * rows), round(val * rows)
+    takes_test = (place * n_test / max(rows, 1)).round().diff() > 0
+    free = rows - n_test
+    free_place = torch.cat([torch.zeros(1), (~takes_test).cumsum(0).double()]).double()
+    takes_val = ((free_place * n_val / max(free, 1)).round().diff() > 0) & ~takes_test
+    return takes_test.long() * 2 + takes_val.long()
+
+
+def _collect(line: Tensor, split: Tensor) -> Rows:
+    return {name: line[split == number].sort().values for number, name in enumerate(NAMES)}

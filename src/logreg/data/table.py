@@ -1,72 +1,213 @@
-"""A table of one's own, from CSV or Parquet."""
+"""A table of one's own, from CSV or Parquet: read, split, fitted on its training rows, and served."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
+from torch import Tensor
 
-from logreg.data import reading, splits
-from logreg.data.columns import Category, Column, Number
+from logreg.data import fitting, kinds, quality, reading, splitting
+from logreg.data.card import TableCard
+from logreg.data.columns import Column
+from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
+from logreg.data.roles import Roles
 from logreg.data.scaling import Scaling
-from logreg.errors import UserError, did_you_mean
+from logreg.data.splits import Rows
+from logreg.errors import UserError
+
+FULL_BATCH_VALUES = 2**21
+"""Tables of up to so many values (rows x features) train on one batch of all rows."""
+
+MINI_BATCH_ROWS = 8_192
+
+PART_ROWS = 65_536
+"""Rows of the table that are turned into the matrix at a time, and let go."""
 
 
 def table(
     path: str,
     target: str,
-    drop: Sequence[str] = (),
     positive: Any = None,
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
     weight: str | None = None,
+    missing: str = "refuse",
     separator: str = ",",
+    encoding: str = "utf-8",
+    decimal_comma: bool = False,
+    null_values: Sequence[str] = (),
     split: str = "fractions",
+    split_by: str | None = None,
     val_fraction: float = 0.15,
     test_fraction: float = 0.15,
+    val_path: str | None = None,
+    test_path: str | None = None,
     split_seed: int = 0,
     scale: str = "standard",
     batch_size: int | None = None,
-    shuffle: bool = False,
+    shuffle: bool | None = None,
+    max_categories: int = kinds.MAX_CATEGORIES,
+    max_columns: int = reading.MAX_COLUMNS,
     seed: int = 0,
 ) -> InMemoryDataModule:
-    """Return the data module of a table."""
-    frame = reading.read(path, reading.CsvFormat(separator=separator))
-    if target not in frame.columns:
-        raise UserError(f"{path} has no column '{target}' (data.target).{did_you_mean(target, frame.columns)}")
-    labels = Labels.fit(frame[target], positive, path)
-    y = labels.encode(frame[target], path)
-    if split == "none":
-        parts = {"train": torch.arange(len(frame))}
-    else:
-        parts = splits.by_fractions(len(frame), val_fraction, test_fraction, split_seed, y[:, 0].long())
-    features = [name for name in frame.columns if name not in (target, weight, *drop)]
-    train = frame[parts["train"].numpy()]
-    encoders: list[Column] = []
-    for name in features:
-        if frame[name].dtype == pl.String:
-            counts = train[name].value_counts().sort(name)
-            encoders.append(Category(name, tuple(counts[name]), tuple(count / len(train) for count in counts["count"])))
-        else:
-            encoders.append(Number(name))
-    raw = Preprocessing(encoders, Scaling.identity(0))
-    own = raw.own_units(train)
-    scaling = Scaling.standard(own) if scale == "standard" else Scaling.identity(own.shape[1])
-    preprocessing = Preprocessing(encoders, scaling)
-    weights = None if weight is None else torch.from_numpy(frame[weight].to_numpy(writable=True)).float()[:, None]
-    prepared = {
-        name: Examples(
-            preprocessing.transform(frame[rows.numpy()], path),
-            y[rows],
-            preprocessing.feature_names,
-            target,
-            None if weights is None else weights[rows],
-        )
-        for name, rows in parts.items()
-        if len(rows)
-    }
+    """Return the data module of a table; conf/data/table.yaml says what each argument does.
+
+    Everything that is learnt of the columns is learnt of the training rows: other values in val or test rows change nothing.
+
+    Raises:
+        UserError: the table cannot be read, or holds what cannot be trained on.
+    """
+    form = CsvFormat(separator, encoding, decimal_comma, tuple(map(str, null_values)))
+    plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed)
+    names = reading.column_names(path, form)
+    roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by)
+    draft = _Draft(path, roles)
+    frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
+    draft.take(frame, positive, missing, max_categories)
+    del frame
+    draft.split(plan, own_split)
+    preprocessing = draft.fit(scale, fill_missing=missing == "mean")
+    examples = draft.examples(preprocessing)
+    rows = len(examples["train"])
+    batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(prepared, preprocessing, labels.plain()), batch_size=batch_size, shuffle=shuffle, seed=seed
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.card(len(preprocessing.feature_names))),
+        batch_size=batch_size,
+        shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
+        seed=seed,
     )
+
+
+@dataclass
+class _Draft:
+    """A table on its way to being served; each step needs the one before.
+
+    Attributes:
+        path: of the file, for faults.
+        roles: of the columns.
+        notices: sentences for the card.
+        parts: the feature columns in row order; let go as they are turned into the matrix.
+        kinds: of the feature columns that are kept.
+        numbers: of the rows, in the file.
+        rows: of each split.
+        constants: features that are left out.
+        encoders: of the features that are kept.
+        scalings: of the features that are kept.
+    """
+
+    path: str
+    roles: Roles
+    notices: list[str] = field(default_factory=list)
+    frame: pl.DataFrame = field(default_factory=pl.DataFrame)
+    kinds: dict[str, str] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
+    constants: list[str] = field(default_factory=list)
+    encoders: list[Column] = field(default_factory=list)
+    scalings: list[Scaling] = field(default_factory=list)
+
+    def take(self, frame: pl.DataFrame, positive: Any, missing: str, max_categories: int) -> None:
+        """Check the table, settle the kinds of its columns, and read the target and the weights."""
+        roles = self.roles
+        for name in roles.features:
+            self.kinds[name], column = kinds.settle(frame[name], name in roles.categorical, self.path, max_categories)
+            frame = frame.with_columns(quality.checked(column, self.path))
+        frame = frame.with_columns(quality.checked(frame[roles.target], self.path))
+        self.numbers = pl.arange(1, len(frame) + 1, eager=True)
+        incomplete = quality.incomplete(frame, roles.features, missing, self.path)
+        if incomplete is not None:
+            self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")
+            frame, self.numbers = frame.filter(~incomplete), self.numbers.filter(~incomplete)
+        self.labels = Labels.fit(frame[roles.target], positive, self.path)
+        self.target = self.labels.encode(frame[roles.target], self.path)
+        self.weight = None if roles.weight is None else quality.weights(frame[roles.weight], self.path)
+        self.split_values = None if roles.split_by is None else frame[roles.split_by]
+        self.frame = frame.select(roles.features)
+
+    def split(self, plan: "splitting.Plan", own_split: pl.Series | None) -> None:
+        """Give each row its split, and check that each can do its work."""
+        if own_split is not None:
+            own_split = own_split.gather(self.numbers - 1)
+        self.rows = splitting.split(plan, self.target, self.split_values, own_split, self.path)
+        self.notices += splitting.check(self.rows, self.target, plan, self.labels, self.path)
+
+    def fit(self, scale: str, fill_missing: bool) -> Preprocessing:
+        """Learn of the training rows what there is to learn of the columns."""
+        rows = self.rows["train"].numpy()
+        self.described: list[dict[str, Any]] = []
+        for name, kind in self.kinds.items():
+            train = self.frame[name].gather(rows)
+            if fitting.is_constant(train):
+                self.constants.append(name)
+                self.described.append({"name": name, "role": "constant, left out", "value": str(train[0])})
+                continue
+            column = fitting.fit_column(train, kind, fill_missing)
+            scaling = fitting.fit_scaling(column, train, scale)
+            if kind == "number" and (notice := quality.identifier_notice(train)):
+                self.notices.append(notice)
+            self.encoders.append(column)
+            self.scalings.append(scaling)
+            self.described.append({"role": "feature", **fitting.described(column, train, scaling)})
+        if self.constants:
+            self.notices.append(
+                f"{', '.join(map(repr, self.constants[:5]))}{', ...' if len(self.constants) > 5 else ''} {'has' if len(self.constants) == 1 else 'have'}"
+                " one value in all training rows and teach nothing: left out."
+            )
+        if not self.encoders:
+            raise UserError(f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from.")
+        centers = [center for scaling in self.scalings for center in scaling.center]
+        scales = [scale for scaling in self.scalings for scale in scaling.scale]
+        return Preprocessing(self.encoders, Scaling(centers, scales))
+
+    def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
+        """Turn the rows into matrices, part by part; the table's own columns are let go on the way."""
+        features = preprocessing.feature_names
+        quality.check_memory(len(self.target), len(features), self.path)
+        rows = {name: rows for name, rows in self.rows.items() if len(rows)}
+        matrices = {name: torch.empty(len(rows[name]), len(features)) for name in rows}
+        done = dict.fromkeys(rows, 0)
+        parts = [self.frame[start : start + PART_ROWS] for start in range(0, len(self.frame), PART_ROWS)]
+        self.frame = pl.DataFrame()
+        parts.reverse()
+        start = 0
+        membership = torch.empty(len(self.target), dtype=torch.int8)
+        for number, name in enumerate(rows):
+            membership[rows[name]] = number
+        while parts:
+            part = parts.pop()
+            values = preprocessing.transform(part, self.path, start + 1)
+            split = membership[start : start + len(part)]
+            for number, name in enumerate(rows):
+                mine = values[split == number] if len(rows) > 1 else values
+                matrices[name][done[name] : done[name] + len(mine)] = mine
+                done[name] += len(mine)
+            start += len(part)
+        return {name: self._examples(matrices[name], rows[name], features) for name in rows}
+
+    def card(self, features: int) -> TableCard:
+        """Return what to tell of the table."""
+        roles = self.roles
+        columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
+        columns += self.described
+        for role, name in (("row weight", roles.weight), ("split", roles.split_by)):
+            columns += [] if name is None else [{"name": name, "role": role}]
+        columns += [{"name": name, "role": "not used"} for name in roles.dropped]
+        title = f"Table {self.path}: {len(self.target):,} rows, {len(self.encoders)} columns become {features} features"
+        lines = splitting.lines(self.rows, self.target, self.labels)
+        return TableCard(title, columns, lines, self.notices, self.rows, self.numbers)
+
+    def _examples(self, features: Tensor, rows: Tensor, names: tuple[str, ...]) -> Examples:
+        weight = None if self.weight is None else self.weight[rows]
+        return Examples(features, self.target[rows], names, self.roles.target, weight)
+
+
+def form_of(path: str | Path, **given: Any) -> CsvFormat:
+    """Return the format of a CSV file from what was given for it."""
+    return CsvFormat(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,149 @@
+"""One block of a CSV file becomes a frame, or a fault that names its row."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from logreg.data.csv_format import CsvFormat
+from logreg.data.csv_header import Header
+from logreg.data.faults import shown
+
+
+class BlockFault(Exception):
+    """What is wrong in one row of a block.
+
+    Attributes:
+        row: counted from 0 within the block.
+        column: where a value is no number, its column; None for a row that is broken.
+    """
+
+    def __init__(self, row: int, message: str, column: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
+def parse_block(
+    block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat, wanted: Sequence[str]
+) -> pl.DataFrame:
+    """Return the wanted columns of a block's rows.
+
+    Args:
+        block: whole rows, UTF-8.
+        schema: Float64 or String for every column of the file, in the file's order.
+        header: of the file.
+        form: of the file.
+        wanted: the columns to return.
+
+    Raises:
+        BlockFault: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
+    """
+    last = header.names[-1]
+    try:
+        frame = pl.read_csv(
+            block,
+            has_header=False,
+            schema=dict(schema),
+            columns=sorted({header.names.index(name) for name in (*wanted, last)}),
+            separator=form.separator,
+            null_values=list(form.null_values) or None,
+            decimal_comma=form.decimal_comma,
+            glob=False,
+        )
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise diagnose(block, schema, header, form) or BlockFault(0, f"polars cannot read this block: {error}.") from None
+    # Polars fills a short row with nulls: the last value is then missing, and only then the rows are counted out.
+    if header.trailing:
+        if frame[last].null_count() < len(frame):
+            row = frame[last].is_not_null().arg_true()[0]
+            raise BlockFault(row, f"there is a value {shown(frame[last][row])} behind the last column that has a name.")
+        if len(header.names) == 1:
+            return frame
+    if frame[last].null_count():
+        _check_lengths(block, header, form, frame[last].is_null().arg_true().to_list())
+    return frame.select(wanted)
+
+
+def diagnose(
+    block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat
+) -> BlockFault | None:
+    """Return the first fault of a block that polars refused, found row by row; None if there is none to be seen."""
+    for number, line in enumerate(block.split(b"\n")):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return BlockFault(
+                number,
+                "the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or the encoding"
+                " that it was written in, such as cp1252 or utf-16.",
+            )
+    for number, row in enumerate(_rows(block, form)):
+        if len(row) != len(header.names):
+            return _length_fault(number, row, header)
+        for name, value in zip(header.names, row, strict=True):
+            if schema[name] == pl.Float64 and value and value not in form.null_values and not _is_number(value, form):
+                return BlockFault(number, f"the column '{name}' holds {shown(value)}, which is no number.", name)
+    for number, line in enumerate(block.split(b"\n")):
+        if b'"' in line:
+            return BlockFault(
+                number,
+                f"a quote (\") stands inside a value, as in {shown(line.decode())}. Put the whole value in quotes and double"
+                ' the quote within: "5"" pipe".',
+            )
+    return None
+
+
+def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequence[int]) -> None:
+    """Raise for the first of the suspected rows that has too few values."""
+    width = len(header.names)
+    if b'"' in block:
+        rows = list(_rows(block, form))
+        for number in suspects:
+            if len(rows[number]) != width:
+                raise _length_fault(number, rows[number], header)
+        return
+    lines = block.split(b"\n")
+    separator = form.separator.encode()
+    for number in suspects:
+        if lines[number].count(separator) != width - 1:
+            raise _length_fault(number, lines[number].decode().rstrip("\r").split(form.separator), header)
+
+
+def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockFault:
+    names = header.names
+    if not row or list(row) == [""]:
+        return BlockFault(number, "the line is empty. Remove it.")
+    if len(row) < len(names):
+        return BlockFault(
+            number,
+            f"there are {len(row)} values for {len(names)} columns; nothing stands for '{names[len(row)]}'"
+            f"{' and the columns after it' if len(row) + 1 < len(names) else ''}. Leave a value that is missing empty, but"
+            " write its separator.",
+        )
+    if len(row) == len(names) + 1 and not row[-1]:
+        return BlockFault(
+            number,
+            f"there is a separator behind the last of the {len(names)} values and none in the header. Remove it, or end the"
+            " header with a separator too: otherwise nobody can tell which column the values belong to.",
+        )
+    return BlockFault(
+        number,
+        f"there are {len(row)} values for {len(names)} columns, the first one too many is {shown(row[len(names)])}. Put a value"
+        " that holds the separator in quotes.",
+    )
+
+
+def _rows(block: bytes, form: CsvFormat) -> "csv._reader":  # type: ignore[name-defined]
+    return csv.reader(io.StringIO(block.decode(errors="replace"), newline=""), delimiter=form.separator)
+
+
+def _is_number(value: str, form: CsvFormat) -> bool:
+    if value != value.strip() or "_" in value:
+        return False
+    try:
+        float(value.replace(",", ".") if form.decimal_comma else value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""What a column is: a number, a category or a date; told by its values, or refused with advice."""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from logreg.data.columns import as_text
+from logreg.data.faults import rows_at, short_list, shown
+from logreg.errors import UserError
+
+MAX_CATEGORIES = 50
+"""Text with more different values is a name, an identifier or a sentence rather than a category."""
+
+CODE = r"^[+-]?0\d"
+"""A number that begins with a zero is a code (a postcode, a telephone number): as a number it would lose it."""
+
+DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+"""ISO 8601 alone: 03/04/2021 is in March in one country and in April in another."""
+
+LOOKS = {
+    "decimal comma": r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$",
+    "thousands": r"^[+-]?\d{1,3}([ ',\u00a0\u202f]\d{3})+(\.\d+)?$",
+    "percent": r"^[+-]?\d+(\.\d+)?\s?%$",
+    "date": r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$",
+}
+"""Numbers and dates in a dress that could be read in two ways."""
+
+
+def is_number_text(series: pl.Series, decimal_comma: bool = False) -> bool:
+    """Tell whether every value of a text column is a number (or missing); one that begins with 0 is a code and is not."""
+    values = series.drop_nulls()
+    if decimal_comma:
+        values = values.str.replace(",", ".", literal=True)
+    if values.str.contains(CODE + r"\d*$").any():
+        return False
+    return values.cast(pl.Float64, strict=False).null_count() == 0
+
+
+def as_numbers(series: pl.Series, where: str, first_row: int) -> pl.Series:
+    """Return the column as Float64.
+
+    Raises:
+        UserError: a value is no number.
+    """
+    if series.dtype == pl.Boolean or series.dtype.is_numeric() or series.dtype == pl.Null:
+        return series.cast(pl.Float64)
+    numbers = as_text(series).str.strip_chars().cast(pl.Float64, strict=False)
+    wrong = (numbers.is_null() & series.is_not_null()).arg_true()
+    if len(wrong):
+        raise UserError(
+            f"{where}: the column '{series.name}' holds {shown(series[wrong[0]])} in {rows_at(wrong, first_row)}, and the model"
+            " takes numbers there."
+        )
+    return numbers
+
+
+def as_dates(series: pl.Series, where: str, first_row: int) -> pl.Series:
+    """Return the column as Datetime.
+
+    Raises:
+        UserError: a value is no ISO date.
+    """
+    dates = _parsed_dates(as_text(series))
+    wrong = (dates.is_null() & series.is_not_null()).arg_true()
+    if len(wrong):
+        raise UserError(
+            f"{where}: the column '{series.name}' holds {shown(series[wrong[0]])} in {rows_at(wrong, first_row)}, and the model"
+            " takes dates there, written as 2021-03-04 or 2021-03-04 15:30:00."
+        )
+    return dates
+
+
+def settle(series: pl.Series, categorical: bool, where: str, max_categories: int = MAX_CATEGORIES) -> tuple[str, pl.Series]:
+    """Return the kind of a feature column ("number", "category", "date") and the column in the type that goes with it.
+
+    Args:
+        series: as read.
+        categorical: declared so in data.categorical.
+        where: the file, for faults.
+        max_categories: how many different texts are still taken for categories unless declared.
+
+    Raises:
+        UserError: the values can be read in more than one way, or in none.
+    """
+    dtype = series.dtype
+    if categorical:
+        return "category", as_text(series)
+    if dtype == pl.Boolean:
+        return "category", as_text(series)
+    if dtype.is_numeric() or dtype == pl.Null:
+        return "number", series.cast(pl.Float64) if dtype == pl.Null or not dtype.is_primitive_numeric() else series
+    if dtype in (pl.Date, pl.Datetime):
+        return "date", series
+    if dtype == pl.String or dtype in (pl.Categorical, pl.Enum):
+        return _settle_text(series.cast(pl.String), where, max_categories)
+    raise UserError(
+        f"{where}: the column '{series.name}' is of the type {dtype}, which no logistic regression takes. Leave it out with"
+        f" data.drop=[{series.name}], or write it as numbers, categories or dates."
+    )
+
+
+def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[str, pl.Series]:
+    levels = series.drop_nulls().unique()
+    stripped = levels.str.strip_chars()
+    is_number = stripped.cast(pl.Float64, strict=False).is_not_null()
+    codes = stripped.str.contains(CODE + r"\d*$").any()
+    if is_number.all() and not codes:
+        return "number", series.str.strip_chars().cast(pl.Float64)
+    if _parsed_dates(levels).null_count() == 0:
+        return "date", _parsed_dates(series)
+    _refuse_ambiguous(series, stripped, where)
+    if is_number.mean() >= 0.5 and not codes:  # type: ignore[operator]
+        _refuse_mixed(series, levels.filter(~is_number), where)
+    if len(levels) > max_categories:
+        raise UserError(
+            f"{where}: the text column '{series.name}' has {len(levels):,} different values in {len(series):,} rows, such as"
+            f" {short_list([shown(level) for level in levels.sort()[:3]])}: more than the {max_categories} that are taken for"
+            f" categories. If it is a name, an identifier or a sentence, type data.drop=[{series.name}]; to make a feature of"
+            f" every value, data.categorical=[{series.name}]."
+        )
+    return "category", series
+
+
+def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
+    for look, pattern in LOOKS.items():
+        if not len(levels) or levels.str.contains(pattern).mean() < 0.5:  # type: ignore[operator]
+            continue
+        example = shown(levels.filter(levels.str.contains(pattern))[0])
+        cure = {
+            "decimal comma": "If the comma is a decimal comma, type data.decimal_comma=true (points are then not allowed in"
+            " numbers, and data.separator must be another one).",
+            "thousands": "If these are thousands separators, write the numbers without them.",
+            "percent": "Write the numbers without the percent sign.",
+            "date": "If these are dates, write them as 2021-03-04: day and month could be mistaken for each other.",
+        }[look]
+        raise UserError(
+            f"{where}: the column '{series.name}' holds values such as {example}, which could be read in more than one way."
+            f" {cure} To take them as categories, type data.categorical=[{series.name}]; to leave the column out,"
+            f" data.drop=[{series.name}]."
+        )
+
+
+def _refuse_mixed(series: pl.Series, texts: pl.Series, where: str) -> None:
+    rows = series.is_in(texts.implode()).fill_null(False).arg_true()
+    words = short_list([shown(text) for text in texts.sort()])
+    markers = ",".join(text if text.isalnum() else f"'{text}'" for text in texts.sort()[:5])
+    raise UserError(
+        f"{where}: the column '{series.name}' holds numbers, and text in {rows_at(rows)}: {words}. If that means a missing"
+        f" value, type data.null_values=[{markers}]; if the numbers are codes, data.categorical=[{series.name}]."
+    )
+
+
+def _parsed_dates(text: pl.Series) -> pl.Series:
+    """Return the values as Datetime by the first format that fits the first value; what does not fit is null."""
+    values = text.drop_nulls()
+    for form in DATE_FORMATS:
+        if len(values) and values[:1].str.to_datetime(form, strict=False).null_count() == 0:
+            return text.str.to_datetime(form, strict=False)
+    return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
+
+
+def numbers_worth_a_word(name: str, values: pl.Series, distinct: int, whole: bool) -> str | None:
+    """Return a sentence about a column of whole numbers that looks like an identifier or is too large for float32."""
+    present = values.drop_nulls()
+    if not whole or not len(present):
+        return None
+    if distinct == len(present) > 20 and _named_like_an_identifier(name):
+        return f"'{name}' has another whole number in every row and looks like an identifier: data.drop=[{name}] leaves it out."
+    if max(abs(present.min()), abs(present.max())) > 2**24:  # type: ignore[arg-type, operator]
+        return (
+            f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all tell apart. If it is an"
+            f" identifier, type data.drop=[{name}]; if it is a code, data.categorical=[{name}]."
+        )
+    if distinct == len(present) > 20 and present.max() - present.min() == len(present) - 1:  # type: ignore[operator]
+        return f"'{name}' counts the rows and looks like a row number: data.drop=[{name}] leaves it out."
+    return None
+
+
+def _named_like_an_identifier(name: str) -> bool:
+    words: Collection[str] = name.lower().replace("-", "_").replace(" ", "_").split("_")
+    return bool({"id", "key", "uuid", "index", "nr", "no", "number"} & set(words)) or name.endswith(("Id", "ID"))

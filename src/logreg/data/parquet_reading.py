@@ -1,0 +1,98 @@
+"""Parquet files and folders of them; page checksums are verified where the writer left some."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from logreg.data import parquet_checksums
+from logreg.data.csv_header import too_wide
+from logreg.errors import UserError
+
+MAGIC = b"PAR1"
+ENDINGS = (".parquet", ".pq")
+
+
+def files(path: Path) -> list[Path]:
+    """Return the file, or the Parquet files of a folder in the order of their names."""
+    if not path.is_dir():
+        return [path]
+    return sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of the columns."""
+    return list(_schema(path))
+
+
+def read(path: Path, columns: Sequence[str] | None, max_columns: int) -> pl.DataFrame:
+    """Return the whole table; see `logreg.data.reading.read`."""
+    parts = [part for file in _checked(path, max_columns) for part in [_read(file, columns)]]
+    return pl.concat(parts, rechunk=False)
+
+
+def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int) -> Iterator[pl.DataFrame]:
+    """Yield the table in parts; see `logreg.data.reading.read_in_parts`."""
+    for file in _checked(path, max_columns):
+        scan = pl.scan_parquet(file, glob=False)
+        names = [name for name in _schema(file) if columns is None or name in columns]
+        total = _rows(file)
+        for start in range(0, total, rows):
+            try:
+                yield scan.select(names).slice(start, rows).collect()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise _damaged(file, error) from None
+
+
+def _checked(path: Path, max_columns: int) -> list[Path]:
+    """Return the files, once their schemas agree and their checksums hold."""
+    found = files(path)
+    first = _schema(found[0])
+    if len(first) > max_columns:
+        raise too_wide(path, len(first), sum(_rows(file) for file in found), max_columns)
+    for file in found:
+        if (schema := _schema(file)) != first:
+            different = next(name for name in [*first, *schema] if first.get(name) != schema.get(name))
+            raise UserError(
+                f"{file} does not go with {found[0].name}: the column '{different}' is {schema.get(different, 'missing')} here"
+                f" and {first.get(different, 'missing')} there. All files of the folder must have the same columns."
+            )
+        parquet_checksums.verify(file)
+    return [file for file in found if _rows(file)] or found[:1]
+
+
+def _read(file: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+    names = None if columns is None else [name for name in _schema(file) if name in columns]
+    try:
+        return pl.read_parquet(file, columns=names, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged(file, error) from None
+
+
+def _rows(file: Path) -> int:
+    return pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+
+
+def _schema(path: Path) -> dict[str, pl.DataType]:
+    file = files(path)[0]
+    _check_magic(file)
+    try:
+        return dict(pl.read_parquet_schema(file))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged(file, error) from None
+
+
+def _check_magic(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(4)
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 4))
+        end = stream.read(4)
+    if start != MAGIC:
+        raise UserError(f"{file} is named like a Parquet file and is none: it does not begin with PAR1. Is it a CSV file?")
+    if end != MAGIC or size < 12:
+        raise UserError(f"{file} is a Parquet file that was cut off ({size:,} bytes): copy or write it again.")
+
+
+def _damaged(file: Path, error: Exception) -> UserError:
+    return UserError(f"{file} is a damaged Parquet file ({str(error).splitlines()[0]}): copy or write it again.")

@@ -1,0 +1,106 @@
+"""What is wrong with the values of a table, and what deserves a word."""
+
+import os
+from collections.abc import Sequence
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from logreg.data.faults import rows_at, shown
+from logreg.data.kinds import numbers_worth_a_word
+from logreg.errors import UserError
+
+MISSING = ("refuse", "mean", "drop")
+
+
+def checked(series: pl.Series, where: str) -> pl.Series:
+    """Return the column with NaN as missing.
+
+    Raises:
+        UserError: a value is infinite (1e400 is, in float64).
+    """
+    if not series.dtype.is_float():
+        return series
+    if series.is_nan().any():
+        series = series.fill_nan(None)
+    low, high = series.min(), series.max()
+    if high == float("inf") or low == -float("inf"):
+        rows = series.is_infinite().fill_null(False).arg_true()
+        raise UserError(
+            f"{where}: the column '{series.name}' holds an infinite number in {rows_at(rows)} (inf, or a number too large to"
+            " compute with, such as 1e400). Mend the value, or leave it empty and type data.missing=mean."
+        )
+    return series
+
+
+def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where: str) -> pl.Series | None:
+    """Return which rows are to be left out for a missing value; None where none are.
+
+    Raises:
+        UserError: values are missing and `missing` is "refuse", or every row lacks one and it is "drop".
+    """
+    lacking = [name for name in features if frame[name].null_count()]
+    if not lacking or missing == "mean":
+        return None
+    if missing == "refuse":
+        name = lacking[0]
+        others = f" (and {len(lacking) - 1} more columns have gaps: {', '.join(lacking[1:5])})" if len(lacking) > 1 else ""
+        raise UserError(
+            f"{where}: the column '{name}' has no value in {rows_at(frame[name].is_null().arg_true())}{others}. Type"
+            " data.missing=mean (the mean takes its place and a feature of its own says that it was missing) or"
+            " data.missing=drop (rows with gaps are left out)."
+        )
+    gaps = frame.select(pl.any_horizontal([pl.col(name).is_null() for name in lacking])).to_series()
+    if gaps.all():
+        raise UserError(
+            f"{where}: every row lacks a value somewhere ({', '.join(lacking[:5])}): data.missing=drop leaves none. Type"
+            f" data.missing=mean, or leave the emptiest columns out, as in data.drop=[{lacking[0]}]."
+        )
+    return gaps
+
+
+def weights(series: pl.Series, where: str) -> Tensor:
+    """Return the rows' weights, float32, (rows, 1).
+
+    Raises:
+        UserError: one is missing, not a finite number, or not above 0.
+    """
+    if not series.dtype.is_numeric():
+        text = series.cast(pl.String, strict=False)
+        wrong = (text.cast(pl.Float64, strict=False).is_null()).arg_true()
+        example = shown(text[wrong[0]]) if len(wrong) else f"the type {series.dtype}"
+        raise UserError(f"{where}: the weight column '{series.name}' must hold numbers and holds {example}.")
+    values = series.cast(pl.Float64).fill_null(float("nan"))
+    single = values.cast(pl.Float32)
+    wrong = (~(single.is_finite() & (single > 0))).arg_true()
+    if len(wrong):
+        raise UserError(
+            f"{where}: the weight column '{series.name}' must hold numbers above 0 and holds {series[wrong[0]]} in"
+            f" {rows_at(wrong)}. Leave out rows that are not to count."
+        )
+    return torch.from_numpy(single.to_numpy(writable=True))[:, None]
+
+
+def identifier_notice(series: pl.Series) -> str | None:
+    """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers."""
+    values = series.drop_nulls()
+    whole = values.dtype.is_integer() or bool((values[:1000] == values[:1000].round()).all())
+    if not whole or (values.dtype.is_float() and not (values == values.round()).all()):
+        return None
+    return numbers_worth_a_word(series.name, values, values.n_unique(), whole)
+
+
+def check_memory(rows: int, features: int, where: str) -> None:
+    """Refuse a matrix that the machine has no room for.
+
+    Raises:
+        UserError: float32, (rows, features) takes more than the machine's memory.
+    """
+    need = rows * features * 4 / 2**30
+    have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    if need > have:
+        raise UserError(
+            f"{where}: {rows:,} rows of {features:,} features take {need:.1f} GiB as float32, and this machine has"
+            f" {have:.0f} GiB. Choose columns with data.features=[...], or leave out text columns with many values."
+        )

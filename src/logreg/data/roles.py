@@ -1,0 +1,71 @@
+"""Which column is the target, the row weight, the split's, and which are features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from logreg.data.faults import short_list
+from logreg.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by what they are for.
+
+    Attributes:
+        target: what is predicted.
+        features: what it is predicted from, in the file's order.
+        categorical: features that are categories whatever they look like.
+        weight: how much each row counts, or None.
+        split_by: the group, the time or the split of each row, or None.
+        dropped: the columns that are left out.
+    """
+
+    target: str
+    features: tuple[str, ...]
+    categorical: tuple[str, ...]
+    weight: str | None
+    split_by: str | None
+    dropped: tuple[str, ...]
+
+    @property
+    def needed(self) -> list[str]:
+        """Every column that has to be read."""
+        others = (self.target, self.weight, self.split_by)
+        return [*self.features, *(name for name in others if name is not None and name not in self.features)]
+
+    @classmethod
+    def assign(
+        cls,
+        names: Sequence[str],
+        where: str,
+        target: str,
+        features: Sequence[str] | None,
+        drop: Sequence[str],
+        categorical: Sequence[str],
+        weight: str | None,
+        split_by: str | None,
+    ) -> "Roles":
+        """Return the roles that the keys data.target, data.features, ... give to the columns of a table.
+
+        Raises:
+            UserError: a key names a column that is not there, or one column has two roles, or no feature is left.
+        """
+        keys = {"target": [target], "features": features or [], "drop": drop, "categorical": categorical}
+        keys |= {"weight": [weight] if weight else [], "split_by": [split_by] if split_by else []}
+        for key, wanted in keys.items():
+            for name in map(str, wanted):
+                if name not in names:
+                    raise UserError(
+                        f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, names)} It has:"
+                        f" {short_list(names, 20)}."
+                    )
+        taken = {"data.target": target, "data.weight": weight, "data.split_by": split_by}
+        for key, name in taken.items():
+            if name is not None and features and name in features and key != "data.split_by":
+                raise UserError(f"The column '{name}' is {key} and stands in data.features too: it can be only one of them.")
+        others = {name for name in taken.values() if name is not None}
+        chosen = [name for name in (features or names) if name not in drop and (features or name not in others)]
+        if not chosen:
+            raise UserError(f"{where} has no column left to predict '{target}' from.")
+        dropped = tuple(name for name in names if name not in chosen and name not in others)
+        return cls(target, tuple(chosen), tuple(categorical), weight, split_by, dropped)
