@@ -56,6 +56,8 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
         checkpoint_path = resume.whole(checkpoint_path)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
+    for line in datamodule.card.lines:
+        print(line)
     module = build_module(cfg, datamodule)
     _check_threshold(cfg, datamodule)
     config = module.hparams["config"]
@@ -66,6 +68,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None)
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
+    datamodule.card.write(run.path)
     for each in trainer.loggers:
         each.log_hyperparams(knobs(config, hydra_cfg.runtime.choices))
         if isinstance(each, RunLogger):

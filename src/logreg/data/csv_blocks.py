@@ -71,7 +71,9 @@ def _utf8(path: Path, form: CsvFormat) -> Iterator[bytes]:
             try:
                 yield data if decoder is None else decoder.decode(data).encode().removeprefix(codecs.BOM_UTF8)
             except UnicodeDecodeError as error:
-                raise UserError(f"{path} is not data.encoding={form.encoding}: {error.reason} at byte {error.start:,}.") from None
+                raise UserError(
+                    f"{path} is not data.encoding={form.encoding}: {error.reason} at byte {error.start:,}."
+                ) from None
             data = file.read(BLOCK_BYTES)
 
 
@@ -95,8 +97,8 @@ def _unbalanced(path: Path, form: CsvFormat) -> UserError:
         for text in data.split(b"\n"):
             if text.count(b'"') % 2:
                 return UserError(
-                    f"{path} has a quote (\") that is opened and never closed; the first line with an odd number of quotes is"
-                    f" line {line:,}: {text[:60].decode(errors='replace')}. Close it, or double a quote that is meant as itself."
+                    f'{path} has a quote (") that is opened and never closed; the first line with an odd number of quotes is'
+                    f" line {line:,}: {text[:60].decode(errors='replace')}. Close it, or double a quote that means itself."
                 )
             line += 1
         line -= 1

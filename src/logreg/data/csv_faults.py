@@ -11,7 +11,7 @@ from logreg.data.csv_header import Header
 from logreg.data.faults import shown
 
 
-class BlockFault(Exception):
+class BlockError(Exception):
     """What is wrong in one row of a block.
 
     Attributes:
@@ -38,7 +38,7 @@ def parse_block(
         wanted: the columns to return.
 
     Raises:
-        BlockFault: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
+        BlockError: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
     """
     last = header.names[-1]
     try:
@@ -53,12 +53,12 @@ def parse_block(
             glob=False,
         )
     except (pl.exceptions.PolarsError, ValueError) as error:
-        raise diagnose(block, schema, header, form) or BlockFault(0, f"polars cannot read this block: {error}.") from None
+        raise diagnose(block, schema, header, form) or BlockError(0, f"polars cannot read this block: {error}.") from None
     # Polars fills a short row with nulls: the last value is then missing, and only then the rows are counted out.
     if header.trailing:
         if frame[last].null_count() < len(frame):
             row = frame[last].is_not_null().arg_true()[0]
-            raise BlockFault(row, f"there is a value {shown(frame[last][row])} behind the last column that has a name.")
+            raise BlockError(row, f"there is a value {shown(frame[last][row])} behind the last column that has a name.")
         if len(header.names) == 1:
             return frame
     if frame[last].null_count():
@@ -66,15 +66,13 @@ def parse_block(
     return frame.select(wanted)
 
 
-def diagnose(
-    block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat
-) -> BlockFault | None:
+def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat) -> BlockError | None:
     """Return the first fault of a block that polars refused, found row by row; None if there is none to be seen."""
     for number, line in enumerate(block.split(b"\n")):
         try:
             line.decode()
         except UnicodeDecodeError:
-            return BlockFault(
+            return BlockError(
                 number,
                 "the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or the encoding"
                 " that it was written in, such as cp1252 or utf-16.",
@@ -84,12 +82,12 @@ def diagnose(
             return _length_fault(number, row, header)
         for name, value in zip(header.names, row, strict=True):
             if schema[name] == pl.Float64 and value and value not in form.null_values and not _is_number(value, form):
-                return BlockFault(number, f"the column '{name}' holds {shown(value)}, which is no number.", name)
+                return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.", name)
     for number, line in enumerate(block.split(b"\n")):
         if b'"' in line:
-            return BlockFault(
+            return BlockError(
                 number,
-                f"a quote (\") stands inside a value, as in {shown(line.decode())}. Put the whole value in quotes and double"
+                f'a quote (") stands inside a value, as in {shown(line.decode())}. Put the whole value in quotes and double'
                 ' the quote within: "5"" pipe".',
             )
     return None
@@ -111,24 +109,24 @@ def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequ
             raise _length_fault(number, lines[number].decode().rstrip("\r").split(form.separator), header)
 
 
-def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockFault:
+def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError:
     names = header.names
     if not row or list(row) == [""]:
-        return BlockFault(number, "the line is empty. Remove it.")
+        return BlockError(number, "the line is empty. Remove it.")
     if len(row) < len(names):
-        return BlockFault(
+        return BlockError(
             number,
             f"there are {len(row)} values for {len(names)} columns; nothing stands for '{names[len(row)]}'"
             f"{' and the columns after it' if len(row) + 1 < len(names) else ''}. Leave a value that is missing empty, but"
             " write its separator.",
         )
     if len(row) == len(names) + 1 and not row[-1]:
-        return BlockFault(
+        return BlockError(
             number,
             f"there is a separator behind the last of the {len(names)} values and none in the header. Remove it, or end the"
             " header with a separator too: otherwise nobody can tell which column the values belong to.",
         )
-    return BlockFault(
+    return BlockError(
         number,
         f"there are {len(row)} values for {len(names)} columns, the first one too many is {shown(row[len(names)])}. Put a value"
         " that holds the separator in quotes.",

@@ -111,7 +111,7 @@ def _check_names(path: Path, names: list[str]) -> None:
     if doubled:
         places = [str(place + 1) for place, name in enumerate(names) if name == doubled[0]]
         raise UserError(
-            f"{path} has the column {shown(doubled[0])} {len(places)} times, as columns {short_list(places)}. Give each column a"
+            f"{path} has the column {shown(doubled[0])} {len(places)} times, as columns {short_list(places)}. Give each a"
             " name of its own."
         )
     if "" in names:

@@ -10,7 +10,7 @@ import polars as pl
 
 from logreg.data import csv_faults
 from logreg.data.csv_blocks import blocks
-from logreg.data.csv_faults import BlockFault
+from logreg.data.csv_faults import BlockError
 from logreg.data.csv_format import CsvFormat
 from logreg.data.csv_header import Header
 from logreg.data.kinds import is_number_text
@@ -43,7 +43,7 @@ def read(
         try:
             frames = list(_parts(path, form, kinds, columns, max_columns, text, notices))
             return pl.concat(frames, rechunk=False) if frames else pl.DataFrame()
-        except _NotANumber as found:  # beyond the sample; what the column is, is decided by all of its values
+        except _NotANumberError as found:  # beyond the sample; what the column is, is decided by all of its values
             text.add(found.column)
 
 
@@ -53,11 +53,11 @@ def parts(
     """Yield the table block by block; see `logreg.data.reading.read_in_parts`."""
     try:
         yield from _parts(path, form, kinds, columns, max_columns, set(), None)
-    except _NotANumber as found:
+    except _NotANumberError as found:
         raise UserError(str(found)) from None
 
 
-class _NotANumber(Exception):
+class _NotANumberError(Exception):
     """A value in a column that was taken for numbers is none."""
 
     def __init__(self, column: str, message: str) -> None:
@@ -94,10 +94,10 @@ def _parts(
         for future in _ahead(pool, parse, itertools.chain([first], pieces)):
             try:
                 frame = future.result()
-            except BlockFault as fault:
+            except BlockError as fault:
                 pool.shutdown(wait=False, cancel_futures=True)
                 message = f"{path}, row {first_row + fault.row:,}: {fault}"
-                raise (_NotANumber(fault.column, message) if fault.column else UserError(message)) from None
+                raise (_NotANumberError(fault.column, message) if fault.column else UserError(message)) from None
             first_row += len(frame)
             if len(frame):
                 yield frame
@@ -131,6 +131,6 @@ def _number_columns(block: bytes, header: Header, form: CsvFormat, wanted: Seque
         return set()
     try:
         frame = csv_faults.parse_block(sample, schema, header, form, wanted)
-    except BlockFault:
+    except BlockError:
         return set()  # it is met again, with its row, when the block itself is read
     return {name for name in wanted if is_number_text(frame[name], form.decimal_comma)}

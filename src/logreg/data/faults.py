@@ -13,8 +13,8 @@ def short_list(items: Sequence[Any], most: int = MOST_NAMED) -> str:
     return f"{shown}, ... ({len(items):,} in all)" if len(items) > most else shown
 
 
-def rows_at(indices: Sequence[int], first_row: int = 1) -> str:
-    """Return "row 3" or "rows 3, 4, 9, ... (17 in all)" for positions counted from 0."""
+def rows_at(indices: Any, first_row: int = 1) -> str:
+    """Return "row 3" or "rows 3, 4, 9, ... (17 in all)" for a sequence of positions counted from 0."""
     rows = [f"{first_row + index:,}" for index in indices[: MOST_NAMED + 1]]
     text = ", ".join(rows[:MOST_NAMED])
     more = f", ... ({len(indices):,} in all)" if len(indices) > MOST_NAMED else ""

@@ -88,7 +88,7 @@ def settle(series: pl.Series, categorical: bool, where: str, max_categories: int
     if dtype == pl.Boolean:
         return "category", as_text(series)
     if dtype.is_numeric() or dtype == pl.Null:
-        return "number", series.cast(pl.Float64) if dtype == pl.Null or not dtype.is_primitive_numeric() else series
+        return "number", series.cast(pl.Float64) if dtype == pl.Null or dtype.is_decimal() else series
     if dtype in (pl.Date, pl.Datetime):
         return "date", series
     if dtype == pl.String or dtype in (pl.Categorical, pl.Enum):
@@ -166,12 +166,13 @@ def numbers_worth_a_word(name: str, values: pl.Series, distinct: int, whole: boo
         return None
     if distinct == len(present) > 20 and _named_like_an_identifier(name):
         return f"'{name}' has another whole number in every row and looks like an identifier: data.drop=[{name}] leaves it out."
-    if max(abs(present.min()), abs(present.max())) > 2**24:  # type: ignore[arg-type, operator]
+    low, high = float(present.min()), float(present.max())  # type: ignore[arg-type]
+    if max(-low, high) > 2**24:
         return (
             f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all tell apart. If it is an"
             f" identifier, type data.drop=[{name}]; if it is a code, data.categorical=[{name}]."
         )
-    if distinct == len(present) > 20 and present.max() - present.min() == len(present) - 1:  # type: ignore[operator]
+    if distinct == len(present) > 20 and high - low == len(present) - 1:
         return f"'{name}' counts the rows and looks like a row number: data.drop=[{name}] leaves it out."
     return None
 

@@ -14,6 +14,7 @@ from logreg.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
+
 @dataclass(frozen=True)
 class Labels:
     """The target column and its two values, as text.
@@ -113,12 +114,13 @@ class Labels:
             positive = next((value for value in values if value.lower() == positive.lower()), positive)
         if positive not in values:
             raise UserError(
-                f"{where}: data.positive={positive} is no value of the target '{series.name}', which holds {short_list(values)}."
+                f"{where}: data.positive={positive} is no value of the target '{series.name}', which holds"
+                f" {short_list(values)}."
             )
         if len(values) != 2:
             raise UserError(
-                f"{where}: the target '{series.name}' holds {len(values)} different values, {short_list(values)}. There must be two,"
-                " one of them data.positive."
+                f"{where}: the target '{series.name}' holds {len(values)} different values, {short_list(values)}. There must be"
+                " two, one of them data.positive."
             )
         return cls(series.name, positive, next(value for value in values if value != positive))
 

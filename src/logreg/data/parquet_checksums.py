@@ -34,7 +34,9 @@ def verify(file: Path) -> int:
         try:
             return sum(_verify_chunk(file, data, *chunk) for chunk in _chunks(data))
         except (IndexError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{file} is a damaged Parquet file ({error or type(error).__name__}): copy or write it again.") from None
+            raise UserError(
+                f"{file} is a damaged Parquet file ({error or type(error).__name__}): copy or write it again."
+            ) from None
 
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[int, str, int, int]]:

@@ -59,11 +59,11 @@ class Roles:
                         f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, names)} It has:"
                         f" {short_list(names, 20)}."
                     )
-        taken = {"data.target": target, "data.weight": weight, "data.split_by": split_by}
-        for key, name in taken.items():
-            if name is not None and features and name in features and key != "data.split_by":
-                raise UserError(f"The column '{name}' is {key} and stands in data.features too: it can be only one of them.")
-        others = {name for name in taken.values() if name is not None}
+        taken: dict[str, str | None] = {"data.target": target, "data.weight": weight, "data.split_by": split_by}
+        for key, column in taken.items():
+            if features and column in features and key != "data.split_by":
+                raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
+        others = set(taken.values())
         chosen = [name for name in (features or names) if name not in drop and (features or name not in others)]
         if not chosen:
             raise UserError(f"{where} has no column left to predict '{target}' from.")

@@ -139,12 +139,14 @@ def lines(rows: Rows, target: Tensor, labels: Labels) -> list[str]:
 
 
 def _times(by: pl.Series, where: str) -> Tensor:
-    kind, values = settle(by, False, where, max_categories=0) if by.dtype == pl.String else ("", by)
+    values = settle(by, False, where, max_categories=0)[1] if by.dtype == pl.String else by
     if values.dtype.is_temporal():
         first = values.cast(pl.Date).min()
         return days_since(values, first)  # type: ignore[arg-type]
     if not values.dtype.is_numeric():
-        raise UserError(f"{where}: the column '{by.name}' (data.split=time) must hold ISO dates or numbers that rise with time.")
+        raise UserError(
+            f"{where}: the column '{by.name}' (data.split=time) must hold ISO dates or numbers that rise with time."
+        )
     return torch.from_numpy(values.cast(pl.Float64).to_numpy(writable=True))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ from logreg.data.columns import Column
 from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
+from logreg.data.faults import short_list
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.roles import Roles
@@ -156,12 +156,11 @@ class _Draft:
             self.scalings.append(scaling)
             self.described.append({"role": "feature", **fitting.described(column, train, scaling)})
         if self.constants:
-            self.notices.append(
-                f"{', '.join(map(repr, self.constants[:5]))}{', ...' if len(self.constants) > 5 else ''} {'has' if len(self.constants) == 1 else 'have'}"
-                " one value in all training rows and teach nothing: left out."
-            )
+            self.notices.append(f"Left out, for all training rows have one value there: {short_list(self.constants)}.")
         if not self.encoders:
-            raise UserError(f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from.")
+            raise UserError(
+                f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from."
+            )
         centers = [center for scaling in self.scalings for center in scaling.center]
         scales = [scale for scaling in self.scalings for scale in scaling.scale]
         return Preprocessing(self.encoders, Scaling(centers, scales))
@@ -206,8 +205,3 @@ class _Draft:
     def _examples(self, features: Tensor, rows: Tensor, names: tuple[str, ...]) -> Examples:
         weight = None if self.weight is None else self.weight[rows]
         return Examples(features, self.target[rows], names, self.roles.target, weight)
-
-
-def form_of(path: str | Path, **given: Any) -> CsvFormat:
-    """Return the format of a CSV file from what was given for it."""
-    return CsvFormat(**{name: value for name, value in given.items() if value is not None})
