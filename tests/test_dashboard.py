@@ -64,10 +64,10 @@ def test_states_are_kept_two_in_every_tenfold():
 def test_a_resumed_run_goes_on_with_its_states(fit, tmp_path):
     run = fit("trainer.max_epochs=4")
     states = run.checkpoint()["callbacks"]["Weights"]["states"]
-    assert [epoch for epoch, _, _ in states] == [0, 1, 3, 4]
+    assert [epoch for epoch, *_ in states] == [0, 1, 3, 4]
     again = fit("trainer.max_epochs=7", f"ckpt_path={run.path}")
-    assert [epoch for epoch, _, _ in again.checkpoint()["callbacks"]["Weights"]["states"]] == [0, 1, 3, 4, 7]
-    assert torch.equal(states[3][1], again.checkpoint()["callbacks"]["Weights"]["states"][3][1])
+    assert [epoch for epoch, *_ in again.checkpoint()["callbacks"]["Weights"]["states"]] == [0, 1, 3, 4, 7]
+    assert torch.equal(states[3][2], again.checkpoint()["callbacks"]["Weights"]["states"][3][2])
     assert sorted(again.curve("bias")) == list(range(8))
 
 

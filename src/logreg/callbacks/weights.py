@@ -32,11 +32,13 @@ class State:
 
     Attributes:
         epoch: how many epochs were done.
+        step: how many updates.
         weight: (features,), as the network holds it.
         bias: ().
     """
 
     epoch: int
+    step: int
     weight: Tensor
     bias: Tensor
 
@@ -95,7 +97,7 @@ class Weights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states, for a run that goes on."""
-        return {"states": [(state.epoch, state.weight, state.bias) for state in self.states]}
+        return {"states": [(state.epoch, state.step, state.weight, state.bias) for state in self.states]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the states of the run before."""
@@ -117,7 +119,7 @@ class Weights(Callback):
         is_known = bool(self.states) and self.states[-1].epoch >= epoch
         if not is_known and len(network.weight) <= MOST_STATES_OF:
             weight, bias = network.weight.detach(), network.bias.detach()
-            self.states.append(State(epoch, weight.to("cpu", copy=True), bias.to("cpu", copy=True)))
+            self.states.append(State(epoch, trainer.global_step, weight.to("cpu", copy=True), bias.to("cpu", copy=True)))
 
 
 def _after(epoch: int) -> int:

@@ -47,7 +47,7 @@ def precision_recall(
     """
     x, y = np.asarray(recall, dtype=np.float64), np.asarray(precision, dtype=np.float64)
     picture, (axes,) = figure(4.8, 4.4)
-    axes.step(x, y, where="pre", color=BLUE, label="this model")
+    axes.step(np.append(0, x), np.append(y[0], y), where="pre", color=BLUE, label="this model")
     axes.axhline(prevalence, color=GREY, linestyle=":", label=f"by chance ({prevalence:.2g})")
     axes.plot(
         *chosen, "o", color=VERMILION, markersize=9, markeredgecolor="white", label=f"threshold {threshold:.3g}", zorder=5

@@ -43,19 +43,18 @@ def s_curve(
     feature, target = np.asarray(feature, dtype=np.float64), np.asarray(target, dtype=np.float64)
     low, high = _reach(feature)
     x = np.linspace(low, high, 401)
-    picture, (axes,) = figure()
+    picture, (axes,) = figure(6.4, 4.4)
     axes.plot(x, sigmoid_of(weight * x + bias), color=GREEN, label="probability")
     wrong = (sigmoid_of(weight * feature + bias) >= threshold) != (target == 1)
     _points(axes, feature, target, target, wrong)
-    axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5)
+    axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5, label=f"threshold {threshold:.3g}")
     crossing = (np.log(threshold / (1 - threshold)) - bias) / weight if weight else np.inf
     if low < crossing < high:
         axes.axvline(crossing, color=GREY, linestyle=":", linewidth=1.5)
         axes.annotate(f"{name} = {crossing:.4g}", (crossing, 0.2), (5, 0), textcoords="offset points")
-    axes.annotate(f"threshold {threshold:g}", (low, threshold), (4, 4), textcoords="offset points", color=GREY, fontsize=9)
     axes.set_title(_titled(f"Probability of {target_name} over {name}", moment))
     axes.set(xlabel=name, ylabel=f"probability of {target_name}", xlim=(low, high), ylim=(-0.06, 1.06))
-    axes.legend(loc="center right")
+    _legend_below(axes)
     return picture
 
 
@@ -105,7 +104,7 @@ def probability_field(
     picture.colorbar(image, ax=axes, label=f"probability of {target_name}")
     axes.set_title(_titled("Probability field and decision line", moment))
     axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, handletextpad=0.4, columnspacing=1.2)
+    _legend_below(axes)
     return picture
 
 
@@ -171,7 +170,7 @@ def loss_surface(
     axes.plot(*path[-1], "D", color=ORANGE, markeredgecolor=INK, markersize=8, label="here")
     axes.set_title(_titled("The descent on the loss surface", moment))
     axes.set(xlabel=names[0], ylabel=names[1])
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    _legend_below(axes)
     return picture
 
 
@@ -208,6 +207,10 @@ def row_losses(loss: ArrayLike, target: ArrayLike, *, moment: str = "") -> Figur
     axes.legend(loc="upper right", ncols=3)
     axes.margins(y=0.2)
     return picture
+
+
+def _legend_below(axes: Axes) -> None:
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, handletextpad=0.4, columnspacing=1.2)
 
 
 def _reach(values: Array) -> tuple[float, float]:
