@@ -13,7 +13,7 @@ MISTAKES = {
     "mdoel=class": "'mdoel' is not a key of the config. Did you mean 'model'? There are: callbacks, ckpt_path,",
     "seeed=3": "Did you mean 'seed'?",
     "optimizer.learning_rate=3": "Did you mean 'optimizer.lr'? optimizer has: _partial_, _target_, lr,",
-    "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `python train.py --cfg job` prints every key.",
+    "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `--cfg job` prints every key.",
     "~optimizer.lrr": "'optimizer.lrr' is not a key of the config. Did you mean 'lr'?",
     "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, sequential, tensors.",
     "experiment=toy": "experiment=toy is not a choice. Did you mean 'toy_zeros'? conf/experiment/ holds:",

@@ -134,9 +134,7 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
     """
     for key in map(str, cfg):
         if key not in known:
-            raise UserError(
-                f"'{key}' is not a key of the config.{did_you_mean(key, known)} `python train.py --cfg job` prints every key."
-            )
+            raise UserError(f"'{key}' is not a key of the config.{did_you_mean(key, known)} `--cfg job` prints every key.")
     for key in NECESSARY:
         if key in known and cfg.get(key) is None:
             raise UserError(f"{key}=null leaves out what no run can do without: type {key}=NAME. conf/{key}/ holds the names.")

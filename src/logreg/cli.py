@@ -62,7 +62,7 @@ def _checked(job: str, config_name: str) -> Callable[[DictConfig], Any]:
             known = _top_level_keys(config_name)
             _name_left_out(cfg, known)
             checks.check(cfg, known)
-            run_directory.find_checkpoint(cfg.ckpt_path, Path(HydraConfig.get().runtime.output_dir))
+            run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
             return _load(job)(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
@@ -112,8 +112,10 @@ def _load(job: str) -> Callable[[DictConfig], Any]:
 
 
 def _forget_empty_directory() -> None:
-    """Remove the output directory that Hydra made for a run that never began."""
+    """Remove the output directory that Hydra made for a run that never began; a job without one works where it stands."""
     directory = Path(HydraConfig.get().runtime.output_dir)
+    if directory == Path.cwd():
+        return
     with contextlib.suppress(OSError):  # not empty, so it is somebody's
         directory.rmdir()
         directory.parent.rmdir()

@@ -85,16 +85,17 @@ def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> Us
         near = did_you_mean(name, siblings) or near
         where = f"{parent} has: {', '.join(siblings)}." if parent else f"There are: {', '.join(siblings)}."
     else:
-        where = "`python train.py --cfg job` prints every key."
+        where = "`--cfg job` prints every key."
     return UserError(f"'{key}' is not a key of the config.{near} {where}")
 
 
 def _known_names(conf: Path, config_name: str) -> set[str]:
-    """Return every key of the default config, in dotted form, and every config group."""
+    """Return every key of the default config, in dotted form, and every config group that it draws on."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf), version_base="1.3"):
         cfg = compose(config_name)
-    groups = {folder.name for folder in conf.iterdir() if folder.is_dir()}
+    defaults = OmegaConf.load(conf / f"{config_name}.yaml").defaults
+    groups = {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
     return groups | set(_keys(cfg))
 
 

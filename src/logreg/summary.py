@@ -20,8 +20,13 @@ def summary(title: str, rows: Sequence[tuple[str, str]], run_directory: Path) ->
         ("run directory", str(shown)),
         ("dashboard", f"tensorboard --logdir {shlex.quote(str(logdir))}"),
     ]
-    width = max(len(name) for name, _ in lines)
-    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in lines)])
+    return aligned(title, lines)
+
+
+def aligned(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return a title and under it, indented, a line for each row: its name and its text."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([title, *(f"  {name:<{width}}  {value}".rstrip() for name, value in rows)])
 
 
 def count(number: int, noun: str) -> str:

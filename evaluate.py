@@ -1,0 +1,9 @@
+"""Judge a trained run on a table with answers.
+
+python evaluate.py run=outputs/<run> data.path=labelled.csv
+"""
+
+from logreg.cli import main
+
+if __name__ == "__main__":
+    main("logreg.jobs:evaluate", config_name="evaluate")

@@ -1,0 +1,131 @@
+"""A trained model from its checkpoint alone, for predictions: no config is read and no `_target_` is followed anywhere.
+
+A checkpoint from elsewhere is tensors and plain values (`weights_only=True`). The one name in it that leads to code, that of
+the network's class, is looked up among the networks of this package.
+"""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from logreg.checkpoint_file import load
+from logreg.data.labels import Labels
+from logreg.data.preprocessing import Preprocessing
+from logreg.errors import UserError
+from logreg.networks import Network
+from logreg.run_directory import CHECKPOINTS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CLASS_PATH = re.compile(r"(logreg(?:\.[a-z][a-z0-9_]*)+)\.([A-Z][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that a prediction needs.
+
+    Attributes:
+        network: features -> probability or logit; on the CPU, in evaluation mode, in float64: so a row's probability, rounded
+            to float32, does not depend on the rows beside it, whose number moves the last bit of a float32 sum.
+        preprocessing: columns of a table -> features.
+        labels: the target column and its two values.
+        threshold: a row is of class 1 where probability >= threshold.
+        base_rate: the share of class 1 among the training rows.
+    """
+
+    network: Network
+    preprocessing: Preprocessing
+    labels: Labels
+    threshold: float
+    base_rate: float
+
+    @torch.no_grad()
+    def probability(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
+        """Return the probability of class 1 for the rows of a table, float32, (rows,).
+
+        Raises:
+            UserError: a column or a value is missing, or no number.
+        """
+        features = self.preprocessing.transform(frame, where, first_row)
+        return self.network.probability(self.network(features.double()))[:, 0].float()
+
+
+def load_model(run: str | Path) -> Model:
+    """Return the model that a run keeps: that of its best epoch where it had val rows, or else its last.
+
+    Args:
+        run: a run directory, wherever it lies now, or one of its checkpoints.
+
+    Raises:
+        UserError: there is none, it is damaged, would run code, or is no checkpoint of this project.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / CHECKPOINTS / "last.ckpt"
+    checkpoint = load(path)
+    if Path(run).is_dir() and _hparams(checkpoint, path).get("keeps") == "best":
+        path = path.with_name("best.ckpt")
+        checkpoint = load(path)
+    try:
+        return _model(checkpoint, _hparams(checkpoint, path), path)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
+        raise _strange(path, f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}") from error
+
+
+def _hparams(checkpoint: Any, path: Path) -> Mapping[str, Any]:
+    hparams = checkpoint.get("hyper_parameters") if isinstance(checkpoint, Mapping) else None
+    if not isinstance(hparams, Mapping) or "network" not in hparams:
+        raise _strange(path, "it does not say what network it holds")
+    return hparams
+
+
+def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path) -> Model:
+    preprocessing = Preprocessing.from_plain(hparams["preprocessing"])
+    arguments = dict(hparams["network"])
+    network = _network_class(arguments.pop("_target_"), path)(**arguments)
+    prefix = "network."
+    state = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)}
+    network.double().load_state_dict(state)
+    if len(network.weight) != len(preprocessing.feature_names):
+        raise ValueError(f"{len(network.weight)} weights for {len(preprocessing.feature_names)} features")
+    labels = hparams["labels"]
+    return Model(
+        network=network.eval(),
+        preprocessing=preprocessing,
+        labels=Labels.from_plain(labels) if labels else Labels(hparams["target"]),
+        threshold=float(checkpoint["threshold"]),
+        base_rate=float(hparams["base_rate"]),
+    )
+
+
+def _network_class(target: Any, path: Path) -> type[Network]:
+    """Return the class that `target` names, if it is a network of this package.
+
+    Raises:
+        UserError: it is anything else.
+    """
+    match = CLASS_PATH.fullmatch(target) if isinstance(target, str) else None
+    try:
+        found = getattr(importlib.import_module(match[1]), match[2], None) if match else None
+    except ImportError:
+        found = None
+    if not (isinstance(found, type) and issubclass(found, Network) and found.__module__.startswith("logreg.")):
+        raise UserError(
+            f"The checkpoint {path} is refused: it names {target} as its network, which is no network of this project"
+            " (a subclass of logreg.networks.Network in the package logreg)."
+        )
+    return found
+
+
+def _strange(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is no checkpoint that this version of the project can use ({reason}). Give the directory of a finished run,"
+        " as in run=outputs/<run>, or one of its checkpoints."
+    )

@@ -1,0 +1,173 @@
+"""Predictions for the rows of a table, part by part: memory does not grow with the table."""
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+import polars as pl
+
+from logreg.data import reading
+from logreg.data.columns import Category
+from logreg.errors import RunError, UserError, did_you_mean
+from logreg.model_file import Model
+
+ADDED = ("probability", "class")
+STDOUT = "-"
+MOST_NAMED = 10
+
+
+@dataclass
+class Report:
+    """What there is to say once all rows are predicted.
+
+    Attributes:
+        rows: how many there were.
+        positive: how many of them are of class 1.
+        ignored: columns that the model does not take and nobody asked to keep.
+        unseen: (column, category) -> rows with a category that the training rows did not have.
+    """
+
+    rows: int = 0
+    positive: int = 0
+    ignored: Sequence[str] = ()
+    unseen: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence for each thing that a person should know."""
+        if self.ignored:
+            yield f"Ignored, as the model does not take them: {_named(self.ignored)}."
+        for column in dict.fromkeys(column for column, _ in self.unseen):
+            values = [value for other, value in self.unseen if other == column]
+            rows = sum(number for (other, _), number in self.unseen.items() if other == column)
+            yield (
+                f"Column '{column}' has categories that the training rows did not have, in {rows:,} rows: {_named(values)}."
+                " They count as an average training row."
+            )
+
+
+def predict(
+    model: Model, path: str, output: str, keep: Sequence[str] | str = (), form: reading.CsvFormat | None = None
+) -> Report:
+    """Write probability and class of every row of a table, in its order.
+
+    Args:
+        model: from `load_model`.
+        path: of the table: CSV, Parquet, or a folder of Parquet files.
+        output: where to write: a .csv or .parquet file, put in place once it is whole, or "-" for standard output (CSV).
+        keep: columns of the table to write in front of them, or "all".
+        form: how the CSV file is written.
+
+    Raises:
+        UserError: the table lacks a column or holds a value that is none; the output is then as it was before.
+        RunError: the output cannot be written.
+    """
+    if output != STDOUT and Path(output).resolve() == Path(path).resolve():
+        raise UserError(f"output={output} is the table itself: give the predictions a file of their own.")
+    report = Report()
+    parts = _predicted(model, path, keep, form, report)
+    try:
+        if output == STDOUT:
+            _write_csv(parts, cast(IO[bytes], sys.stdout.buffer))
+        else:
+            with _in_place(Path(output)) as temporary:
+                (_write_parquet if output.endswith(".parquet") else _write_csv_file)(parts, temporary)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise RunError(
+            f"output={output} cannot be written: {error.strerror or error}. Nothing is left half written."
+        ) from error
+    return report
+
+
+def _predicted(
+    model: Model, path: str, keep: Sequence[str] | str, form: reading.CsvFormat | None, report: Report
+) -> Iterator[pl.DataFrame]:
+    """Yield the kept columns, probability and class of each part of the table; note down what there is to report."""
+    names = model.labels.classes
+    classes = pl.Series(names).cast(pl.Int64) if all(name.isdigit() for name in names) else pl.Series(names)
+    preprocessing = model.preprocessing
+    categories = any(isinstance(encoder, Category) for encoder in preprocessing.encoders)
+    columns = reading.column_names(path, form)
+    preprocessing.check_columns(columns, path)
+    kept = _kept(keep, columns, path)
+    read = [name for name in columns if name in kept or name in preprocessing.columns]
+    report.ignored = [name for name in columns if name not in read]
+    for part in reading.read_in_parts(path, form=form, kinds=preprocessing.kinds, columns=read):
+        probability = model.probability(part, path, report.rows + 1)
+        called = (probability >= model.threshold).long()
+        report.rows += len(part)
+        report.positive += int(called.sum())
+        if categories:
+            _count_unseen(model, part, report)
+        added = pl.Series("probability", probability.numpy()), classes.gather(called.numpy()).alias("class")
+        yield pl.DataFrame([*part.select(kept).get_columns(), *added])
+
+
+def _kept(keep: Sequence[str] | str, columns: Sequence[str], path: str) -> list[str]:
+    kept = list(columns) if keep == "all" else [keep] if isinstance(keep, str) else list(keep)
+    for name in kept:
+        if name not in columns:
+            raise UserError(f"keep: {path} has no column '{name}'.{did_you_mean(name, columns)} keep=all keeps every column.")
+    if taken := [name for name in kept if name in ADDED]:
+        raise UserError(
+            f"keep: {path} has a column '{taken[0]}' itself, and that is what the predictions are called. Leave it out of keep,"
+            " or rename it in the table."
+        )
+    return kept
+
+
+def _count_unseen(model: Model, part: pl.DataFrame, report: Report) -> None:
+    for encoder in model.preprocessing.encoders:
+        if isinstance(encoder, Category):
+            for value, number in encoder.unseen(part[encoder.name]).value_counts().iter_rows():
+                report.unseen[encoder.name, value] += number
+
+
+def _write_csv(parts: Iterator[pl.DataFrame], file: IO[bytes]) -> None:
+    for number, part in enumerate(parts):
+        part.write_csv(file, include_header=number == 0)
+    file.flush()
+
+
+def _write_csv_file(parts: Iterator[pl.DataFrame], path: Path) -> None:
+    with path.open("wb") as file:
+        _write_csv(parts, file)
+
+
+def _write_parquet(parts: Iterator[pl.DataFrame], path: Path) -> None:
+    """Write each part to a file of its own and join them: polars writes a Parquet file from a query, not bit by bit."""
+    folder = path.with_name(f"{path.name}.parts")
+    folder.mkdir()
+    try:
+        files = []
+        for number, part in enumerate(parts):
+            files.append(folder / f"{number:09}.parquet")
+            part.write_parquet(files[-1], compression="uncompressed")
+        pl.scan_parquet(files).sink_parquet(path)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _in_place(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _named(values: Sequence[str]) -> str:
+    more = f", and {len(values) - MOST_NAMED:,} more" if len(values) > MOST_NAMED else ""
+    return ", ".join(map(repr, values[:MOST_NAMED])) + more

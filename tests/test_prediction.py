@@ -1,0 +1,216 @@
+"""predict.py and evaluate.py: by column name, in the table's order, in parts or whole alike, written whole or not at all."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import sklearn.metrics as sk
+import torch
+from processes import ROOT, environment
+from runs import Run
+from trained import compose_job, train_table, write_table
+
+from logreg import jobs
+from logreg.data import reading
+from logreg.errors import RunError, UserError
+from logreg.model_file import load_model
+from logreg.prediction import predict
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train_table(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "new.csv", rows=250, seed=8)
+
+
+def predicted(run: Run, path: Path, *overrides: str) -> pl.DataFrame:
+    output = path.parent / "predictions.csv"
+    jobs.predict(compose_job("predict", f"run={run.path}", f"data.path={path}", f"output={output}", *overrides))
+    return pl.read_csv(output)
+
+
+def by_hand(run: Run, path: Path) -> np.ndarray:
+    """Return the probabilities, from the coefficients in the table's units alone."""
+    table = pl.read_csv(path, schema_overrides={"id": pl.String})
+    names = {row["name"]: row["estimate"] for row in pl.read_csv(run.path / "coefficients.csv").iter_rows(named=True)}
+    logit = np.full(len(table), names["bias"])
+    for column in ("age", "height"):
+        logit += names[column] * table[column].to_numpy()
+    for city in ("Linz", "Wien"):
+        logit += names[f"city={city}"] * (table["city"] == city).to_numpy()
+    return 1 / (1 + np.exp(-logit))
+
+
+def test_probabilities_follow_from_the_coefficients(run: Run, new: Path) -> None:
+    frame = predicted(run, new, "keep=[id]")
+    assert frame.columns == ["id", "probability", "class"]
+    np.testing.assert_allclose(frame["probability"], by_hand(run, new), rtol=2e-5)
+
+
+def test_the_class_is_named_and_follows_from_the_threshold(run: Run, new: Path) -> None:
+    threshold = run.checkpoint("best")["threshold"]
+    assert threshold != 0.5
+    frame = predicted(run, new)
+    assert frame["class"].to_list() == ["yes" if p >= threshold else "no" for p in frame["probability"]]
+
+
+def test_kept_columns_come_back_as_they_were(run: Run, new: Path) -> None:
+    text = new.read_text().splitlines()
+    output = new.parent / "predictions.csv"
+    jobs.predict(compose_job("predict", f"run={run.path}", f"data.path={new}", f"output={output}", "keep=[id,passed]"))
+    lines = output.read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in text]  # 00007 stays 00007
+    assert [line.split(",")[1] for line in lines] == [line.split(",")[-1] for line in text]
+    assert predicted(run, new, "keep=all").columns == ["id", "age", "city", "height", "passed", "probability", "class"]
+
+
+def test_parts_give_what_the_whole_gives(run: Run, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = predicted(run, new, "keep=[id]")
+    in_parts = reading.read_in_parts
+    monkeypatch.setattr(reading, "read_in_parts", lambda path, **others: in_parts(path, rows=7, **others))
+    for output in ("parts.csv", "parts.parquet"):
+        report = predict(load_model(run.path), str(new), str(new.parent / output), ["id"])
+        assert report.rows == 250
+    assert pl.read_csv(new.parent / "parts.csv").equals(whole)
+    parquet = pl.read_parquet(new.parent / "parts.parquet")
+    assert parquet["id"].cast(int).to_list() == whole["id"].to_list()
+    np.testing.assert_allclose(parquet["probability"], whole["probability"], rtol=1e-6)
+
+
+def test_the_order_of_columns_does_not_matter_and_parquet_is_csv(run: Run, new: Path) -> None:
+    expected = predicted(run, new)
+    table = pl.read_csv(new)
+    table.select(table.columns[::-1]).write_csv(new.parent / "reordered.csv")
+    table.write_parquet(new.parent / "new.parquet")
+    assert predicted(run, new.parent / "reordered.csv").equals(expected)
+    assert predicted(run, new.parent / "new.parquet").equals(expected)
+
+
+def test_extra_columns_and_unseen_categories_are_named_once(run: Run, new: Path, capsys: pytest.CaptureFixture) -> None:
+    table = pl.read_csv(new)
+    city = table["city"].replace({"Linz": "Bregenz"})
+    table.with_columns(city, extra=1).write_csv(new)
+    predicted(run, new, "keep=[id]")
+    told = capsys.readouterr().err
+    assert told.count("\n") == 2
+    assert "Ignored, as the model does not take them: 'passed', 'extra'." in told
+    assert f"in {(city == 'Bregenz').sum()} rows: 'Bregenz'" in told
+
+
+def test_a_missing_column_is_an_error_and_nothing_is_written_over(run: Run, new: Path) -> None:
+    before = predicted(run, new)
+    pl.read_csv(new).rename({"age": "agee"}).write_csv(new)
+    with pytest.raises(UserError, match=r"'age'.*Did you mean 'agee'"):
+        predicted(run, new)
+    assert pl.read_csv(new.parent / "predictions.csv").equals(before)
+    assert sorted(path.name for path in new.parent.iterdir()) == ["new.csv", "predictions.csv"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["output=predictions.txt"], "ends in .csv or .parquet"),
+        (["output=nowhere/predictions.csv"], "no folder nowhere"),
+        (["keep=[idd]"], "no column 'idd'.* Did you mean 'id'"),
+        (["data.path=absent.csv"], "absent.csv"),
+        (["run=absent"], "run=absent: there is no"),
+    ],
+)
+def test_mistakes_are_told(run: Run, new: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        predicted(run, new, *overrides)
+
+
+def test_the_table_itself_is_not_written_over(run: Run, new: Path) -> None:
+    with pytest.raises(UserError, match=r"is the table itself"):
+        predicted(run, new, f"output={new}")
+
+
+def test_an_output_that_cannot_be_written_is_a_failure(run: Run, new: Path) -> None:
+    (new.parent / "folder.csv").mkdir()
+    with pytest.raises(RunError, match=r"cannot be written"):
+        predicted(run, new, f"output={new.parent / 'folder.csv'}")
+
+
+def test_a_moved_run_and_a_single_checkpoint_predict_alike(run: Run, new: Path, tmp_path: Path) -> None:
+    expected = predicted(run, new)
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(run.path, moved)
+    shutil.rmtree(moved / ".hydra")
+    assert predicted(Run(moved), new).equals(expected)
+    assert predicted(Run(moved / "checkpoints" / "best.ckpt"), new).equals(expected)
+
+
+def test_the_best_weights_predict_where_there_were_val_rows(run: Run, tmp_path: Path) -> None:
+    assert torch.equal(load_model(run.path).network.weight, run.state("best")["network.0.weight"][0])
+    other = train_table(tmp_path, "data.split=none", "threshold=0.5", "optimizer.lr=3", "trainer.max_epochs=5")
+    assert not torch.equal(other.state("best")["network.0.weight"], other.state("last")["network.0.weight"])
+    assert torch.equal(load_model(other.path).network.weight, other.state("last")["network.0.weight"][0])
+
+
+def test_evaluate_is_scikit_learn_on_the_predictions(run: Run, new: Path, capsys: pytest.CaptureFixture) -> None:
+    output = new.parent / "metrics.json"
+    jobs.evaluate(compose_job("evaluate", f"run={run.path}", f"data.path={new}", f"output={output}"))
+    metrics = json.loads(output.read_text())
+    frame = predicted(run, new, "keep=[passed]")
+    target = (frame["passed"] == "yes").to_numpy()
+    assert metrics["auroc"] == pytest.approx(sk.roc_auc_score(target, frame["probability"]), abs=1e-6)
+    assert metrics["log_loss"] == pytest.approx(sk.log_loss(target, frame["probability"].cast(float)), abs=1e-6)
+    assert metrics["accuracy"] == pytest.approx((target == (frame["class"] == "yes").to_numpy()).mean())
+    train = pl.read_csv(run.path.parent / "table.csv")
+    assert metrics["base_log_loss"] == pytest.approx(sk.log_loss(target, np.full(250, run.json()["train/base_rate"])), abs=1e-6)
+    assert abs(run.json()["train/base_rate"] - (train["passed"] == "yes").mean()) < 0.01
+    assert "  AUROC" in capsys.readouterr().out
+
+
+def test_evaluate_takes_row_weights(run: Run, new: Path, capsys: pytest.CaptureFixture) -> None:
+    weight = np.random.default_rng(1).uniform(0.1, 2, 250)
+    pl.read_csv(new).with_columns(w=weight).write_csv(new)
+    jobs.evaluate(compose_job("evaluate", f"run={run.path}", f"data.path={new}", "data.weight=w", "output=-"))
+    metrics = json.loads(capsys.readouterr().out)
+    frame = predicted(run, new, "keep=[passed]")
+    target = (frame["passed"] == "yes").to_numpy()
+    assert metrics["brier"] == pytest.approx(
+        sk.brier_score_loss(target, frame["probability"].cast(float), sample_weight=weight), abs=1e-6
+    )
+
+
+def test_the_tutorials_runs_predict_too(fit, tmp_path: Path) -> None:
+    run = fit()
+    (tmp_path / "toy.csv").write_text("x2,x1,y\n2,1,0\n3,5,1\n")
+    frame = predicted(run, tmp_path / "toy.csv")
+    weight, bias = run.state()["network.0.weight"][0], run.state()["network.0.bias"]
+    expected = (torch.tensor([[1.0, 2.0], [5.0, 3.0]]) @ weight + bias).sigmoid()
+    np.testing.assert_allclose(frame["probability"], expected, rtol=1e-5)
+    assert frame["class"].to_list() == [0, 1]
+
+
+def door(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / f"{name}.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment({}), capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_the_doors_as_a_person_opens_them(run: Run, new: Path) -> None:
+    done = door("predict", f"run={run.path}", f"data.path={new.name}", "output=-", cwd=new.parent)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 251
+    assert done.stderr.splitlines()[-1].startswith("250 predictions in standard output: ")
+    done = door("evaluate", f"run={run.path}", f"data.path={new.name}", cwd=new.parent)
+    assert done.returncode == 0, done.stderr
+    assert "balanced accuracy" in done.stdout
+    done = door("predict", f"run={run.path}", f"data.path={new.name}", "outptu=-", cwd=new.parent)
+    assert done.returncode == 2
+    assert "Did you mean 'output'?" in done.stderr
+    done = door("evaluate", f"run={run.path}", cwd=new.parent)
+    assert done.returncode == 2
+    assert [path.name for path in new.parent.iterdir()] == ["new.csv"]  # no folders of Hydra's

@@ -1,0 +1,209 @@
+"""Checkpoints and run directories from elsewhere run nothing: real payloads, each of which leaves a file if it runs."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from processes import ROOT, environment
+from runs import Run, compose_config
+from trained import compose_job, train_table, write_table
+
+from logreg import jobs
+from logreg.checkpoint_file import load
+from logreg.errors import UserError
+from logreg.model_file import load_model
+
+JOBS = ["predict", "evaluate", "resume"]
+
+
+class Payload:
+    """Unpickled, it runs `touch`."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_table(tmp_path_factory.mktemp("trained"), "trainer.max_epochs=2").path.parent
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    """A copy of the trained run, to be tampered with; nothing but its table has its old path."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    write_table(tmp_path / "new.csv", rows=20)
+    return Run(tmp_path / "run")
+
+
+@pytest.fixture
+def start(trained: Path, tmp_path: Path) -> Callable[[str], None]:
+    """Start a job on the tampered run."""
+
+    def go(job: str) -> None:
+        run, table = f"run={tmp_path / 'run'}", f"data.path={tmp_path / 'new.csv'}"
+        if job == "predict":
+            jobs.predict(compose_job("predict", run, table, f"output={tmp_path / 'predictions.csv'}"))
+        elif job == "evaluate":
+            jobs.evaluate(compose_job("evaluate", run, table))
+        elif job == "resume":
+            from logreg.experiment import train
+
+            again = ["data=table", f"data.path={trained / 'table.csv'}", "data.target=passed", "data.positive=yes"]
+            more = ["data.drop=[id]", "optimizer=adam", "trainer.max_epochs=3", f"ckpt_path={tmp_path / 'run'}"]
+            train(compose_config(*again, *more, directory=tmp_path / "run"))
+
+    return go
+
+
+def tampered(run: Run, change: Callable[[dict[str, Any]], None]) -> None:
+    for name in ("last", "best"):
+        checkpoint = run.checkpoint(name)
+        change(checkpoint)
+        torch.save(checkpoint, run.path / "checkpoints" / f"{name}.ckpt")
+        (run.path / "checkpoints" / f"{name}.ckpt.previous").unlink(missing_ok=True)
+
+
+def test_the_payload_is_a_real_one(tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(Payload(tmp_path / "mark")))  # noqa: S301
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_checkpoint_with_code_is_refused(
+    run: Run,
+    start: Callable[[str], None],
+    tmp_path: Path,
+    job: str,
+    forced: bool,
+    legacy: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if forced:
+        monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    mark = tmp_path / "mark"
+    for name in ("last", "best"):
+        checkpoint = run.checkpoint(name) | {"extra": Payload(mark)}
+        torch.save(checkpoint, run.path / "checkpoints" / f"{name}.ckpt", _use_new_zipfile_serialization=not legacy)
+        (run.path / "checkpoints" / f"{name}.ckpt.previous").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"is refused|is damaged"):
+        start(job)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.exec",
+        "pathlib.Path.touch",
+        "logreg.networks.torch.hub.load",
+        "logreg.cli.os.system",
+        "logreg.checkpoint_io.AtomicCheckpointIO",
+        "logreg.networks.Network",
+        "torch.nn.Linear",
+        "evil.Network",
+        ["os.system"],
+        None,
+    ],
+)
+def test_a_checkpoint_that_names_other_code_as_its_network_is_refused(run: Run, tmp_path: Path, target: Any) -> None:
+    (tmp_path / "evil.py").write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'mark')!r}).touch()")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        tampered(run, lambda checkpoint: checkpoint["hyper_parameters"]["network"].update(_target_=target))
+        with pytest.raises(UserError, match=r"is refused|can use"):
+            load_model(run.path)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_harmful_targets_in_the_run_directory_run_nothing(
+    run: Run, start: Callable[[str], None], tmp_path: Path, job: str
+) -> None:
+    mark = tmp_path / "mark"
+    harmful = {"_target_": "os.system", "command": f"touch {mark}"}
+    config = OmegaConf.load(run.path / ".hydra" / "config.yaml")
+    for key in ("model", "data", "loss", "optimizer", "logger", "results.metrics", "callbacks.progress_bar"):
+        OmegaConf.update(config, key, harmful, force_add=True)
+    OmegaConf.save(config, run.path / ".hydra" / "config.yaml")
+    OmegaConf.save(OmegaConf.create([f"+x={harmful}"]), run.path / ".hydra" / "overrides.yaml")
+    start(job)  # nothing in the folder is read for what it names: the job does its work
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_harmful_targets_in_the_checkpoint_run_nothing(
+    run: Run, start: Callable[[str], None], tmp_path: Path, job: str
+) -> None:
+    mark = tmp_path / "mark"
+    harmful = {"_target_": "os.system", "command": f"touch {mark}"}
+
+    def change(checkpoint: dict[str, Any]) -> None:
+        for part in ("model", "data", "loss", "optimizer", "trainer"):
+            checkpoint["hyper_parameters"]["config"][part] = harmful
+        checkpoint["hyper_parameters"]["network"]["weight"] = harmful
+        checkpoint["hyper_parameters"]["preprocessing"]["columns"][0]["fill"] = harmful
+
+    tampered(run, change)
+    with pytest.raises(UserError, match=r"can use|another run"):
+        start(job)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda checkpoint: checkpoint.pop("hyper_parameters"),
+        lambda checkpoint: checkpoint.pop("state_dict"),
+        lambda checkpoint: checkpoint.pop("threshold"),
+        lambda checkpoint: checkpoint["state_dict"].update({"network.0.weight": torch.zeros(1, 99)}),
+        lambda checkpoint: checkpoint["hyper_parameters"]["network"].update(in_features=10**15),
+        lambda checkpoint: checkpoint["hyper_parameters"]["preprocessing"].update(columns=[{"kind": "os.system"}]),
+        lambda checkpoint: checkpoint["hyper_parameters"].update(labels={"name": 1, "other": 2}),
+    ],
+)
+def test_a_strange_checkpoint_is_told_of(run: Run, change: Callable[[dict[str, Any]], None]) -> None:
+    tampered(run, change)
+    with pytest.raises(UserError, match=r"can use"):
+        load_model(run.path)
+
+
+def test_a_flipped_bit_is_found(run: Run) -> None:
+    path = run.path / "checkpoints" / "best.ckpt"
+    content = bytearray(path.read_bytes())
+    for position in range(50, len(content) - 80, len(content) // 40):
+        content[position] ^= 4
+        path.write_bytes(content)
+        with pytest.raises(UserError):
+            load_model(run.path)
+        content[position] ^= 4
+    path.write_bytes(content)
+    assert load(path)
+
+
+@pytest.mark.slow
+def test_the_door_refuses_with_exit_code_2(run: Run, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    tampered(run, lambda checkpoint: checkpoint.update(extra=Payload(mark)))
+    command = [sys.executable, str(ROOT / "predict.py"), "run=run", "data.path=new.csv", "output=p.csv"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment({}), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "could run code" in done.stderr
+    assert not mark.exists()
+    assert not (tmp_path / "p.csv").exists()
