@@ -1,25 +1,154 @@
-"""The coefficients, in the data's own units."""
+"""The coefficients in the data's own units, with their errors and what these say."""
 
 import csv
 import io
+from collections.abc import Sequence
 
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.examples import Examples
+from logreg.data.preprocessing import Preprocessing
+from logreg.errors import UserError, did_you_mean
+from logreg.results.coefficient_lines import as_markdown, goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
+from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
 MOST_IN_SUMMARY = 12
 
 
 class Coefficients(Result):
-    """Writes coefficients.csv: name, estimate; the bias stands last."""
+    """Writes coefficients.csv and statistics.json, prints the table where there are errors, logs it to TensorBoard.
+
+    The likelihood is that of the training rows; row weights count as frequencies, as freq_weights in statsmodels.
+    """
+
+    def __init__(
+        self,
+        errors: str = "classical",
+        cluster: str | None = None,
+        interval: str = "wald",
+        level: float = 0.95,
+        most: int = 1000,
+    ) -> None:
+        """Say which errors are wanted.
+
+        Args:
+            errors: "classical", "hc0", "hc1" or "cluster" (`statistics/covariance.py` has the formulas).
+            cluster: the feature whose values are the groups of rows, for "cluster".
+            interval: "wald" or "profile" (of the likelihood; some twenty passes over the rows for each coefficient).
+            level: of the intervals.
+            most: with more features than this there are estimates only: errors take features^3 operations.
+        """
+        self.errors = errors
+        self.cluster = cluster
+        self.interval = interval
+        self.level = level
+        self.most = most
+
+    def check(self, datamodule: InMemoryDataModule) -> None:
+        """Refuse cluster errors without a column of groups.
+
+        Raises:
+            UserError: there is no such column, or none was named.
+        """
+        names = datamodule.feature_names
+        if self.errors == "cluster" and self.cluster not in names:
+            came = f"results.coefficients.cluster={self.cluster}" if self.cluster else "results.coefficients.errors=cluster"
+            raise UserError(
+                f"{came}: cluster-robust errors need the feature whose values are the groups of rows, as in"
+                f" results.coefficients.cluster={names[0]}.{did_you_mean(self.cluster or '', names)} There are:"
+                f" {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}."
+            )
 
     def __call__(self, fit: Fit) -> list[Row]:
-        """Write the file; return a line for each of the first weights and one for the bias."""
-        network = fit.module.network
-        weight, bias = fit.datamodule.preprocessing.in_own_units(network.weight.detach(), network.bias.detach())
-        weights = list(zip(fit.datamodule.feature_names, weight.tolist(), strict=True))
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("name", "estimate"), *weights, ("bias", bias.item())])
-        fit.run.write_text("coefficients.csv", text.getvalue())
-        rows = [(f"weight of {name}", f"{value:.4f}") for name, value in weights[:MOST_IN_SUMMARY]]
-        if len(weights) > MOST_IN_SUMMARY:
-            rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} more in coefficients.csv"))
-        return [*rows, ("bias", f"{bias.item():.4f}")]
+        """Write and print the table; return the summary's lines: the weights, the bias, and what there is to say of errors."""
+        rows = fit.datamodule.rows("train")
+        assert rows is not None
+        table = self._table(fit, rows)
+        fit.run.write_text("coefficients.csv", as_csv(table))
+        fit.run.write_json(
+            "statistics.json",
+            {
+                "rows": table.goodness.rows,
+                **table.goodness.plain(),
+                "errors": None if table.why_none else table.kind,
+                "why_no_errors": table.why_none,
+                "interval": table.interval,
+                "level": table.level,
+                "collinear": [each.words(table.names) for each in table.dependencies],
+            },
+        )
+        for logger in fit.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("coefficients", as_markdown(table))
+        if table.why_none is None:
+            print_table(table)
+        return _summary(table)
+
+    def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
+        network, names = fit.module.network, fit.datamodule.feature_names
+        theta = torch.cat([network.weight.detach(), network.bias.detach()[None]]).double()
+        scaling = fit.datamodule.preprocessing.scaling
+        units = Units(*torch.tensor([scaling.center, scaling.scale], dtype=torch.float64))
+        likelihood = Likelihood(rows.features, rows.target, rows.weight)
+        if len(names) > self.most:
+            why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
+            return bare_table(likelihood, theta, names, units, why)
+        return coefficient_table(
+            likelihood,
+            theta,
+            names,
+            units,
+            kind=self.errors,
+            interval=self.interval,
+            level=self.level,
+            groups=rows.features[:, names.index(self.cluster)] if self.errors == "cluster" and self.cluster else None,
+            switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
+            why_none=_no_likelihood(fit),
+        )
+
+
+def as_csv(table: CoefficientTable) -> str:
+    """Return the table as CSV, numbers at full precision, empty where there is none."""
+    text = io.StringIO()
+    columns = table.columns()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(["" if value != value else value for value in row] for row in zip(*columns.values(), strict=True))
+    return text.getvalue()
+
+
+def _summary(table: CoefficientTable) -> list[Row]:
+    weights = list(zip(table.names, table.estimate.tolist(), strict=True))
+    bias = weights.pop()[1]
+    rows = [(f"weight of {name}", f"{value:.4f}") for name, value in weights[:MOST_IN_SUMMARY]]
+    if len(weights) > MOST_IN_SUMMARY:
+        rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} more in coefficients.csv"))
+    rows.append(("bias", f"{bias:.4f}"))
+    rows += [("collinear", each.words(table.names)) for each in table.dependencies[:3]]
+    if len(table.dependencies) > 3:
+        rows.append(("...", f"{len(table.dependencies) - 3:,} more in statistics.json"))
+    if table.why_none is not None:
+        return [*rows, ("standard errors", f"none: {table.why_none}")]
+    return [*rows, ("fit", goodness_line(table.goodness))]
+
+
+def _no_likelihood(fit: Fit) -> str | None:
+    """Return why the fit, whatever it reached, does not aim at the greatest likelihood, if so."""
+    if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
+        return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
+    return None
+
+
+def _categories(preprocessing: Preprocessing) -> Sequence[Sequence[int]]:
+    """Return, for each column that is a category, the features of its levels."""
+    found, start = [], 0
+    for encoder in preprocessing.encoders:
+        size = len(encoder.feature_names)
+        if encoder.kind == "category":
+            found.append(range(start, start + size))
+        start += size
+    return found

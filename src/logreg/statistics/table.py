@@ -127,8 +127,7 @@ def coefficient_table(
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
-    error = torch.full_like(own, torch.nan)
-    effect_error = torch.full_like(effect, torch.nan)
+    error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
     if why_none is None:
         scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups)
         error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
@@ -137,9 +136,8 @@ def coefficient_table(
         effect_error[error[:-1].isnan()] = torch.nan
     said = wald(own, error, level)
     low, high = said.low, said.high
-    if interval == "profile" and why_none is None:
+    if interval == "profile":
         low, high = _profile(likelihood, theta, units, level, ~error.isnan())
-    nothing = own.new_tensor([torch.nan])
     return CoefficientTable(
         names=(*names, "bias"),
         estimate=own,
@@ -148,14 +146,31 @@ def coefficient_table(
         p=said.p,
         ci_low=low,
         ci_high=high,
-        marginal_effect=torch.cat([effect * per_unit, nothing]),
-        marginal_effect_std_error=torch.cat([effect_error, nothing]),
-        mean=torch.cat([_means(likelihood) * units.scale + units.center, nothing]),
+        marginal_effect=_with_nan(effect * per_unit),
+        marginal_effect_std_error=_with_nan(effect_error),
+        mean=_with_nan(_means(likelihood) * units.scale + units.center),
         kind=kind,
         interval=interval,
         level=level,
         goodness=Goodness(point.value, likelihood.null(), likelihood.rows, len(theta) - len(depends)),
         dependencies=depends,
+        why_none=why_none,
+    )
+
+
+def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], units: Units, why_none: str) -> CoefficientTable:
+    """Return the table without anything that takes the information matrix; arguments as for `coefficient_table`."""
+    theta = theta.double()
+    nothing = torch.full_like(theta, torch.nan)
+    return CoefficientTable(
+        (*names, "bias"),
+        units.matrix @ theta,
+        *(nothing,) * 7,
+        mean=_with_nan(_means(likelihood) * units.scale + units.center),
+        kind="classical",
+        interval="wald",
+        level=0.95,
+        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta)),
         why_none=why_none,
     )
 
@@ -223,3 +238,8 @@ def _means(likelihood: Likelihood) -> Tensor:
     for design, _, weight in likelihood.chunks():
         total += weight @ design[:, :-1]
     return total / likelihood.rows
+
+
+def _with_nan(column: Tensor) -> Tensor:
+    """Return a column of the features with a NaN behind it, for the bias."""
+    return torch.cat([column, column.new_tensor([torch.nan])])
