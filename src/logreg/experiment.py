@@ -1,7 +1,7 @@
 """One experiment from config to run directory: seed, build, fit, write down. The only file that reads the config's parts."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -20,7 +20,7 @@ from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.results.metrics import probabilities
-from logreg.results.result import Fit
+from logreg.results.result import Fit, Result
 from logreg.run_directory import RunDirectory, find_checkpoint
 from logreg.summary import count, summary
 from logreg.tensorboard import RunLogger, knobs
@@ -60,6 +60,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
         print(line)
     module = build_module(cfg, datamodule)
     _check_threshold(cfg, datamodule)
+    results = build_results(cfg, datamodule)
     config = module.hparams["config"]
     if checkpoint_path is not None:
         rerun = resume.first_overrides(run)
@@ -78,7 +79,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     seconds = time.monotonic() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     _keep(cfg, trainer, module, datamodule)
-    return _finish(cfg, hydra_cfg.runtime.choices, Fit(run, trainer, module, datamodule, metrics), seconds)
+    return _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
 
 
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
@@ -129,6 +130,14 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         default_root_dir=str(run.path),
     )
+
+
+def build_results(cfg: DictConfig, datamodule: InMemoryDataModule) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit, known before training to go with the data."""
+    results = [_build(node, f"results.{name}") for name, node in (cfg.results or {}).items() if node is not None]
+    for result in results:
+        result.check(datamodule)
+    return results
 
 
 def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[Callback]:
@@ -204,9 +213,8 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _finish(cfg: DictConfig, choices: Mapping[str, Any], fit: Fit, seconds: float) -> float | None:
+def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
-    results = [_build(node, f"results.{name}") for name, node in (cfg.results or {}).items() if node is not None]
     rows = [row for result in results for row in result(fit)]
     if fit.metrics:
         fit.run.write_json("metrics.json", fit.metrics)

@@ -1,4 +1,4 @@
-"""How a coefficient table is written for people: on the console, and as markdown for TensorBoard."""
+"""How a coefficient table is written for people, on the console."""
 
 from collections.abc import Iterator
 
@@ -50,8 +50,8 @@ def between(low: float, high: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return "0.025", "3e-09", or a dash for NaN."""
-    return "-" if p != p else "< 1e-300" if p < 1e-300 else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+    """Return "0.025", "3.1e-09", or a dash for NaN."""
+    return "-" if p != p else "< 1e-300" if p < 1e-300 else f"{p:.3f}" if p >= 0.1 else f"{p:.2g}"
 
 
 def goodness_line(fit: Goodness) -> str:
@@ -68,24 +68,30 @@ def print_table(table: CoefficientTable) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000  # nobody's edge to keep to
     lines = list(cells(table))
     caption = KINDS[table.kind] + INTERVALS[table.interval]
     if len(lines) > MOST_LINES:
         caption += f"; {len(lines) - MOST_LINES:,} more in coefficients.csv"
-    shown = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", padding=(0, 1), pad_edge=False)
-    for position, head in enumerate(header(table.level)):
-        shown.add_column(head, justify="left" if position == 0 else "right", no_wrap=True, style="bold" if position == 0 else "")
-    for line in [*lines[: MOST_LINES - 1], lines[-1]] if len(lines) > MOST_LINES else lines:
-        shown.add_row(*line)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = console.measure(shown).maximum
-    console.print(shown)
+        lines = [*lines[: MOST_LINES - 1], lines[-1]]
+    heads = header(table.level)
+    columns = _that_fit([heads, *lines], console.width)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in columns:
+        shown.add_column(heads[column], justify="right" if column else "left", no_wrap=True, style="" if column else "bold")
+    for line in lines:
+        shown.add_row(*(line[column] for column in columns))
+    console.print(shown, end="")
+    console.print(f"  {caption}\n", soft_wrap=True)
 
 
-def as_markdown(table: CoefficientTable) -> str:
-    """Return the table as markdown."""
-    head = header(table.level)
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *cells(table))]
-    said = f"No standard errors: {table.why_none}." if table.why_none else f"With {KINDS[table.kind]}."
-    return "\n".join([*lines, "", said, "", goodness_line(table.goodness), *(f"\n{d.words(table.names)}" for d in table.dependencies)])
+def _that_fit(lines: list[tuple[str, ...]], width: int) -> list[int]:
+    """Return the columns that a line of so many characters has room for; the last ones to go are name and estimate."""
+    widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
+    columns = list(range(len(widths)))
+    for least_needed in (3, 8, 7, 6, 4, 2, 5):
+        if sum(widths[column] for column in columns) > width:
+            columns.remove(least_needed)
+    return columns

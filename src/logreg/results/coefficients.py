@@ -5,13 +5,12 @@ import io
 from collections.abc import Sequence
 
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError, did_you_mean
-from logreg.results.coefficient_lines import as_markdown, goodness_line, print_table
+from logreg.results.coefficient_lines import goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
@@ -20,7 +19,7 @@ MOST_IN_SUMMARY = 12
 
 
 class Coefficients(Result):
-    """Writes coefficients.csv and statistics.json, prints the table where there are errors, logs it to TensorBoard.
+    """Writes coefficients.csv and statistics.json, prints the table where there are errors.
 
     The likelihood is that of the training rows; row weights count as frequencies, as freq_weights in statsmodels.
     """
@@ -81,9 +80,6 @@ class Coefficients(Result):
                 "collinear": [each.words(table.names) for each in table.dependencies],
             },
         )
-        for logger in fit.trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("coefficients", as_markdown(table))
         if table.why_none is None:
             print_table(table)
         return _summary(table)

@@ -12,8 +12,7 @@ NEAR_ENOUGH = 0.01
 """Standard errors from the optimum, in the worst direction, up to which a fit counts as at it."""
 
 SEPARATED = (
-    "the classes are separable, so the likelihood has no maximum: the best coefficients are infinite (a penalty, or"
-    " penalty=firth, makes them finite)"
+    "the classes are separable, so the best coefficients are infinite (penalty=firth, or an l2 penalty, keeps them finite)"
 )
 
 
