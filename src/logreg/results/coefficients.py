@@ -16,6 +16,7 @@ from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
 MOST_IN_SUMMARY = 12
+MOST_COLLINEAR = 3
 
 
 class Coefficients(Result):
@@ -118,18 +119,20 @@ def as_csv(table: CoefficientTable) -> str:
 
 
 def _summary(table: CoefficientTable) -> list[Row]:
-    weights = list(zip(table.names, table.estimate.tolist(), strict=True))
-    bias = weights.pop()[1]
+    rows = [("collinear", each.words(table.names)) for each in table.dependencies[:MOST_COLLINEAR]]
+    if len(table.dependencies) > MOST_COLLINEAR:
+        rows.append(("...", f"{len(table.dependencies) - MOST_COLLINEAR:,} more in statistics.json"))
+    if table.why_none is None:  # the table is printed
+        return [*rows, ("fit", goodness_line(table.goodness))]
+    return [*_estimates(table), *rows, ("standard errors", f"none: {table.why_none}")]
+
+
+def _estimates(table: CoefficientTable) -> list[Row]:
+    *weights, bias = zip(table.names, table.estimate.tolist(), strict=True)
     rows = [(f"weight of {name}", f"{value:.4f}") for name, value in weights[:MOST_IN_SUMMARY]]
     if len(weights) > MOST_IN_SUMMARY:
         rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} more in coefficients.csv"))
-    rows.append(("bias", f"{bias:.4f}"))
-    rows += [("collinear", each.words(table.names)) for each in table.dependencies[:3]]
-    if len(table.dependencies) > 3:
-        rows.append(("...", f"{len(table.dependencies) - 3:,} more in statistics.json"))
-    if table.why_none is not None:
-        return [*rows, ("standard errors", f"none: {table.why_none}")]
-    return [*rows, ("fit", goodness_line(table.goodness))]
+    return [*rows, ("bias", f"{bias[1]:.4f}")]
 
 
 def _no_likelihood(fit: Fit) -> str | None:

@@ -1,0 +1,124 @@
+"""coefficients.csv and statistics.json of whole runs: as statsmodels has them at an optimum, with a reason elsewhere."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import statsmodels.api as sm
+import torch
+from real_tables import TABLES
+from runs import Run
+
+from logreg.errors import UserError
+
+TO_THE_OPTIMUM = (
+    "model=logits",
+    "optimizer=adam",
+    "optimizer.lr=0.3",
+    "trainer.max_epochs=1200",
+    "data.split=none",
+)
+
+
+@pytest.fixture
+def spector(tmp_path: Path) -> str:
+    x, y = TABLES["spector"]()
+    path = tmp_path / "spector.csv"
+    pl.DataFrame({"GPA": x[:, 0], "TUCE": x[:, 1], "PSI": x[:, 2], "GRADE": y.astype(int)}).write_csv(path)
+    return f"data.path={path}"
+
+
+def table_of(run: Run) -> dict[str, dict[str, float]]:
+    with (run.path / "coefficients.csv").open() as file:
+        return {
+            row.pop("name"): {name: float(value) if value else math.nan for name, value in row.items()}
+            for row in csv.DictReader(file)
+        }
+
+
+def test_a_run_at_the_optimum_has_the_table_of_statsmodels(
+    fit: Callable[..., Run], spector: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM)
+    x, y = TABLES["spector"]()
+    theirs = sm.Logit(y, np.column_stack([x, np.ones(len(x))])).fit(disp=0, tol=1e-12)
+    ours = table_of(run)
+    assert list(ours) == ["GPA", "TUCE", "PSI", "bias"]
+    np.testing.assert_allclose([row["estimate"] for row in ours.values()], theirs.params, rtol=1e-3)
+    np.testing.assert_allclose([row["std_error"] for row in ours.values()], theirs.bse, rtol=1e-4)
+    low = theirs.conf_int()[:, 0]
+    np.testing.assert_allclose([row["odds_ratio_low"] for row in ours.values()], np.exp(low), rtol=2e-2)
+    np.testing.assert_allclose([row["mean"] for row in ours.values()][:3], x.mean(axis=0), rtol=1e-6)
+    whole = run.json("statistics.json")
+    assert whole["errors"] == "classical"
+    assert whole["aic"] == pytest.approx(theirs.aic, rel=1e-6)
+    printed = capsys.readouterr().out
+    assert "odds ratio" in printed
+    assert f"AIC {theirs.aic:.6g}" in printed
+
+
+def test_separable_classes_have_estimates_and_a_reason(fit: Callable[..., Run], capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("trainer.max_epochs=1001")
+    ours = table_of(run)
+    assert ours["x1"]["estimate"] == pytest.approx(3.2534, abs=1e-4)
+    assert math.isnan(ours["x1"]["std_error"])
+    assert "separable" in run.json("statistics.json")["why_no_errors"]
+    printed = run.summary_lines(capsys.readouterr().out)
+    assert printed["weight of x1"] == "3.2534"
+    assert printed["bias"] == "-14.4839"
+    assert printed["standard errors"].startswith("none: the classes are separable")
+
+
+def test_a_fit_that_stopped_early_says_so(fit: Callable[..., Run], spector: str) -> None:
+    run = fit("data=table", spector, "data.target=GRADE", "data.split=none", "trainer.max_epochs=5")
+    assert "standard errors short of the optimum" in run.json("statistics.json")["why_no_errors"]
+
+
+def test_a_weighted_class_has_no_errors(fit: Callable[..., Run], spector: str) -> None:
+    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM, "loss.pos_weight=2")
+    assert "pos_weight" in run.json("statistics.json")["why_no_errors"]
+
+
+def test_cluster_errors_by_a_column(fit: Callable[..., Run], spector: str) -> None:
+    wanted = ("results.coefficients.errors=cluster", "results.coefficients.cluster=TUCE")
+    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
+    x, y = TABLES["spector"]()
+    design, groups = np.column_stack([x, np.ones(len(x))]), {"groups": x[:, 1].astype(int)}
+    theirs = sm.Logit(y, design).fit(disp=0, cov_type="cluster", cov_kwds=groups)
+    np.testing.assert_allclose([row["std_error"] for row in table_of(run).values()], theirs.bse, rtol=1e-3)
+
+
+@pytest.mark.parametrize("cluster", ["null", "TUCEE"])
+def test_cluster_errors_without_their_column_are_refused_before_training(
+    fit: Callable[..., Run], spector: str, cluster: str, tmp_path: Path
+) -> None:
+    wanted = ("results.coefficients.errors=cluster", f"results.coefficients.cluster={cluster}")
+    with pytest.raises(UserError, match=r"results\.coefficients\.cluster=GPA"):
+        fit("data=table", spector, "data.target=GRADE", *wanted)
+    assert not (tmp_path / "run" / "coefficients.csv").exists()
+
+
+def test_collinear_columns_are_named_in_the_tables_own_units(
+    fit: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = torch.Generator().manual_seed(1)
+    height = 1.5 + 0.5 * torch.rand(200, generator=draw).double()
+    answer = torch.bernoulli(torch.sigmoid(4 * (height - 1.75)).float(), generator=draw).int()
+    path = tmp_path / "people.csv"
+    pl.DataFrame({"metres": height.numpy(), "inches": (height / 0.0254).numpy(), "tall": answer.numpy()}).write_csv(path)
+    run = fit("data=table", f"data.path={path}", "data.target=tall", *TO_THE_OPTIMUM)
+    assert run.json("statistics.json")["collinear"] == ["inches = 39.37 metres"]
+    ours = table_of(run)
+    assert math.isnan(ours["inches"]["std_error"])
+    assert math.isfinite(ours["bias"]["std_error"])
+    assert "inches = 39.37 metres" in capsys.readouterr().out
+
+
+def test_wide_tables_have_estimates_only(fit: Callable[..., Run]) -> None:
+    run = fit("+results.coefficients.most=1")
+    assert "more than results.coefficients.most=1" in run.json("statistics.json")["why_no_errors"]
+    assert table_of(run)["x2"]["estimate"] == pytest.approx(1.5181, abs=1e-4)
