@@ -142,15 +142,10 @@ class TrainingPictures:
         x, y = surface.evenly(self._z, self._y)
         where = surface.plane(x, last.weight.double().numpy(), float(last.bias), self.examples.feature_names)
         path = where.coordinates(np.stack([state.weight.double().numpy() for state in self.states]))
-        first, second = (_reach(path[:, each]) for each in (0, 1))
+        first, second = (surface.reach(path[:, each], GRID) for each in (0, 1))
         is_scaled = any(scale != 1 for scale in self.scaling.scale)
         names = tuple(f"{name} (features scaled)" if is_scaled else name for name in where.names)
         return first, second, surface.loss_on(where, x, y, first, second), path, names  # type: ignore[return-value]
-
-
-def _reach(values: Array) -> Array:
-    margin = max(0.4 * float(np.ptp(values)), 0.5)
-    return np.linspace(values.min() - margin, values.max() + margin, GRID)
 
 
 def _number(text: str | None) -> float:

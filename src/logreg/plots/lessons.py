@@ -7,19 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from logreg.plots.sigmoid import sigmoid_of
 from logreg.plots.style import BLUE, CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, ORANGE, VERMILION, figure, styled
 
 Array = NDArray[np.float64]
 
 LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."))
 """Colour and dash of the first, second and third curve in one picture."""
-
-
-def sigmoid_of(z: ArrayLike) -> Array:
-    """Return 1 / (1 + exp(-z)), computed without overflow; shape unchanged."""
-    z = np.asarray(z, dtype=np.float64)
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, small) / (1.0 + small)
 
 
 @styled

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from logreg.plots.lessons import sigmoid_of
+from logreg.plots.sigmoid import sigmoid_of
 
 Array = NDArray[np.float64]
 
@@ -87,3 +87,9 @@ def best_bias(logit: Array, y: Array) -> Array:
         too_high = sigmoid_of(logit + guess[..., None]).mean(-1) > share
         low, high = np.where(too_high, low, guess), np.where(too_high, guess, high)
     return (low + high) / 2
+
+
+def reach(values: Array, points: int) -> Array:
+    """Return evenly spaced points along an axis that shows all the values with room around them."""
+    margin = max(0.4 * float(np.ptp(values)), 0.5)
+    return np.linspace(values.min() - margin, values.max() + margin, points)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from logreg.plots.lessons import sigmoid_of
+from logreg.plots.sigmoid import sigmoid_of
 from logreg.plots.style import CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, ORANGE, PROBABILITY, figure, styled
 
 Array = NDArray[np.float64]

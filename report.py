@@ -1,0 +1,10 @@
+"""Write a run, or a sweep, into one HTML file that needs no network.
+
+python report.py run=outputs/<run>
+python report.py run=outputs/sweeps/<sweep> output=comparison.html
+"""
+
+from logreg.cli import main
+
+if __name__ == "__main__":
+    main("logreg.report.job:report", config_name="report")

@@ -1,0 +1,155 @@
+"""The numbers that report.html carries, against the run they come from. What its script does with them: tests/browser."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from processes import ROOT, environment
+from sklearn.metrics import confusion_matrix
+
+from logreg.errors import UserError
+from logreg.report import job, page, replay
+from logreg.report.record import Record, members, read, thinned
+
+TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
+LABELS = np.array([0, 0, 0, 1, 1, 1])
+
+
+def carried(text: str) -> dict:
+    """Return the data that a page carries for its script."""
+    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_the_frames_are_the_weights_and_losses_of_the_run(fit):
+    run = fit("trainer.max_epochs=30")
+    frames = carried(job.run_report(run.path))["frames"]
+    assert frames["steps"] == list(range(31))
+    losses = run.curve("train/loss")
+    for at in (0, 7, 29):
+        assert frames["losses"][at] == pytest.approx(losses[at], rel=1e-4)
+        assert frames["weights"][at][0] == pytest.approx(run.curve("weight/x1")[at], rel=1e-5)
+    assert frames["x"] == TOY.tolist() and frames["y"] == LABELS.tolist()
+
+
+def test_one_feature_in_scaled_units_is_shown_in_its_own(fit):
+    run = fit("data=scores", "trainer.max_epochs=20")
+    frames = carried(job.run_report(run.path))["frames"]
+    assert [row[0] for row in frames["x"]] == [45, 50, 55, 60, 65, 70]
+    weight, bias = frames["weights"][-1]
+    logit = weight * np.array([45, 50, 55, 60, 65, 70]) + bias
+    assert frames["losses"][-1] == pytest.approx(np.mean(np.logaddexp(0, logit) - LABELS * logit), rel=1e-3)
+    surface = frames["surface"]
+    at = np.array(surface["loss"]).reshape(len(surface["y"]), len(surface["x"]))[3, 5]
+    logit = surface["x"][5] * np.array([45, 50, 55, 60, 65, 70]) + surface["y"][3]
+    assert at == pytest.approx(np.mean(np.logaddexp(0, logit) - LABELS * logit), rel=1e-3)
+
+
+def test_the_counts_at_every_threshold_are_scikit_learns():
+    generator = np.random.default_rng(5)
+    target = generator.integers(0, 2, 300)
+    probability = np.round(generator.random(300), 2).astype(np.float32)
+    found = replay.thresholds(torch.tensor(probability), torch.tensor(target), 0.4321)
+    assert found["cuts"][found["start"]] == 0.4321 and len(found["cuts"]) == 1002
+    for at in (0, found["start"], 500, 700, 1001):
+        called = probability >= np.float32(found["cuts"][at])
+        (tn, fp), (fn, tp) = confusion_matrix(target, called, labels=[0, 1])
+        assert (found["tp"][at], found["fp"][at]) == (tp, fp)
+        assert found["positives"] - tp == fn and found["negatives"] - fp == tn
+
+
+def test_rows_of_one_class_have_no_threshold_to_move():
+    assert replay.thresholds(torch.tensor([0.1, 0.9]), torch.tensor([0.0, 0.0]), 0.5) is None
+
+
+def test_frames_are_dense_at_the_start_and_hold_both_ends():
+    places = replay.frame_places(5000)
+    assert places[:20] == list(range(20)) and places[-1] == 4999 and len(places) <= replay.FRAMES + 22
+    assert replay.frame_places(3) == [0, 1, 2]
+
+
+def test_the_page_stands_alone_and_is_small(fit):
+    text = job.run_report(fit("trainer.max_epochs=20").path)
+    assert len(text) < 2_000_000
+    assert not re.search(r'(src|href)="(?!#|data:)', text)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    for word in ("toy · sequential", "Coefficients, in the data", "Environment", "torch"):
+        assert word in text
+
+
+def test_a_name_cannot_end_the_script(tmp_path):
+    record = Record(
+        tmp_path, {"train/loss": 1.0}, [], {}, "a: b", [], {"data": "<b>toy</b>"}, {"train/loss": ([0], [float("nan")])}
+    )
+    moving = {"frames": None, "thresholds": {"name": "</script><script>alert(1)"}}
+    text = page.run_page(record, moving, {}, [])
+    assert "alert(1)" in carried(text)["thresholds"]["name"] and "<script>alert" not in text and "<b>toy" not in text
+    assert carried(text)["curves"]["train/loss"] == [[0], [None]]
+
+
+def test_where_the_rows_are_gone_the_rest_is_shown(fit, monkeypatch):
+    run = fit("trainer.max_epochs=2")
+
+    def gone(record):
+        raise UserError("data.path=rows.csv: there is no such file.")
+
+    monkeypatch.setattr(replay, "Trained", gone)
+    text = job.run_report(run.path)
+    assert "there is no such file" in text and carried(text)["frames"] is None and carried(text)["curves"]["train/loss"]
+
+
+def test_a_config_from_elsewhere_is_checked_before_it_is_followed(fit):
+    run = fit("trainer.max_epochs=2")
+    config = run.path / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("logreg.data.toy.toy", "os.getcwd"))
+    text = job.run_report(run.path)
+    assert "os.getcwd is not allowed" in text
+
+
+def test_a_sweep_is_compared_by_what_differs(fit, tmp_path):
+    for number, lr in enumerate(("0.1", "1")):
+        run = fit(f"optimizer.lr={lr}", "trainer.max_epochs=3", directory=tmp_path / "sweep" / str(number))
+        (run.path / ".hydra" / "overrides.yaml").write_text(f"- optimizer.lr={lr}\n- trainer.max_epochs=3\n")
+    runs = members(tmp_path / "sweep")
+    assert [path.name for path in runs] == ["0", "1"]
+    text = job.sweep_report(tmp_path / "sweep", runs)
+    assert [line["name"] for line in carried(text)["lines"]["train/loss"]] == ["optimizer.lr=0.1", "optimizer.lr=1"]
+    assert "<td>0.1</td>" in text and "trainer.max_epochs" not in text
+
+
+def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="there is no finished run"):
+        read(tmp_path)
+
+
+def test_a_curve_of_many_points_keeps_its_ends():
+    steps, values = thinned(list(range(2500)), [float(step) for step in range(2500)])
+    assert len(steps) <= 1001 and steps[0] == 0 and steps[-1] == 2499 and values[-1] == 2499.0
+
+
+def test_the_headline_is_that_of_the_rows_that_were_kept_back():
+    metrics = {"train/loss": 0.1, "val/loss": 0.2, "test/loss": 0.3, "test/auroc": None}
+    assert page.headline(metrics) == [("test/loss", "0.3000", page.MEANING["loss"])]
+
+
+@pytest.mark.slow
+def test_the_door_writes_the_file_and_says_where(fit, run_python):
+    run = fit("trainer.max_epochs=2")
+    done = run_python("report.py", f"run={run.path}")
+    assert done.returncode == 0, done.stderr
+    assert str(run.path / "report.html") in done.stdout and (run.path / "report.html").is_file()
+    wrong = run_python("report.py", "run=/no/where")
+    assert wrong.returncode == 2 and "there is no such folder" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    def run(script: str, *arguments: str):
+        command = [sys.executable, str(ROOT / script), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+
+    return run
