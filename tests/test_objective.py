@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from logreg.penalties import ElasticNet
 from logreg.solvers import objective as module
-from logreg.solvers.objective import Objective, Penalty
+from logreg.solvers.objective import Objective
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def table():
 @pytest.mark.parametrize("l2", [0.0, 0.7])
 def test_gradient_and_hessian_are_numerical_derivatives(table, weighted, l2):
     x, y, weight = table
-    objective = Objective(x, y, weight if weighted else None, Penalty(l2=l2))
+    objective = Objective(x, y, weight if weighted else None, ElasticNet(l2=l2))
     point, step = torch.tensor([0.3, -1.2, 0.5, 0.4], dtype=torch.float64), 1e-5
     here = objective(point)
     for j, unit in enumerate(torch.eye(4, dtype=torch.float64)):
@@ -42,7 +43,7 @@ def test_loss_is_torchs(table):
 def test_blocks_do_not_matter(table, monkeypatch):
     point = torch.tensor([0.3, -1.2, 0.5, 0.4], dtype=torch.float64)
     whole = Objective(*table)(point)
-    monkeypatch.setattr(module, "ROWS_IN_A_BLOCK", 7)
+    monkeypatch.setattr(module, "rows_in_a_block", lambda features: 7)
     split = Objective(*table)(point)
     assert split.loss == pytest.approx(whole.loss, rel=1e-14)
     torch.testing.assert_close(split.gradient, whole.gradient)

@@ -1,11 +1,15 @@
-"""Newton's method (iteratively reweighted least squares) for the smooth objective, one evaluation at a time."""
+"""Newton's method (iteratively reweighted least squares), with proximal steps where there is an l1 penalty."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from logreg.solvers.objective import Evaluation, Objective, Penalty
+from logreg import penalties
+from logreg.penalties import ElasticNet
+from logreg.solvers.objective import Evaluation, Objective
+from logreg.solvers.quadratic import lasso, solve
+from logreg.solvers.steps import Steps
 
 SETTLED = 1e-3
 """At an optimum the last step is far below this part of the parameters. Where there is no optimum (separable classes) every
@@ -24,7 +28,7 @@ class Solution:
         bias: (), float64.
         loss: the mean cross-entropy alone.
         value: loss + penalty.
-        gradient_norm: largest absolute entry of the objective's gradient.
+        gradient_norm: largest absolute entry of the objective's gradient (its smallest subgradient, with l1).
         hessian: of the mean loss and the l2 penalty, (features + 1, features + 1), the bias last; its inverse over the
             number of rows is the coefficients' covariance.
         iterations: evaluations made.
@@ -46,110 +50,109 @@ def newton(
     target: Tensor,
     weight: Tensor | None = None,
     l2: float = 0.0,
+    l1: float = 0.0,
     start: Tensor | None = None,
     tolerance: float = 1e-9,
-    max_iterations: int = 50,
+    max_iterations: int = 100,
 ) -> Solution:
-    """Return the minimum of the mean (weighted) cross-entropy plus l2 / 2 * sum w^2, in float64.
+    """Return the minimum of the mean (weighted) cross-entropy plus l1 * sum |w| + l2 / 2 * sum w^2, in float64.
 
     Args:
         features: (rows, features), any float type.
         target: (rows,) or (rows, 1), 0 or 1.
         weight: of the rows, (rows,) or (rows, 1); None: 1 each.
-        l2: the penalty (`Penalty`).
+        l2: strength of the l2 penalty (`penalties.ElasticNet`).
+        l1: strength of the l1 penalty.
         start: weights and bias to start from, (features + 1,); None: zero.
         tolerance: on the gradient's largest absolute entry.
         max_iterations: evaluations at most.
     """
-    objective = Objective(features, target, weight, Penalty(l2=l2))
-    steps = NewtonSteps(tolerance)
+    penalty = ElasticNet(l1, l2)
+    return minimum(Objective(features, target, weight, penalty), NewtonSteps(tolerance, penalty), start, max_iterations)
+
+
+def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100) -> Solution:
+    """Return where `steps` lead on a table in memory; the arguments are those of `newton`."""
+    features = objective.features
     point = features.new_zeros(features.shape[1] + 1, dtype=torch.float64) if start is None else start.double()
     iterations = 0
     while True:
         iterations += 1
-        following = steps.after(objective(point))
+        following = steps.after(objective(point, steps.wants_hessian))
         if following is None or iterations == max_iterations:
             break
         point = following
-    return _solution(steps, iterations)
+    best = steps.best
+    assert best is not None
+    hessian = objective(best.parameters).hessian if best.hessian is None else best.hessian
+    assert hessian is not None
+    weight, bias = best.parameters[:-1], best.parameters[-1]
+    return Solution(weight, bias, best.loss, best.value, best.gradient_norm, hessian, iterations, steps.converged)
 
 
-class NewtonSteps:
-    """Newton's method as a dialogue: it is told the objective at a point and answers with the next point to look at.
+class NewtonSteps(Steps):
+    """Goes to the minimum of the quadratic model; a step that lowers the objective too little (Armijo) is halved.
 
-    So the same steps serve a table in memory and one that streams by in batches: an evaluation is a pass over the rows,
-    whoever makes it. A step that does not lower the objective enough (Armijo's condition) is halved.
+    With an l1 penalty the model keeps |w| as it is, and zeros are exact (Lee, Sun and Saunders, SIAM J. Optim. 24, 2014).
+
+    Attributes:
+        separated: the Hessian lost a rank that it had at the start: along some direction every row is so sure of its class
+            that nothing bends any more, which only happens on the way to an infinite optimum.
     """
 
-    def __init__(self, tolerance: float) -> None:
+    wants_hessian = True
+
+    def __init__(self, tolerance: float, penalty: ElasticNet = penalties.NONE) -> None:
         """Stop where the gradient's largest absolute entry is at most `tolerance` and the steps have died out."""
         self.tolerance = tolerance
+        self.l1 = penalty.l1
         self.best: Evaluation | None = None
         self.converged = False
+        self.separated = False
         self._direction = torch.empty(0)
         self._slope = 0.0
         self._length = 1.0
+        self._rank = 0
 
-    def after(self, seen: Evaluation) -> Tensor | None:
-        """Return the next point, (features + 1,), given the objective at the one asked for last; None: finished."""
+    def after(self, seen: Evaluation) -> Tensor | None:  # noqa: D102
         if self.best is not None and not self._is_enough(seen):
             self._length /= 2
             if self._length < 2.0**-MOST_HALVINGS:
                 return None
             return self.best.parameters + self._length * self._direction
         self.best = seen
-        assert seen.hessian is not None
-        self._direction = solve(seen.hessian, -seen.gradient)
-        self._slope = float(seen.gradient @ self._direction)
-        self._length = 1.0
-        settled = _relative_size(self._direction, seen) <= SETTLED
-        self.converged = float(seen.gradient.abs().max()) <= self.tolerance and settled
-        if self.converged or not torch.isfinite(self._direction).all():
+        rank = self._aim(seen)
+        self._rank, self.separated = max(rank, self._rank), rank < self._rank
+        settled = self._relative_step(seen) <= SETTLED and not self.separated
+        self.converged = seen.gradient_norm <= self.tolerance and settled
+        hopeless = self.separated or seen.gradient_norm <= 1e-6 * self.tolerance
+        if self.converged or hopeless or not torch.isfinite(self._direction).all():
             return None
         return seen.parameters + self._direction
+
+    def _aim(self, seen: Evaluation) -> int:
+        """Set direction, slope and length for the step from `seen`; return the Hessian's rank."""
+        assert seen.hessian is not None
+        here, self._length = seen.parameters, 1.0
+        if not self.l1:
+            self._direction, rank = solve(seen.hessian, -seen.gradient)
+            self._slope = float(seen.gradient @ self._direction)
+            return rank
+        price = ElasticNet(l1=self.l1)
+        there = lasso(seen.hessian, seen.hessian @ here - seen.gradient, here, price)
+        self._direction = there - here
+        rise = float(price(there[:-1]) - price(here[:-1]))
+        self._slope = float(seen.gradient @ self._direction) + rise
+        return 0  # l1 keeps the optimum finite but for the bias of a one-class table, where the steps never settle
 
     def _is_enough(self, seen: Evaluation) -> bool:
         assert self.best is not None
         rounding = 1e-15 * (1 + abs(self.best.value))
         return seen.value <= self.best.value + SUFFICIENT_DECREASE * self._length * self._slope + rounding
 
-
-def solve(hessian: Tensor, right: Tensor) -> Tensor:
-    """Return x with hessian x = right, for a positive semidefinite matrix (size, size) of whatever units.
-
-    The matrix is scaled to a diagonal of ones first. A singular one (collinear or constant columns) gives the shortest
-    solution in that scale.
-    """
-    scale = hessian.diagonal().clamp(min=torch.finfo(hessian.dtype).tiny).rsqrt()
-    scale = torch.where(hessian.diagonal() > 0, scale, 0.0)
-    scaled = hessian * scale[:, None] * scale
-    factor, failed = torch.linalg.cholesky_ex(scaled)
-    if not failed and float(factor.diagonal().min()) > 1e-6:  # the smallest pivot: far from singular
-        return scale * torch.cholesky_solve((scale * right)[:, None], factor)[:, 0]
-    values, vectors = torch.linalg.eigh(scaled)
-    kept = values > values.max() * len(values) * 1e-13
-    parts = vectors.T @ (scale * right)
-    return scale * (vectors @ torch.where(kept, parts / torch.where(kept, values, 1.0), 0.0))
-
-
-def _relative_size(direction: Tensor, seen: Evaluation) -> float:
-    """Return the largest entry of a step against the largest of the parameters, each in its column's own scale."""
-    assert seen.hessian is not None
-    scale = seen.hessian.diagonal().clamp(min=0).sqrt()
-    scale = scale / scale.max().clamp(min=torch.finfo(scale.dtype).tiny)
-    return float((direction * scale).abs().max() / ((seen.parameters * scale).abs().max() + 1e-6))
-
-
-def _solution(steps: NewtonSteps, iterations: int) -> Solution:
-    best = steps.best
-    assert best is not None and best.hessian is not None
-    return Solution(
-        weight=best.parameters[:-1],
-        bias=best.parameters[-1],
-        loss=best.loss,
-        value=best.value,
-        gradient_norm=float(best.gradient.abs().max()),
-        hessian=best.hessian,
-        iterations=iterations,
-        converged=steps.converged,
-    )
+    def _relative_step(self, seen: Evaluation) -> float:
+        """Return the largest entry of a step against the largest of the parameters, each in its column's own scale."""
+        assert seen.hessian is not None
+        scale = seen.hessian.diagonal().clamp(min=0).sqrt()
+        scale = scale / scale.max().clamp(min=torch.finfo(scale.dtype).tiny)
+        return float((self._direction * scale).abs().max() / ((seen.parameters * scale).abs().max() + 1e-6))

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-ROWS_IN_A_BLOCK = 8192
-"""Rows that are worked on at a time: with a few dozen columns, what is made of them stays in the processor's cache."""
+from logreg import penalties
+from logreg.penalties import ElasticNet
 
-
-@dataclass(frozen=True)
-class Penalty:
-    """The price of large weights: l1 * sum |w| + l2 / 2 * sum w^2; the bias costs nothing.
-
-    It is added to the *mean* loss, so that its strength does not depend on the number of rows. Others put it otherwise:
-    scikit-learn minimises C * (sum of losses) + penalty, glum takes the mean as here and splits alpha by l1_ratio.
-    """
-
-    l1: float = 0.0
-    l2: float = 0.0
-
-    def __call__(self, weight: Tensor) -> Tensor:
-        """Return the penalty, (), of `weight`, (features,)."""
-        return self.l1 * weight.abs().sum() + self.l2 / 2 * weight.square().sum()
-
-    def __bool__(self) -> bool:
-        return self.l1 > 0 or self.l2 > 0
-
-    def as_sklearn(self, total_weight: float) -> dict[str, float]:
-        """Return LogisticRegression's `C` and `l1_ratio`; `total_weight` is the number of rows, or the sum of their weights."""
-        strength = self.l1 + self.l2
-        return {"C": 1 / (strength * total_weight) if strength else float("inf"), "l1_ratio": self._l1_ratio()}
-
-    def as_glum(self) -> dict[str, float]:
-        """Return GeneralizedLinearRegressor's `alpha` and `l1_ratio`."""
-        return {"alpha": self.l1 + self.l2, "l1_ratio": self._l1_ratio()}
-
-    def _l1_ratio(self) -> float:
-        return self.l1 / (self.l1 + self.l2) if self else 0.0
-
-
-NO_PENALTY = Penalty()
+NUMBERS_IN_A_BLOCK = 2**20
+"""Entries of the features that are worked on at a time: what is made of them stays in the processor's cache."""
 
 
 @dataclass
@@ -77,6 +45,7 @@ class Evaluation:
         value: loss + penalty.
         gradient: of the loss and the l2 penalty; the l1 penalty, which has none at 0, is not in it.
         hessian: of the same; None where it was not asked for.
+        gradient_norm: the largest absolute entry of the gradient; with an l1 penalty, of the smallest subgradient.
     """
 
     parameters: Tensor
@@ -84,6 +53,7 @@ class Evaluation:
     value: float
     gradient: Tensor
     hessian: Tensor | None
+    gradient_norm: float
 
 
 @dataclass(frozen=True)
@@ -113,7 +83,7 @@ class Objective:
     features: Tensor
     target: Tensor
     weight: Tensor | None = None
-    penalty: Penalty = field(default=NO_PENALTY)
+    penalty: ElasticNet = field(default=penalties.NONE)
     dtype: torch.dtype = torch.float64
 
     def __call__(self, parameters: Tensor, hessian: bool = True) -> Evaluation:
@@ -122,33 +92,18 @@ class Objective:
 
     def sums(self, parameters: Tensor, hessian: bool = True) -> Sums:
         """Return the sums over all rows at `parameters`, without the penalty."""
-        return over_blocks(
-            lambda rows: sums(
-                self.features[rows],
-                self.target[rows],
-                None if self.weight is None else self.weight[rows],
-                parameters,
-                hessian,
-                self.dtype,
-            ),
-            len(self.features),
-        )
+        return sums(self.features, self.target, self.weight, parameters, hessian, self.dtype)
 
     def logits(self, parameters: Tensor) -> Tensor:
         """Return every row's logit, (rows,), float64."""
         point = parameters.double()
-        blocks = [block.double() @ point[:-1] + point[-1] for block in self.features.split(ROWS_IN_A_BLOCK)]
-        return torch.cat(blocks)
+        size = rows_in_a_block(self.features.shape[1])
+        return torch.cat([block.double() @ point[:-1] + point[-1] for block in self.features.split(size)])
 
 
-def over_blocks(work: Callable[[slice], Sums], rows: int) -> Sums:
-    """Return the sum of `work` over slices that cover `rows` rows."""
-    total = None
-    for start in range(0, rows, ROWS_IN_A_BLOCK):
-        part = work(slice(start, start + ROWS_IN_A_BLOCK))
-        total = part if total is None else total + part
-    assert total is not None, "a table without rows"
-    return total
+def rows_in_a_block(features: int) -> int:
+    """Return the number of rows to work on at a time."""
+    return max(NUMBERS_IN_A_BLOCK // max(features, 1), 1024)
 
 
 def sums(
@@ -159,7 +114,20 @@ def sums(
     hessian: bool = True,
     dtype: torch.dtype = torch.float64,
 ) -> Sums:
-    """Return the sums over one block of rows (shapes and formula: `Objective`)."""
+    """Return the sums over some rows (shapes and formula: `Objective`), made block by block."""
+    size, total = rows_in_a_block(features.shape[1]), None
+    for start in range(0, len(features), size):
+        rows = slice(start, start + size)
+        weights = None if weight is None else weight[rows]
+        block = _block_sums(features[rows], target[rows], weights, parameters, hessian, dtype)
+        total = block if total is None else total + block
+    assert total is not None, "a table without rows"
+    return total
+
+
+def _block_sums(
+    features: Tensor, target: Tensor, weight: Tensor | None, parameters: Tensor, hessian: bool, dtype: torch.dtype
+) -> Sums:
     x, sign = features.to(dtype), target.reshape(-1).to(dtype) * 2 - 1
     point = parameters.to(x)
     margin = (x @ point[:-1]).add_(point[-1]).mul_(sign)
@@ -167,7 +135,7 @@ def sums(
     losses = torch.log1p(tail).sub_(margin.clamp(max=0))
     small = tail / (1 + tail)  # the smaller of h and 1 - h
     wrong = torch.where(margin > 0, small, 1 - small)  # the probability of the class that is not the row's
-    slope = wrong.mul(sign).neg_()  # h - y
+    slope = wrong.mul_(sign).neg_()  # h - y
     rows = None if weight is None else weight.reshape(-1).to(x)
     if rows is not None:
         losses, slope = losses * rows, slope * rows
@@ -177,7 +145,7 @@ def sums(
         variance = small * (1 - small)
         curvature = gram(x, variance if rows is None else variance * rows)
     total = float(len(x)) if rows is None else float(rows.double().sum())
-    return Sums(total, losses.double().sum(), gradient.double(), curvature)
+    return Sums(total, losses.sum().double(), gradient.double(), curvature)
 
 
 def gram(x: Tensor, weight: Tensor) -> Tensor:
@@ -190,7 +158,7 @@ def gram(x: Tensor, weight: Tensor) -> Tensor:
     return result
 
 
-def evaluation(total: Sums, parameters: Tensor, penalty: Penalty = NO_PENALTY) -> Evaluation:
+def evaluation(total: Sums, parameters: Tensor, penalty: ElasticNet = penalties.NONE) -> Evaluation:
     """Return the objective whose sums over all rows are `total`."""
     point = parameters.double()
     loss = float(total.loss) / total.weight
@@ -200,4 +168,6 @@ def evaluation(total: Sums, parameters: Tensor, penalty: Penalty = NO_PENALTY) -
         gradient[:-1] += penalty.l2 * point[:-1].to(gradient)
         if hessian is not None:
             hessian.diagonal()[:-1] += penalty.l2
-    return Evaluation(point, loss, loss + float(penalty(point[:-1])), gradient, hessian)
+    steepest = torch.cat([penalty.steepest(point[:-1], gradient[:-1]), gradient[-1:]])
+    norm = float(steepest.abs().max())
+    return Evaluation(point, loss, loss + float(penalty(point[:-1])), gradient, hessian, norm)

@@ -1,0 +1,57 @@
+"""What large weights cost, and the price that keeps them finite where the classes are separable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ElasticNet:
+    """l1 * sum |w| + l2 / 2 * sum w^2, added to the *mean* loss; the bias costs nothing.
+
+    Because it goes with the mean, its strength does not depend on the number of rows. Others put it otherwise: scikit-learn
+    minimises C * (sum of losses) + penalty, glum the mean as here, with alpha split by l1_ratio.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the penalty, (), of `weight`, (features,)."""
+        return self.smooth(weight) + self.l1 * weight.abs().sum()
+
+    def __bool__(self) -> bool:
+        return self.l1 > 0 or self.l2 > 0
+
+    def smooth(self, weight: Tensor) -> Tensor:
+        """Return the l2 part, (): the one that has a gradient everywhere."""
+        return self.l2 / 2 * weight.square().sum()
+
+    def shrunk(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return the proximal step of the l1 part: every weight nearer to 0 by step * l1, and exactly 0 where it was nearer."""
+        return weight.sign() * (weight.abs() - step * self.l1).clamp(min=0)
+
+    def steepest(self, weight: Tensor, gradient: Tensor) -> Tensor:
+        """Return the smallest subgradient, (features,): the gradient of loss and l2 part, plus what l1 adds to it.
+
+        It is 0 exactly at an optimum: where a weight is 0, l1 holds a gradient of up to its own size.
+        """
+        at_zero = gradient.sign() * (gradient.abs() - self.l1).clamp(min=0)
+        return torch.where(weight == 0, at_zero, gradient + self.l1 * weight.sign())
+
+    def as_sklearn(self, total_weight: float) -> dict[str, float]:
+        """Return LogisticRegression's `C` and `l1_ratio`; `total_weight` is the number of rows, or the sum of their weights."""
+        return {"C": 1 / ((self.l1 + self.l2) * total_weight) if self else float("inf"), "l1_ratio": self._l1_ratio()}
+
+    def as_glum(self) -> dict[str, float]:
+        """Return GeneralizedLinearRegressor's `alpha` and `l1_ratio`."""
+        return {"alpha": self.l1 + self.l2, "l1_ratio": self._l1_ratio()}
+
+    def _l1_ratio(self) -> float:
+        return self.l1 / (self.l1 + self.l2) if self else 0.0
+
+
+NONE = ElasticNet()
