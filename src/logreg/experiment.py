@@ -88,9 +88,9 @@ def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
 
 
 def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticRegression:
-    """Return the module that `cfg.model`, `cfg.loss` and `cfg.optimizer` describe, for the features that the data has.
+    """Return the module that `cfg.model`, `cfg.loss`, `cfg.penalty`, `cfg.optimizer` and `cfg.lr_scheduler` describe.
 
-    The weights are drawn from torch's generator as it stands: seed before.
+    The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
     """
     network = _build(cfg.model, "model", in_features=datamodule.in_features)
     optimizer = _build(cfg.optimizer, "optimizer")
@@ -112,6 +112,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
         optimizer=optimizer,
         threshold=START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold,
+        penalty=_build(cfg.penalty, "penalty"),
+        lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )

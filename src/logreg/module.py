@@ -9,10 +9,14 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from logreg import penalties
 from logreg.errors import RunError, UserError
 from logreg.losses import takes_logits
 from logreg.metrics import BinaryMetrics
 from logreg.networks import Network
+from logreg.penalties import ElasticNet, Firth
+from logreg.proximal import shrink_after_steps
+from logreg.solvers.solver import Solver
 
 Batch = tuple[Tensor, ...]
 """features (batch, features), target (batch, 1), 0 or 1, and, where rows have weights, weight (batch, 1)."""
@@ -26,9 +30,11 @@ class LogisticRegression(pl.LightningModule):
 
     The loss is the mean over rows of -(y log p + (1 - y) log(1 - p)). `train/loss` of an epoch is the mean over its batches,
     each before its own update; over one batch of all rows that is the loss before the update, as the tutorials print it.
-    `val/loss` is the same loss of the val rows, after the epoch's last update.
+    `val/loss` is the same loss of the val rows, after the epoch's last update. No penalty is in any of them:
+    `train/objective` is `train/loss` and the penalty together, where there is one.
 
     Attributes:
+        converged: whether training ended at an optimum; None where nobody looked.
         threshold: a row is of class 1 where probability >= threshold; kept in the checkpoint.
         watched: metrics of the val rows that are logged after every epoch besides loss and accuracy: "auroc", ...
     """
@@ -41,6 +47,8 @@ class LogisticRegression(pl.LightningModule):
         threshold: float = 0.5,
         hparams: Mapping[str, Any] | None = None,
         watched: Iterable[str] = (),
+        penalty: ElasticNet | Firth = penalties.NONE,
+        lr_scheduler: Callable[[torch.optim.Optimizer], dict[str, Any]] | None = None,
     ) -> None:
         """Wrap the parts.
 
@@ -51,6 +59,8 @@ class LogisticRegression(pl.LightningModule):
             threshold: a row is of class 1 where probability >= threshold.
             hparams: plain values that the checkpoint carries along.
             watched: metrics of the val rows to log after every epoch besides loss and accuracy.
+            penalty: what large weights cost.
+            lr_scheduler: makes Lightning's lr_scheduler_config (scheduler, interval, ...) of the optimiser; None: no schedule.
 
         Raises:
             UserError: the loss does not go with what the network returns.
@@ -63,6 +73,10 @@ class LogisticRegression(pl.LightningModule):
         self.threshold = threshold
         self.watched = tuple(name for name in watched if name not in EVERY_EPOCH)
         self.save_hyperparameters(dict(hparams or {}), logger=False)
+        self.penalty = penalty or penalties.NONE
+        self.make_lr_scheduler = lr_scheduler
+        self.converged: bool | None = None
+        self._price = torch.tensor(0.0)
         self._epoch = EpochMeans()
         self._judged = EpochMeans()
         self._metrics: BinaryMetrics | None = None
@@ -81,17 +95,40 @@ class LogisticRegression(pl.LightningModule):
         """Return the probability of class 1, (batch, 1), for features (batch, features)."""
         return self.network.probability(self.network(features))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the optimiser of the network's parameters."""
-        return self.make_optimizer(self.network.parameters())
+    def configure_optimizers(self) -> Any:
+        """Make the optimiser of the network's parameters, and its schedule."""
+        optimizer = self.make_optimizer(self.network.parameters())
+        if isinstance(optimizer, Solver):
+            self.automatic_optimization = False  # a solver needs no gradients of single batches
+            optimizer.penalty = self.penalty
+            optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
+        elif isinstance(self.penalty, ElasticNet) and self.penalty.l1:
+            shrink_after_steps(optimizer, self.network, self.penalty)
+        if self.make_lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the batch's loss."""
+    def on_train_start(self) -> None:
+        """Refuse what would take Firth's penalty of every batch for that of all rows."""
+        if isinstance(self.penalty, Firth) and self.trainer.num_training_batches > 1:
+            raise UserError(
+                "penalty=firth looks at all rows at once: type data.batch_size=null, or penalty=elastic_net penalty.l2=0.01."
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Return the batch's loss and penalty; with a solver, show it the batch and, after the last one, let it move."""
+        if not self.automatic_optimization:
+            self._show_solver(batch)
+            return None
         features, *answers = batch
         output = self.network(features)
         loss = self.loss(output, *answers)
         self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
-        return loss
+        if self.penalty is penalties.NONE:
+            return loss
+        price = self._smooth_penalty(features, output, *answers[1:])
+        self._price = self.penalty(self.network.weight.detach()) if isinstance(self.penalty, ElasticNet) else price.detach()
+        return loss + price
 
     # Lightning reads this method's signature anew at every step; one that is noted down is found in a third of the time.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
@@ -122,7 +159,12 @@ class LogisticRegression(pl.LightningModule):
                 " stops and what was saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features"
                 " of very different size want standard scaling."
             )
-        self._log_epoch(means, {"train/learning_rate": self._learning_rate})
+        others = {"train/learning_rate": self._learning_rate}
+        if self.penalty is not penalties.NONE:
+            means["train/objective"] = means["train/loss"] + self._price
+        if not self.automatic_optimization:
+            others = {"train/gradient_norm": self._solver.gradient_norm}
+        self._log_epoch(means, others)
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no val rows."""
@@ -164,6 +206,29 @@ class LogisticRegression(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the means of an unfinished epoch."""
         self._epoch = EpochMeans(**checkpoint["epoch_means"])
+
+    @property
+    def _solver(self) -> Solver:
+        solver = self.trainer.optimizers[0]
+        assert isinstance(solver, Solver)
+        return solver
+
+    def _show_solver(self, batch: Batch) -> None:
+        solver = self._solver
+        loss, accuracy = solver.see(*batch)
+        self._epoch.add(loss.float(), accuracy.float(), len(batch[0]))
+        if self.trainer.is_last_batch:
+            wrapped: Any = self.optimizers()
+            wrapped.step()  # through Lightning's wrapper, which counts it
+            self._price = torch.tensor(solver.price)
+            self.converged = solver.converged
+            self.trainer.should_stop = self.trainer.should_stop or solver.finished
+
+    def _smooth_penalty(self, features: Tensor, output: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the part of the penalty that has a gradient, ()."""
+        if isinstance(self.penalty, ElasticNet):
+            return self.penalty.smooth(self.network.weight)
+        return self.penalty(features, self.network.probability(output), weight)
 
     def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         right = ((self.network.probability(output) >= self.threshold) == target).float()

@@ -11,7 +11,7 @@ from logreg.checkpoint_io import load, previous
 from logreg.errors import UserError
 from logreg.run_directory import RunDirectory
 
-SAME_RUN = ("data", "model", "loss", "optimizer", "seed")
+SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")
 """The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
 
 

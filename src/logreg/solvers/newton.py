@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from logreg import penalties
 from logreg.penalties import ElasticNet
 from logreg.solvers.objective import Evaluation, Objective
 from logreg.solvers.quadratic import lasso, solve
@@ -67,8 +66,8 @@ def newton(
         tolerance: on the gradient's largest absolute entry.
         max_iterations: evaluations at most.
     """
-    penalty = ElasticNet(l1, l2)
-    return minimum(Objective(features, target, weight, penalty), NewtonSteps(tolerance, penalty), start, max_iterations)
+    objective = Objective(features, target, weight, ElasticNet(l1, l2))
+    return minimum(objective, NewtonSteps(tolerance, l1), start, max_iterations)
 
 
 def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100) -> Solution:
@@ -82,9 +81,15 @@ def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max
         if following is None or iterations == max_iterations:
             break
         point = following
+    hessian = None if steps.wants_hessian or steps.best is None else objective(steps.best.parameters).hessian
+    return ended(steps, iterations, hessian)
+
+
+def ended(steps: Steps, iterations: int, hessian: Tensor | None = None) -> Solution:
+    """Return where `steps` ended; the Hessian there is needed of those that do not ask for it."""
     best = steps.best
     assert best is not None
-    hessian = objective(best.parameters).hessian if best.hessian is None else best.hessian
+    hessian = best.hessian if hessian is None else hessian
     assert hessian is not None
     weight, bias = best.parameters[:-1], best.parameters[-1]
     return Solution(weight, bias, best.loss, best.value, best.gradient_norm, hessian, iterations, steps.converged)
@@ -102,10 +107,10 @@ class NewtonSteps(Steps):
 
     wants_hessian = True
 
-    def __init__(self, tolerance: float, penalty: ElasticNet = penalties.NONE) -> None:
+    def __init__(self, tolerance: float, l1: float = 0.0) -> None:
         """Stop where the gradient's largest absolute entry is at most `tolerance` and the steps have died out."""
         self.tolerance = tolerance
-        self.l1 = penalty.l1
+        self.l1 = l1
         self.best: Evaluation | None = None
         self.converged = False
         self.separated = False

@@ -21,18 +21,21 @@ class Sums:
     Attributes:
         weight: the sum of the rows' weights.
         loss: (), float64.
+        right: (), the weight of the rows on the right side of the probability 1/2.
         gradient: (features + 1,), float64.
         hessian: (features + 1, features + 1), float64; None where it was not asked for.
     """
 
     weight: float
     loss: Tensor
+    right: Tensor
     gradient: Tensor
     hessian: Tensor | None
 
     def __add__(self, other: Sums) -> Sums:
         hessian = None if self.hessian is None or other.hessian is None else self.hessian + other.hessian
-        return Sums(self.weight + other.weight, self.loss + other.loss, self.gradient + other.gradient, hessian)
+        loss, right, gradient = self.loss + other.loss, self.right + other.right, self.gradient + other.gradient
+        return Sums(self.weight + other.weight, loss, right, gradient, hessian)
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,13 @@ class Evaluation:
 class Objective:
     """The mean binary cross-entropy of a logistic regression, plus a penalty, at any point.
 
-    Conventions, for n rows x_i with target y_i (0 or 1), row weight a_i and sign s_i = 2 y_i - 1:
+    Conventions, for rows x_i with target y_i (0 or 1), row weight r_i, s_i = 2 y_i - 1, and a_i = r_i, times c where y_i = 1:
 
-        logit z_i    = x_i w + b
-        loss         = sum_i a_i log(1 + exp(-s_i z_i)) / sum_i a_i
+        logit z_i    = x_i w + b,    h_i = 1 / (1 + exp(-z_i))
+        loss         = sum_i a_i log(1 + exp(-s_i z_i)) / sum_i r_i
         value        = loss + l1 * sum_j |w_j| + l2 / 2 * sum_j w_j^2
-        gradient     = sum_i a_i (h_i - y_i) (x_i, 1) / sum_i a_i + l2 * (w, 0),    h_i = 1 / (1 + exp(-z_i))
-        hessian      = sum_i a_i h_i (1 - h_i) (x_i, 1)' (x_i, 1) / sum_i a_i + l2 * diag(1, ..., 1, 0)
+        gradient     = sum_i a_i (h_i - y_i) (x_i, 1) / sum_i r_i + l2 * (w, 0)
+        hessian      = sum_i a_i h_i (1 - h_i) (x_i, 1)' (x_i, 1) / sum_i r_i + l2 * diag(1, ..., 1, 0)
 
     `parameters` are the weights with the bias behind them, (features + 1,). The column of ones is never built. h (1 - h) is
     worked out from exp(-|z|), so that it keeps its digits where h rounds to 0 or 1. Sums over blocks of rows are float64.
@@ -78,6 +81,7 @@ class Objective:
         weight: (rows,) or (rows, 1), not negative; None: 1 for every row.
         penalty: of the weights.
         dtype: of the arithmetic within a block: float32 is faster, float64 exact.
+        pos_weight: c, how many rows of class 0 a row of class 1 counts as.
     """
 
     features: Tensor
@@ -85,6 +89,7 @@ class Objective:
     weight: Tensor | None = None
     penalty: ElasticNet = field(default=penalties.NONE)
     dtype: torch.dtype = torch.float64
+    pos_weight: float = 1.0
 
     def __call__(self, parameters: Tensor, hessian: bool = True) -> Evaluation:
         """Return value, gradient and (if asked for) Hessian at `parameters`, (features + 1,), float64."""
@@ -92,7 +97,7 @@ class Objective:
 
     def sums(self, parameters: Tensor, hessian: bool = True) -> Sums:
         """Return the sums over all rows at `parameters`, without the penalty."""
-        return sums(self.features, self.target, self.weight, parameters, hessian, self.dtype)
+        return sums(self.features, self.target, self.weight, parameters, hessian, self.dtype, self.pos_weight)
 
     def logits(self, parameters: Tensor) -> Tensor:
         """Return every row's logit, (rows,), float64."""
@@ -113,20 +118,27 @@ def sums(
     parameters: Tensor,
     hessian: bool = True,
     dtype: torch.dtype = torch.float64,
+    pos_weight: float = 1.0,
 ) -> Sums:
     """Return the sums over some rows (shapes and formula: `Objective`), made block by block."""
     size, total = rows_in_a_block(features.shape[1]), None
     for start in range(0, len(features), size):
         rows = slice(start, start + size)
         weights = None if weight is None else weight[rows]
-        block = _block_sums(features[rows], target[rows], weights, parameters, hessian, dtype)
+        block = _block_sums(features[rows], target[rows], weights, parameters, hessian, dtype, pos_weight)
         total = block if total is None else total + block
     assert total is not None, "a table without rows"
     return total
 
 
 def _block_sums(
-    features: Tensor, target: Tensor, weight: Tensor | None, parameters: Tensor, hessian: bool, dtype: torch.dtype
+    features: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    parameters: Tensor,
+    hessian: bool,
+    dtype: torch.dtype,
+    pos_weight: float,
 ) -> Sums:
     x, sign = features.to(dtype), target.reshape(-1).to(dtype) * 2 - 1
     point = parameters.to(x)
@@ -135,17 +147,18 @@ def _block_sums(
     losses = torch.log1p(tail).sub_(margin.clamp(max=0))
     small = tail / (1 + tail)  # the smaller of h and 1 - h
     wrong = torch.where(margin > 0, small, 1 - small)  # the probability of the class that is not the row's
-    slope = wrong.mul_(sign).neg_()  # h - y
-    rows = None if weight is None else weight.reshape(-1).to(x)
+    slope, variance = wrong.mul_(sign).neg_(), small * (1 - small)  # h - y and h (1 - h)
+    right: Tensor = (margin > 0).to(dtype)
+    total, rows = float(len(x)), None
+    if weight is not None:
+        rows = weight.reshape(-1).to(x)
+        total, right = float(rows.double().sum()), right * rows
+    if pos_weight != 1:
+        rows = torch.where(sign > 0, pos_weight, 1.0).to(x) * (1 if rows is None else rows)
     if rows is not None:
-        losses, slope = losses * rows, slope * rows
-    gradient = torch.cat([slope @ x, slope.sum()[None]])
-    curvature = None
-    if hessian:
-        variance = small * (1 - small)
-        curvature = gram(x, variance if rows is None else variance * rows)
-    total = float(len(x)) if rows is None else float(rows.double().sum())
-    return Sums(total, losses.sum().double(), gradient.double(), curvature)
+        losses, slope, variance = losses * rows, slope * rows, variance * rows
+    gradient = torch.cat([slope @ x, slope.sum()[None]]).double()
+    return Sums(total, losses.sum().double(), right.sum().double(), gradient, gram(x, variance) if hessian else None)
 
 
 def gram(x: Tensor, weight: Tensor) -> Tensor:

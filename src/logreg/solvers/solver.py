@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from logreg import penalties
-from logreg.penalties import ElasticNet
+from logreg.penalties import ElasticNet, Firth
+from logreg.solvers.firth import firth_evaluation
 from logreg.solvers.lbfgs import LBFGSSteps
 from logreg.solvers.newton import NewtonSteps, minimum
 from logreg.solvers.objective import Objective, Sums, evaluation, sums
@@ -31,8 +32,10 @@ class Solver(torch.optim.Optimizer, ABC):
 
     Attributes:
         penalty: of the weights; set before training.
+        pos_weight: how many rows of class 0 a row of class 1 counts as; set before training.
         steps: the method; made at the first move.
         finished: nothing is left to do, converged or not.
+        price: the penalty at the point of the last evaluation.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], tolerance: float, dtype: str) -> None:
@@ -46,12 +49,14 @@ class Solver(torch.optim.Optimizer, ABC):
         super().__init__(params, {"lr": 1.0})
         self.tolerance = tolerance
         self.dtype = {"float64": torch.float64, "float32": torch.float32}[dtype]
-        self.penalty = penalties.NONE
+        self.penalty: ElasticNet | Firth = penalties.NONE
+        self.pos_weight = 1.0
         self.steps: Steps | None = None
         self.finished = False
+        self.price = 0.0
         self._point: Tensor | None = None
         self._sums: Sums | None = None
-        self._rows = 0
+        self._only_batch: Objective | None = None
 
     @abstractmethod
     def make_steps(self, features: int) -> Steps:
@@ -69,26 +74,136 @@ class Solver(torch.optim.Optimizer, ABC):
         return float("inf") if best is None else best.gradient_norm
 
     @torch.no_grad()
-    def see(self, features: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
-        """Add a batch to the sums at the present point; (batch, features), (batch, 1) and, for row weights, (batch, 1)."""
+    def see(self, features: Tensor, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Add a batch to the sums at the present point.
+
+        Args:
+            features: (batch, features).
+            target: (batch, 1).
+            weight: of the rows, (batch, 1); None: 1 each.
+
+        Returns:
+            The batch's mean loss (without the penalty) and its accuracy, () each.
+        """
         if self.steps is None:
             self._begin(features, target, weight)
         assert self.steps is not None and self._point is not None
-        part = sums(features, target, weight, self._point.to(features.device), self.steps.wants_hessian, self.dtype)
+        if isinstance(self.penalty, Firth):
+            self._only_batch = Objective(features, target, weight, pos_weight=self.pos_weight)
+        point, hessian = self._point.to(features.device), self.steps.wants_hessian
+        part = sums(features, target, weight, point, hessian, self.dtype, self.pos_weight)
         self._sums = part if self._sums is None else self._sums + part
-        self._rows += len(features)
+        return part.loss / part.weight, part.right / part.weight
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move to the next point, from the sums of all batches seen since the last move."""
         loss = None if closure is None else closure()
         assert self.steps is not None and self._point is not None and self._sums is not None, "no batch was seen"
-        total = _summed_over_processes(self._sums)
-        total.weight = float(self._rows)  # the loss is a mean over rows; row weights have the mean 1
-        following = self.steps.after(evaluation(total, self._point, self.penalty))
-        self._sums, self._rows = None, 0
+        total = over_all_processes(self._sums)
+        if isinstance(self.penalty, Firth):
+            assert self._only_batch is not None
+            seen = firth_evaluation(self._only_batch, total, self._point)
+        else:
+            seen = evaluation(total, self._point, self.penalty)
+        self.price = seen.value - seen.loss
+        following = self.steps.after(seen)
+        self._sums = self._only_batch = None
         self.finished = following is None
         assert self.steps.best is not None
         self._point = self.steps.best.parameters if following is None else following
-        self._write()
+        self._write(self._point)
         return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything remembered, in float64, as plain values and tensors."""
+        own = {
+            "steps": None if self.steps is None else self.steps.plain(),
+            "sums": None if self._sums is None else vars(self._sums),
+            "point": self._point,
+            "finished": self.finished,
+        }
+        return {**super().state_dict(), "solver": own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        own = state_dict["solver"]
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "solver"})
+        self._point, self.finished = own["point"], own["finished"]
+        self._sums = None if own["sums"] is None else Sums(**own["sums"])
+        if own["steps"] is not None:
+            assert self._point is not None
+            self.steps = self.make_steps(len(self._point) - 1)
+            self.steps.restore(own["steps"])
+
+    def _begin(self, features: Tensor, target: Tensor, weight: Tensor | None) -> None:
+        """Read the start from the network; with many rows, go to the optimum of a sample of them first."""
+        columns = features.shape[1]
+        parameters = [parameter.reshape(-1).double() for group in self.param_groups for parameter in group["params"]]
+        self._point = torch.cat(parameters).cpu()
+        assert len(self._point) == columns + 1, "a solver trains one linear map with one output"
+        self.steps = self.make_steps(columns)
+        if isinstance(self.penalty, Firth):
+            return
+        sample = max(SMALLEST_SAMPLE, SAMPLE_ROWS_PER_COLUMN * columns)
+        if len(features) < WORTH_SAMPLING * sample:
+            return
+        every = len(features) // sample
+        weights = None if weight is None else weight[::every]
+        rows = Objective(features[::every], target[::every], weights, self.penalty, self.dtype, self.pos_weight)
+        begun = minimum(rows, NewtonSteps(1e-3, self.penalty.l1), self._point, max_iterations=10)
+        if begun.converged:
+            self._point = torch.cat([begun.weight, begun.bias[None]])
+            self.steps.bend(begun.hessian)
+
+    def _write(self, point: Tensor) -> None:
+        """Put a point into the network's parameters."""
+        start = 0
+        for parameter in (each for group in self.param_groups for each in group["params"]):
+            parameter.copy_(point[start : start + parameter.numel()].view_as(parameter))
+            start += parameter.numel()
+
+
+class Newton(Solver):
+    """Newton's method, with the exact Hessian of all rows (`newton.NewtonSteps`)."""
+
+    def __init__(self, params: Iterable[nn.Parameter], tolerance: float = 1e-9, dtype: str = "float64") -> None:
+        """See `Solver`."""
+        super().__init__(params, tolerance, dtype)
+
+    def make_steps(self, features: int) -> Steps:  # noqa: D102
+        return NewtonSteps(self.tolerance, getattr(self.penalty, "l1", 0.0))
+
+
+class LBFGS(Solver):
+    """L-BFGS over all rows (`lbfgs.LBFGSSteps`)."""
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], tolerance: float = 1e-7, dtype: str = "float32", history_size: int = 10
+    ) -> None:
+        """Take over the parameters.
+
+        Args:
+            params: see `Solver`.
+            tolerance: see `Solver`.
+            dtype: see `Solver`.
+            history_size: changes of point and gradient that are remembered.
+        """
+        super().__init__(params, tolerance, dtype)
+        self.history_size = history_size
+
+    def make_steps(self, features: int) -> Steps:  # noqa: D102
+        rounding = 1e-7 if self.dtype == torch.float32 else 1e-15
+        return LBFGSSteps(self.tolerance, features, self.history_size, rounding)
+
+
+def over_all_processes(total: Sums) -> Sums:
+    """Return the sums of every process that trains."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return total
+    weight = torch.tensor(total.weight, dtype=torch.float64, device=total.loss.device)
+    tensors = [weight, total.loss, total.right, total.gradient, total.hessian]
+    for tensor in tensors:
+        if tensor is not None:
+            torch.distributed.all_reduce(tensor)
+    return Sums(float(weight), *tensors[1:])  # type: ignore[arg-type]

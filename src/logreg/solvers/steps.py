@@ -28,6 +28,9 @@ class Steps(ABC):
     def after(self, seen: Evaluation) -> Tensor | None:
         """Return the next point, (features + 1,), given the objective at the one asked for last; None: finished."""
 
+    def bend(self, hessian: Tensor) -> None:  # noqa: B027
+        """Take a Hessian, (features + 1, features + 1), at or near the start, if it is of use; it need not be exact."""
+
     def plain(self) -> dict[str, Any]:
         """Return everything remembered as plain values and tensors, for a checkpoint."""
         return {name: vars(value) if isinstance(value, Evaluation) else value for name, value in vars(self).items()}

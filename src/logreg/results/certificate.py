@@ -1,0 +1,143 @@
+"""How far a fit is from the optimum, or why there is none."""
+
+import torch
+from torch import Tensor
+
+from logreg.data.examples import Examples
+from logreg.penalties import NONE, Firth
+from logreg.results.result import Fit, Result, Row
+from logreg.solvers.firth import FirthObjective
+from logreg.solvers.newton import NewtonSteps, Solution, minimum
+from logreg.solvers.objective import Evaluation, Objective
+from logreg.solvers.quadratic import solve
+from logreg.solvers.separation import Separation, Unknown, optimum
+from logreg.solvers.solver import Solver
+
+AT_THE_OPTIMUM = 1e-6
+"""A loss that is above the optimum by less than this part of it is called at the optimum."""
+
+MOST_TERMS = 3
+
+
+class Certificate(Result):
+    """Compares the fit with the float64 optimum of the same objective; says so where there is no optimum.
+
+    Adds `train/gradient_norm` (the largest absolute entry), `train/excess_loss` (above the optimum; absent where there is
+    none) and `separable` to the metrics; `converged` where the optimiser had a stopping rule.
+    """
+
+    def __init__(self, most_work: float = 3e9) -> None:
+        """Set the limit.
+
+        Args:
+            most_work: rows * features^2 up to which the optimum is sought; about a second. Beyond, the gradient alone is told.
+        """
+        self.most_work = most_work
+
+    def __call__(self, fit: Fit) -> list[Row]:
+        """Return a line on the optimum and, after an optimiser with a stopping rule, one on whether it stopped by it."""
+        rows = fit.datamodule.rows("train")
+        assert rows is not None
+        table, network = _objective(fit, rows), fit.module.network
+        point = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double()
+        here = table(point, isinstance(table, FirthObjective))
+        fit.metrics["train/gradient_norm"] = here.gradient_norm
+        if len(rows) * (len(point) - 1) ** 2 > self.most_work:
+            text = f"not sought for a table of this size; gradient norm {here.gradient_norm:.1e}"
+            return [*_convergence(fit), ("optimum", text)]
+        best = _optimum(table, point)
+        fit.metrics["separable"] = float(isinstance(best, Separation))
+        if isinstance(best, Separation):
+            return [*_convergence(fit, separable=True), ("optimum", _no_optimum(fit, best, len(rows)))]
+        if not (isinstance(best, Solution) and best.converged):
+            return [*_convergence(fit), ("optimum", _unknown(here))]
+        fit.metrics["train/excess_loss"] = max(here.value - best.value, 0.0)
+        return [*_convergence(fit), ("optimum", _distance(fit, here, best))]
+
+
+def _objective(fit: Fit, rows: Examples) -> Objective:
+    pos_weight, penalty = float(getattr(fit.module.loss, "pos_weight", None) or 1.0), fit.module.penalty
+    if isinstance(penalty, Firth):
+        return FirthObjective(rows.features, rows.target, rows.weight, pos_weight=pos_weight)
+    return Objective(rows.features, rows.target, rows.weight, penalty, pos_weight=pos_weight)
+
+
+def _optimum(table: Objective, point: Tensor) -> Solution | Separation | Unknown:
+    if isinstance(table, FirthObjective):
+        return minimum(table, NewtonSteps(1e-9), point)
+    if table.penalty is NONE:
+        return optimum(table, point)
+    return minimum(table, NewtonSteps(1e-10, table.penalty.l1), point)
+
+
+def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
+    """Return the line on the optimiser's stopping rule, if it had one; a gradient that is small far out is no optimum."""
+    if fit.module.converged is None:
+        return []
+    converged = fit.module.converged and not separable
+    fit.metrics["converged"] = float(converged)
+    optimizers = fit.trainer.optimizers
+    solver = optimizers[0] if optimizers and isinstance(optimizers[0], Solver) else None
+    norm = fit.metrics["train/gradient_norm"] if solver is None else solver.gradient_norm
+    asked = "" if solver is None else f" (asked for: {solver.tolerance:.0e})"
+    only = ", but only because the weights are so large" if separable and fit.module.converged else ""
+    return [("converged", f"{'yes' if converged else 'no'}: gradient norm {norm:.1e}{asked}{only}")]
+
+
+def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
+    excess = here.value - best.value
+    rank = solve(best.hessian, torch.zeros(len(best.hessian), dtype=torch.float64))[1]
+    if rank < len(best.hessian):
+        apart = "columns are collinear, so many coefficients give it"
+    else:
+        own_units = fit.datamodule.preprocessing.in_own_units
+        ours, theirs = own_units(here.parameters[:-1], here.parameters[-1]), own_units(best.weight, best.bias)
+        off = torch.cat([(ours[0] - theirs[0]).abs(), (ours[1] - theirs[1]).abs().reshape(1)])
+        worst = int(off.argmax())
+        names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
+        apart = f"largest difference of a coefficient {float(off[worst]):.1e} ({names[worst]})"
+    norm = f"gradient norm {here.gradient_norm:.1e}"
+    if excess <= AT_THE_OPTIMUM * abs(best.value):
+        return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}"
+    share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
+    return f"{share} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}. optimizer=newton closes the gap"
+
+
+def _what(fit: Fit) -> str:
+    return "loss" if fit.module.penalty is NONE else "objective"
+
+
+def _unknown(here: Evaluation) -> str:
+    return (
+        f"not found: the weights run towards infinity, or nearly (gradient norm {here.gradient_norm:.1e}). penalty.l2=0.01"
+        " gives a finite answer"
+    )
+
+
+def _no_optimum(fit: Fit, found: Separation, rows: int) -> str:
+    """Say that the loss falls for ever, along which direction, and what to do."""
+    if found.one_class:
+        value = int(found.bias > 0)
+        return f"none: all {rows:,} rows have {fit.datamodule.target_name} = {value}, and the bias grows for ever"
+    rule = _rule(fit, found)
+    cure = "For a finite answer type penalty=firth optimizer=newton, or penalty.l2=0.01"
+    if found.complete:
+        return f"none, the weights grow for ever: {rule} exactly where {fit.datamodule.target_name} = 1. {cure}"
+    return (
+        f"none, some weights grow for ever: no row with {rule} has {fit.datamodule.target_name} = 0 and none below has 1"
+        f" ({found.on_boundary:,} rows lie on the boundary). {cure}"
+    )
+
+
+def _rule(fit: Fit, found: Separation) -> str:
+    """Return the direction in the table's own units, as "0.92 x1 + 0.38 x2 > 4.1"; the largest terms of many."""
+    weight, bias = fit.datamodule.preprocessing.in_own_units(found.weight, found.bias)
+    scale = float(weight.abs().max())
+    order = weight.abs().argsort(descending=True)[:MOST_TERMS].sort().values.tolist()
+    terms = [(float(weight[j]) / scale, fit.datamodule.feature_names[j]) for j in order if float(weight[j])]
+    text = " ".join(
+        f"{'-' if value < 0 else '+'} {'' if abs(value) == 1 else f'{abs(value):.3g} '}{name}" for value, name in terms
+    )
+    text = text.removeprefix("+ ") if terms[0][0] > 0 else f"-{text[2:]}"
+    more = int((weight != 0).sum()) - len(terms)
+    return f"{text}{f' + {more} smaller terms' if more else ''} > {-float(bias) / scale:.4g}"
