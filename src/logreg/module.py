@@ -98,11 +98,13 @@ class LogisticRegression(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimiser of the network's parameters, and its schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
+        has_l1 = isinstance(self.penalty, ElasticNet) and self.penalty.l1 > 0
         if isinstance(optimizer, Solver):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
             optimizer.penalty = self.penalty
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
-        elif isinstance(self.penalty, ElasticNet) and self.penalty.l1:
+        if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
+            assert isinstance(self.penalty, ElasticNet)
             shrink_after_steps(optimizer, self.network, self.penalty)
         if self.make_lr_scheduler is None:
             return optimizer
@@ -159,12 +161,9 @@ class LogisticRegression(pl.LightningModule):
                 " stops and what was saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features"
                 " of very different size want standard scaling."
             )
-        others = {"train/learning_rate": self._learning_rate}
         if self.penalty is not penalties.NONE:
             means["train/objective"] = means["train/loss"] + self._price
-        if not self.automatic_optimization:
-            others = {"train/gradient_norm": self._solver.gradient_norm}
-        self._log_epoch(means, others)
+        self._log_epoch(means, {"train/learning_rate": self._learning_rate})
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no val rows."""
@@ -219,7 +218,7 @@ class LogisticRegression(pl.LightningModule):
         self._epoch.add(loss.float(), accuracy.float(), len(batch[0]))
         if self.trainer.is_last_batch:
             wrapped: Any = self.optimizers()
-            wrapped.step()  # through Lightning's wrapper, which counts it
+            wrapped.step(solver.evaluate)  # through Lightning's wrapper, which counts it and calls the hooks
             self._price = torch.tensor(solver.price)
             self.converged = solver.converged
             self.trainer.should_stop = self.trainer.should_stop or solver.finished

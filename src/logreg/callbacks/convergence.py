@@ -52,7 +52,6 @@ class Convergence(Callback):
             return
         norm = self._sum.abs().max() / self._batches
         self._sum, self._batches = None, 0
-        trainer.callback_metrics["train/gradient_norm"] = norm
         if float(norm) <= self.tolerance:
             pl_module.converged = True  # type: ignore[assignment]
             trainer.should_stop = True

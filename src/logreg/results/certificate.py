@@ -22,8 +22,8 @@ MOST_TERMS = 3
 class Certificate(Result):
     """Compares the fit with the float64 optimum of the same objective; says so where there is no optimum.
 
-    Adds `train/gradient_norm` (the largest absolute entry), `train/excess_loss` (above the optimum; absent where there is
-    none) and `separable` to the metrics; `converged` where the optimiser had a stopping rule.
+    Adds to the metrics `train/gradient_max` (the largest absolute entry of the objective's gradient), `train/excess_loss`
+    (above the optimum; absent where there is none), `separable`, and `converged` where the optimiser had a stopping rule.
     """
 
     def __init__(self, most_work: float = 3e9) -> None:
@@ -41,9 +41,9 @@ class Certificate(Result):
         table, network = _objective(fit, rows), fit.module.network
         point = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double()
         here = table(point, isinstance(table, FirthObjective))
-        fit.metrics["train/gradient_norm"] = here.gradient_norm
+        fit.metrics["train/gradient_max"] = here.gradient_norm
         if len(rows) * (len(point) - 1) ** 2 > self.most_work:
-            text = f"not sought for a table of this size; gradient norm {here.gradient_norm:.1e}"
+            text = f"not sought for a table of this size; gradient {here.gradient_norm:.1e} at most"
             return [*_convergence(fit), ("optimum", text)]
         best = _optimum(table, point)
         fit.metrics["separable"] = float(isinstance(best, Separation))
@@ -78,10 +78,10 @@ def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
     fit.metrics["converged"] = float(converged)
     optimizers = fit.trainer.optimizers
     solver = optimizers[0] if optimizers and isinstance(optimizers[0], Solver) else None
-    norm = fit.metrics["train/gradient_norm"] if solver is None else solver.gradient_norm
+    norm = fit.metrics["train/gradient_max"] if solver is None else solver.gradient_norm
     asked = "" if solver is None else f" (asked for: {solver.tolerance:.0e})"
     only = ", but only because the weights are so large" if separable and fit.module.converged else ""
-    return [("converged", f"{'yes' if converged else 'no'}: gradient norm {norm:.1e}{asked}{only}")]
+    return [("converged", f"{'yes' if converged else 'no'}: gradient {norm:.1e} at most{asked}{only}")]
 
 
 def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
@@ -95,8 +95,8 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         off = torch.cat([(ours[0] - theirs[0]).abs(), (ours[1] - theirs[1]).abs().reshape(1)])
         worst = int(off.argmax())
         names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
-        apart = f"largest difference of a coefficient {float(off[worst]):.1e} ({names[worst]})"
-    norm = f"gradient norm {here.gradient_norm:.1e}"
+        apart = f"coefficients within {float(off[worst]):.1e} ({names[worst]})"
+    norm = f"gradient {here.gradient_norm:.1e} at most"
     if excess <= AT_THE_OPTIMUM * abs(best.value):
         return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
@@ -109,7 +109,7 @@ def _what(fit: Fit) -> str:
 
 def _unknown(here: Evaluation) -> str:
     return (
-        f"not found: the weights run towards infinity, or nearly (gradient norm {here.gradient_norm:.1e}). penalty.l2=0.01"
+        f"not found: the weights run towards infinity, or nearly (gradient {here.gradient_norm:.1e} at most). penalty.l2=0.01"
         " gives a finite answer"
     )
 
@@ -140,4 +140,4 @@ def _rule(fit: Fit, found: Separation) -> str:
     )
     text = text.removeprefix("+ ") if terms[0][0] > 0 else f"-{text[2:]}"
     more = int((weight != 0).sum()) - len(terms)
-    return f"{text}{f' + {more} smaller terms' if more else ''} > {-float(bias) / scale:.4g}"
+    return f"{text}{f' + {more} smaller terms' if more else ''} > {0.0 - float(bias) / scale:.4g}"

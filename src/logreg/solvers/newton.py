@@ -129,7 +129,11 @@ class NewtonSteps(Steps):
         rank = self._aim(seen)
         self._rank, self.separated = max(rank, self._rank), rank < self._rank
         settled = self._relative_step(seen) <= SETTLED and not self.separated
-        self.converged = seen.gradient_norm <= self.tolerance and settled
+        norm = seen.gradient_norm
+        if 0 < rank < len(seen.gradient):  # collinear columns: nothing can be done about the rounding across their span
+            assert seen.hessian is not None
+            norm = min(norm, float((seen.hessian @ self._direction).abs().max()))
+        self.converged = norm <= self.tolerance and settled
         hopeless = self.separated or seen.gradient_norm <= 1e-6 * self.tolerance
         if self.converged or hopeless or not torch.isfinite(self._direction).all():
             return None

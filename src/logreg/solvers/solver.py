@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from logreg.penalties import ElasticNet, Firth
 from logreg.solvers.firth import firth_evaluation
 from logreg.solvers.lbfgs import LBFGSSteps
 from logreg.solvers.newton import NewtonSteps, minimum
-from logreg.solvers.objective import Objective, Sums, evaluation, sums
+from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, sums
 from logreg.solvers.steps import Steps
 
 SAMPLE_ROWS_PER_COLUMN = 50
@@ -36,7 +36,10 @@ class Solver(torch.optim.Optimizer, ABC):
         steps: the method; made at the first move.
         finished: nothing is left to do, converged or not.
         price: the penalty at the point of the last evaluation.
+        takes_l1: the method can work with an l1 penalty.
     """
+
+    takes_l1 = False
 
     def __init__(self, params: Iterable[nn.Parameter], tolerance: float, dtype: str) -> None:
         """Take over the parameters.
@@ -57,6 +60,7 @@ class Solver(torch.optim.Optimizer, ABC):
         self._point: Tensor | None = None
         self._sums: Sums | None = None
         self._only_batch: Objective | None = None
+        self._seen: Evaluation | None = None
 
     @abstractmethod
     def make_steps(self, features: int) -> Steps:
@@ -96,24 +100,34 @@ class Solver(torch.optim.Optimizer, ABC):
         return part.loss / part.weight, part.right / part.weight
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Move to the next point, from the sums of all batches seen since the last move."""
-        loss = None if closure is None else closure()
-        assert self.steps is not None and self._point is not None and self._sums is not None, "no batch was seen"
+    def evaluate(self) -> float:
+        """Make the evaluation of all batches seen since the last move; return the objective, leave its gradient in `.grad`."""
+        assert self._point is not None and self._sums is not None, "no batch was seen"
         total = over_all_processes(self._sums)
         if isinstance(self.penalty, Firth):
             assert self._only_batch is not None
             seen = firth_evaluation(self._only_batch, total, self._point)
         else:
             seen = evaluation(total, self._point, self.penalty)
+        self._sums, self._only_batch, self._seen = None, None, seen
         self.price = seen.value - seen.loss
-        following = self.steps.after(seen)
-        self._sums = self._only_batch = None
+        for parameter, part in self._parts(seen.gradient):
+            parameter.grad = part.to(parameter)
+        return seen.value
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move to the next point; the closure is `evaluate`, or None where that was called before."""
+        value = None if closure is None else closure()
+        assert self.steps is not None and self._seen is not None, "nothing was evaluated"
+        following = self.steps.after(self._seen)
+        self._seen = None
         self.finished = following is None
         assert self.steps.best is not None
         self._point = self.steps.best.parameters if following is None else following
-        self._write(self._point)
-        return loss
+        for parameter, part in self._parts(self._point):
+            parameter.copy_(part)
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything remembered, in float64, as plain values and tensors."""
@@ -156,16 +170,18 @@ class Solver(torch.optim.Optimizer, ABC):
             self._point = torch.cat([begun.weight, begun.bias[None]])
             self.steps.bend(begun.hessian)
 
-    def _write(self, point: Tensor) -> None:
-        """Put a point into the network's parameters."""
+    def _parts(self, vector: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Yield every parameter with its part, of its shape, of a vector (features + 1,)."""
         start = 0
         for parameter in (each for group in self.param_groups for each in group["params"]):
-            parameter.copy_(point[start : start + parameter.numel()].view_as(parameter))
+            yield parameter, vector[start : start + parameter.numel()].view_as(parameter)
             start += parameter.numel()
 
 
 class Newton(Solver):
     """Newton's method, with the exact Hessian of all rows (`newton.NewtonSteps`)."""
+
+    takes_l1 = True
 
     def __init__(self, params: Iterable[nn.Parameter], tolerance: float = 1e-9, dtype: str = "float64") -> None:
         """See `Solver`."""

@@ -1,0 +1,185 @@
+"""Solvers, penalties, schedules and stopping rules inside Lightning: what a fit ends with, and what it says of itself."""
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from real_tables import TABLES
+
+from logreg import noise
+from logreg.callbacks.convergence import Convergence
+from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.examples import Examples
+from logreg.errors import UserError
+from logreg.losses import WeightedCrossEntropy
+from logreg.module import LogisticRegression
+from logreg.networks import Logits
+from logreg.penalties import ElasticNet, Firth
+from logreg.solvers.firth import firth
+from logreg.solvers.newton import newton
+from logreg.solvers.solver import LBFGS, Newton
+
+
+def examples(name, weight=None):
+    x, y = TABLES[name]()
+    x = torch.tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32)
+    names = tuple(f"x{j}" for j in range(x.shape[1]))
+    return Examples(x, torch.tensor(y, dtype=torch.float32)[:, None], names, "y", weight)
+
+
+def trained(data, optimizer, epochs=200, batch_size=None, callbacks=(), precision="32-true", loss=None, **parts):
+    network = Logits(data.features.shape[1], weight=0.0, bias=0.0)
+    module = LogisticRegression(network, loss or torch.nn.BCEWithLogitsLoss(), optimizer, **parts)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
+    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=list(callbacks), precision=precision, **quiet)
+    noise.silence()
+    trainer.fit(module, InMemoryDataModule(data, batch_size=batch_size))
+    return module, trainer
+
+
+def coefficients(module):
+    return np.array([*module.network.weight.tolist(), module.network.bias.item()])
+
+
+def exact(data, **penalty):
+    solution = newton(data.features, data.target, data.weight, **penalty)
+    return np.array([*solution.weight, solution.bias])
+
+
+@pytest.mark.parametrize("name", ["spector", "fair", "anes96", "randhie", "breast_cancer"])
+@pytest.mark.parametrize(("solver", "digits"), [(Newton, 1e-6), (LBFGS, 1e-4)])
+def test_full_batches(name, solver, digits):
+    data = examples(name)
+    module, trainer = trained(data, solver)
+    assert module.converged
+    assert trainer.current_epoch < 100
+    np.testing.assert_allclose(coefficients(module), exact(data), rtol=digits)
+
+
+@pytest.mark.parametrize("solver", [Newton, LBFGS])
+def test_batches_are_summed_over_an_epoch(solver):
+    data = examples("anes96")
+    one, other = trained(data, solver)[0], trained(data, solver, batch_size=100)[0]
+    assert other.converged
+    np.testing.assert_allclose(coefficients(other), coefficients(one), rtol=1e-4)
+
+
+def test_train_loss_is_that_of_the_weights_before_the_move():
+    data = examples("spector")
+    module, trainer = trained(data, Newton, epochs=1, penalty=ElasticNet(l2=0.1))
+    assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(np.log(2))
+    assert float(trainer.callback_metrics["train/objective"]) == pytest.approx(np.log(2))
+    assert not module.converged
+    module, trainer = trained(data, Newton, penalty=ElasticNet(l2=0.1))
+    solution = newton(data.features, data.target, l2=0.1)
+    assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(solution.loss)
+    assert float(trainer.callback_metrics["train/objective"]) == pytest.approx(solution.value)
+
+
+def test_row_weights_and_pos_weight():
+    weight = torch.rand(32, 1, generator=torch.Generator().manual_seed(0)) + 0.5
+    data = examples("spector", weight / weight.mean())
+    module, _ = trained(data, Newton, loss=WeightedCrossEntropy(2.5, takes_logits=True))
+    assert module.converged
+    other, _ = trained(
+        data, torch.optim.LBFGS, epochs=300, precision="64-true", loss=WeightedCrossEntropy(2.5, takes_logits=True)
+    )
+    np.testing.assert_allclose(coefficients(module), coefficients(other), rtol=1e-4)
+
+
+def test_a_large_table_is_begun_from_a_sample():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(200_000, 3, generator=generator)
+    y = (torch.rand(200_000, 1, generator=generator) < torch.sigmoid(x.sum(1, keepdim=True))).float()
+    data = Examples(x, y, ("a", "b", "c"), "y")
+    module, trainer = trained(data, LBFGS)
+    assert module.converged
+    assert trainer.current_epoch <= 5
+    np.testing.assert_allclose(coefficients(module), exact(data), rtol=1e-4, atol=1e-6)
+
+
+def test_firth_by_newton_and_by_descent():
+    data = examples("spector")
+    solution = firth(data.features, data.target)
+    right = np.array([*solution.weight, solution.bias])
+    module, _ = trained(data, Newton, penalty=Firth())
+    assert module.converged
+    np.testing.assert_allclose(coefficients(module), right, rtol=1e-5)
+    descent, _ = trained(
+        data,
+        lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        epochs=3000,
+        callbacks=[Convergence(1e-7)],
+        precision="64-true",
+        penalty=Firth(),
+    )
+    assert descent.converged
+    np.testing.assert_allclose(coefficients(descent), right, rtol=1e-4)
+
+
+def test_firth_needs_all_rows_at_once():
+    with pytest.raises(UserError, match=r"data\.batch_size=null"):
+        trained(examples("spector"), Newton, batch_size=10, penalty=Firth())
+
+
+OPTIMIZERS = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "nesterov": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True),
+    "newton": Newton,
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_zeros_of_l1_are_exact_and_in_the_right_places(name):
+    data = examples("anes96")
+    right = exact(data, l1=0.02, l2=0.01)
+    assert 0 < (right[:-1] == 0).sum() < len(right) - 1
+    module, _ = trained(
+        data,
+        OPTIMIZERS[name],
+        epochs=2000,
+        callbacks=[Convergence(1e-7)],
+        precision="64-true",
+        penalty=ElasticNet(l1=0.02, l2=0.01),
+    )
+    assert module.converged
+    np.testing.assert_array_equal(coefficients(module) == 0, right == 0)
+    np.testing.assert_allclose(coefficients(module), right, rtol=1e-5)
+
+
+def test_adam_comes_to_the_same_zeros():
+    data = examples("anes96")
+    right = exact(data, l1=0.02)
+    optimizer, penalty = lambda parameters: torch.optim.Adam(parameters, lr=0.02), ElasticNet(l1=0.02)
+    module, _ = trained(data, optimizer, epochs=1500, penalty=penalty)
+    np.testing.assert_array_equal(coefficients(module) == 0, right == 0)
+    np.testing.assert_allclose(coefficients(module), right, atol=2e-3)
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS, torch.optim.RMSprop])
+def test_l1_is_refused_where_it_cannot_be_kept(optimizer):
+    with pytest.raises(UserError, match=r"penalty\.l1 does not go with"):
+        trained(examples("spector"), optimizer, penalty=ElasticNet(l1=0.1))
+
+
+def test_descent_stops_by_the_gradient():
+    data, optimizer = examples("spector"), lambda parameters: torch.optim.SGD(parameters, lr=1.0)
+    module, trainer = trained(data, optimizer, epochs=5000, callbacks=[Convergence(1e-4)], penalty=ElasticNet(l2=0.1))
+    assert module.converged
+    assert trainer.current_epoch < 1000
+    module, _ = trained(data, optimizer, epochs=3, callbacks=[Convergence(1e-4)], penalty=ElasticNet(l2=0.1))
+    assert module.converged is False
+
+
+def test_solver_state_survives_a_round_trip():
+    data = examples("spector")
+    whole, _ = trained(data, LBFGS)
+    half, trainer = trained(data, LBFGS, epochs=4)
+    saved = trainer.optimizers[0].state_dict()
+    optimizer = LBFGS(half.network.parameters())
+    optimizer.load_state_dict(saved)
+    while not optimizer.finished:
+        optimizer.see(data.features, data.target)
+        optimizer.step(optimizer.evaluate)
+    np.testing.assert_array_equal(coefficients(half), coefficients(whole))
