@@ -36,8 +36,8 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
 def fork(tmp_path: Path) -> Callable[..., Forked]:
     """Start train.py in a process that is forked from one with torch and Lightning imported; it works in tmp_path."""
 
-    def start(*arguments: str, env: dict[str, str] | None = None) -> Forked:
-        return Forked(arguments, tmp_path, env or {})
+    def start(*arguments: str, env: dict[str, str] | None = None, largest_file: int = -1) -> Forked:
+        return Forked(arguments, tmp_path, env or {}, largest_file)
 
     return start
 

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import resource
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,15 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class Forked:
-    """A running train.py whose imports were done before; its standard output and error go to one file."""
+    """A running train.py whose imports were done before; its standard output and error go to one file.
 
-    def __init__(self, arguments: Sequence[str], directory: Path, env: Mapping[str, str]) -> None:
+    With `largest_file` (bytes) a file that grows beyond it cannot be written, as on a full disk.
+    """
+
+    def __init__(self, arguments: Sequence[str], directory: Path, env: Mapping[str, str], largest_file: int = -1) -> None:
         self._log = directory / f"output-{len(list(directory.glob('output-*')))}.txt"
-        self._process = _context.Process(target=_train, args=(list(arguments), directory, self._log, dict(env)), daemon=True)
+        args = (list(arguments), directory, self._log, dict(env), largest_file)
+        self._process = _context.Process(target=_train, args=args, daemon=True)
         self._process.start()
 
     def alive(self) -> bool:
@@ -47,8 +52,9 @@ class Forked:
         return self._log.read_text() if self._log.exists() else ""
 
 
-def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str]) -> None:
+def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str], largest_file: int) -> None:
     os.chdir(directory)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.environ.update(env)
     descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)

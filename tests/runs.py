@@ -10,7 +10,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
 from logreg import run_directory
 from logreg.checkpoint_io import load
@@ -71,3 +76,17 @@ class Run:
 def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Tell whether two state dicts are equal, bit for bit."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def session_groups(logdir: Path) -> list[api_pb2.SessionGroup]:
+    """Return what the HPARAMS tab of TensorBoard shows for a log folder, asked of the plugin that serves it."""
+    multiplexer = EventMultiplexer()
+    multiplexer.AddRunsFromDirectory(str(logdir))
+    multiplexer.Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(logdir))
+    backend = backend_context.Context(TBContext(data_provider=provider))
+    every = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_RUNNING, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE]
+    request = api_pb2.ListSessionGroupsRequest(
+        allowed_statuses=every, start_index=0, slice_size=100, aggregation_type=api_pb2.AGGREGATION_AVG
+    )
+    return list(list_session_groups.Handler(RequestContext(), backend, "", request).run().session_groups)

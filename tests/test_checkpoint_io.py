@@ -1,15 +1,16 @@
 """Checkpoints on the disk: whole or refused, never code, and the one before is still there."""
 
-import errno
 import os
 import pickle
+import random
+import re
+import resource
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
-from logreg import checkpoint_io
 from logreg.checkpoint_io import AtomicCheckpointIO, load, previous
 from logreg.errors import RunError, UserError
 
@@ -53,10 +54,10 @@ def test_the_one_before_stays(path: Path) -> None:
 
 
 def test_no_flipped_bit_goes_unnoticed(path: Path) -> None:
-    """Every bit of the file once: refused, or what is loaded is what was saved."""
-    whole = path.read_bytes()
+    """A seeded bit of every byte: refused, or what is loaded is what was saved."""
+    whole, chance = path.read_bytes(), random.Random(2)
     refused = 0
-    for bit in range(8 * len(whole)):
+    for bit in (8 * position + chance.randrange(8) for position in range(len(whole))):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
@@ -66,7 +67,19 @@ def test_no_flipped_bit_goes_unnoticed(path: Path) -> None:
             refused += 1
         else:
             assert equal(loaded, CONTENT), f"bit {bit}"
-    assert refused > 7.9 * len(whole)
+    assert refused > 0.99 * len(whole)
+
+
+def test_a_bit_that_makes_torch_take_a_tensor_for_a_folder_is_noticed(path: Path) -> None:
+    whole = path.read_bytes()
+    attributes = [match.start() + 38 for match in re.finditer(b"PK\x01\x02", whole)]  # of each record in the directory
+    assert len(attributes) >= 5
+    for position in attributes:
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x10  # MS-DOS: a folder. Every CRC-32 still holds
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="do not match its SHA-256"):
+            load(path)
 
 
 def test_a_checkpoint_from_elsewhere_is_checked_by_its_crcs(path: Path) -> None:
@@ -125,14 +138,14 @@ def test_code_in_a_checkpoint_never_runs(tmp_path: Path, monkeypatch: pytest.Mon
     assert mark.exists()  # the payload does run where it is let
 
 
-def test_a_full_disk_leaves_the_good_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails_half_way(target: Path, content: bytes) -> None:
-        target.write_bytes(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(checkpoint_io, "_write_synced", fails_half_way)
-    with pytest.raises(RunError, match=r"cannot be written: No space left on device.*ckpt_path=.*/run\."):
-        AtomicCheckpointIO().save_checkpoint({**CONTENT, "epoch": 8}, path)
+def test_a_full_disk_leaves_the_good_one(path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # half of the checkpoint finds room
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: File too large.*ckpt_path=.*/run\."):
+            AtomicCheckpointIO().save_checkpoint({**CONTENT, "epoch": 8}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert equal(load(path), CONTENT)
     assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
 

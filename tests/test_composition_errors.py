@@ -9,12 +9,13 @@ from logreg.composition_errors import explain
 from logreg.errors import UserError
 
 MISTAKES = {
-    "trainer.max_epoch=3": "'trainer.max_epoch' is not a key of the config. Did you mean 'max_epochs'? trainer has: _target_,",
+    "trainer.max_epoch=3": "'trainer.max_epoch' is not a key of the config. Did you mean 'max_epochs'? trainer has: acc",
     "mdoel=class": "'mdoel' is not a key of the config. Did you mean 'model'? There are: callbacks, ckpt_path,",
     "seeed=3": "Did you mean 'seed'?",
-    "optimizer.learning_rate=3": "Did you mean 'optimizer.lr'? optimizer has: _partial_, _target_, lr,",
+    "optimizer.learning_rate=3": "Did you mean 'optimizer.lr'? optimizer has: lr,",
     "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `--cfg job` prints every key.",
     "~optimizer.lrr": "'optimizer.lrr' is not a key of the config. Did you mean 'lr'?",
+    "trainer.gradient_clip_val=1": "is not set in conf/, but lightning.pytorch.Trainer takes it: put a + before it",
     "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, sequential, tensors.",
     "experiment=toy": "experiment=toy is not a choice. Did you mean 'toy_zeros'? conf/experiment/ holds:",
     "data=": "is not",

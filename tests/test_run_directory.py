@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 from processes import environment
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
 from logreg.run_directory import RunDirectory, choose, find_checkpoint
 
 
@@ -55,7 +55,7 @@ def test_nothing_to_resume_from_is_the_users_mistake(tmp_path: Path, monkeypatch
 
 def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     code = (
-        "import sys; from logreg.run_directory import RunDirectory; from logreg.errors import UserError\n"
+        "import sys; from logreg.run_directory import RunDirectory; from logreg.errors import RunError, UserError\n"
         "try:\n with RunDirectory(sys.argv[1]).locked(): print('in')\nexcept UserError as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
@@ -94,7 +94,7 @@ def test_a_failed_write_leaves_the_file_before(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.write_text("x.txt", "before")
     (tmp_path / ".x.txt.tmp").mkdir()  # in the way of the temporary file
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(RunError, match=r"x\.txt cannot be written: Is a directory"):
         run.write_text("x.txt", "after")
     assert (tmp_path / "x.txt").read_text() == "before"
 

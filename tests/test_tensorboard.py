@@ -1,6 +1,91 @@
-"""What TensorBoard's own readers find in a run's log."""
+"""The TensorBoard log, read by TensorBoard's own reader and its own HPARAMS backend."""
 
-from logreg.tensorboard import knobs
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from processes import Forked
+from runs import Run, session_groups
+
+from logreg.tensorboard import RunLogger, knobs
+
+
+def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run], tmp_path: Path) -> None:
+    runs = {lr: fit("trainer.max_epochs=30", f"optimizer.lr={lr}", directory=tmp_path / "out" / str(lr)) for lr in (0.1, 0.5)}
+    groups = session_groups(tmp_path / "out")
+    assert len(groups) == 2
+    for group in groups:
+        (session,) = group.sessions
+        shown = {name: getattr(value, value.WhichOneof("kind")) for name, value in group.hparams.items()}
+        run = runs[shown["optimizer.lr"]]
+        values = {metric.name.tag: metric.value for metric in session.metric_values}
+        assert {"model": "sequential", "data": "toy", "seed": 1}.items() <= shown.items()
+        assert not any(name.split(".")[-1].startswith("_") for name in shown)
+        assert values.keys() == {"train/loss", "train/accuracy", "train/learning_rate"}
+        assert values["train/loss"] == pytest.approx(run.json()["train/loss"])
+        assert {metric.training_step for metric in session.metric_values} == {29}
+        assert session.status == 1  # STATUS_SUCCESS
+
+
+def test_the_config_is_there_as_text(fit: Callable[..., Run]) -> None:
+    events = fit("trainer.max_epochs=1", "optimizer.lr=0.25").events()
+    (text,) = events.Tensors("config/text_summary")
+    content = text.tensor_proto.string_val[0].decode()
+    assert yaml.safe_load(content.removeprefix("```yaml\n").removesuffix("```"))["optimizer"]["lr"] == 0.25
+
+
+def test_a_resumed_run_is_one_curve_with_no_step_twice(fit: Callable[..., Run], tmp_path: Path) -> None:
+    """What a killed process logged beyond its last checkpoint is logged again, and must then be forgotten."""
+    whole = fit("trainer.max_epochs=60", directory=tmp_path / "whole")
+    early = fit("trainer.max_epochs=20", directory=tmp_path / "early")
+    killed = fit("trainer.max_epochs=40", directory=tmp_path / "out/killed")
+    for name in "last.ckpt", "best.ckpt":
+        shutil.copy(early.path / "checkpoints" / name, killed.path / "checkpoints" / name)
+    resumed = fit("trainer.max_epochs=60", f"ckpt_path={killed.path}", directory=killed.path)
+    for tag in "train/loss", "train/accuracy", "train/learning_rate":
+        steps = [event.step for event in resumed.events().Scalars(tag)]
+        assert steps == list(range(60))
+        assert resumed.curve(tag) == whole.curve(tag)
+    (group,) = session_groups(tmp_path / "out")
+    assert {each.name.tag: each.training_step for each in group.sessions[0].metric_values}["train/loss"] == 59
+
+
+def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path: Path) -> None:
+    logger = RunLogger(tmp_path, flush_secs=0)
+    for step in range(5):
+        logger.log_metrics({"train/loss": step / 2}, step=step)
+    logger.save()
+    assert Run(tmp_path).curve() == {step: step / 2 for step in range(5)}  # no finalize came
+
+
+def test_a_log_that_cannot_be_written_warns_once_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = RunLogger(tmp_path)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(logger.experiment.file_writer.event_writer, "add_event", full)
+    logger.log_metrics({"train/loss": 0.5}, step=0)
+    with pytest.warns(UserWarning, match=r"The TensorBoard log in .* ends here .*No space left.*; training goes on"):
+        logger.save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.log_metrics({"train/loss": 0.4}, step=1)
+        logger.save()
+        logger.finalize("success")
+
+
+def test_a_full_disk_under_the_log_does_not_stop_training(fork: Callable[..., Forked], tmp_path: Path) -> None:
+    process = fork("hydra.run.dir=run", "trainer.max_epochs=2000", "+logger.flush_secs=0", largest_file=50_000)
+    assert process.wait() == 0, process.output()
+    assert process.output().count("training goes on") == 1
+    assert "Traceback" not in process.output()
+    run = Run(tmp_path / "run")
+    assert run.checkpoint()["epoch"] == 2000
+    assert run.json()["train/loss"] > 0
 
 
 def test_knobs_are_the_choices_and_the_values_under_them_without_hydras_own_keys():

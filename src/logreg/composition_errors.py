@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from logreg.errors import UserError, did_you_mean
+from logreg.signatures import parameter_names
 
 HYDRA_WORDS = ("overrides", "hydra.run.dir", "hydra.sweep.dir")
 
@@ -75,10 +76,14 @@ def _no_name_of_a_choice(conf: Path) -> UserError:
 
 
 def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:
-    known = _known_names(conf, config_name)
+    cfg = _default_config(conf, config_name)
+    known = _groups(conf, config_name) | set(_keys(cfg))
     if key in known:  # the key is right, the value is not
         return UserError(f"{key}: {_first_line(error.__cause__) or _first_line(error)}.")
     parent, _, name = key.rpartition(".")
+    target = OmegaConf.select(cfg, f"{parent}._target_") if parent else None
+    if target and name in (parameter_names(target) or ()):
+        return UserError(f"{key} is not set in conf/, but {target} takes it: put a + before it, as in +{key}=VALUE.")
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
     near = did_you_mean(key, known)
     if siblings:
@@ -89,18 +94,22 @@ def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> Us
     return UserError(f"'{key}' is not a key of the config.{near} {where}")
 
 
-def _known_names(conf: Path, config_name: str) -> set[str]:
-    """Return every key of the default config, in dotted form, and every config group that it draws on."""
+def _groups(conf: Path, config_name: str) -> set[str]:
+    """Return every config group that the primary config draws on."""
+    defaults = OmegaConf.load(conf / f"{config_name}.yaml").defaults
+    return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
+
+
+def _default_config(conf: Path, config_name: str) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf), version_base="1.3"):
-        cfg = compose(config_name)
-    defaults = OmegaConf.load(conf / f"{config_name}.yaml").defaults
-    groups = {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
-    return groups | set(_keys(cfg))
+        return compose(config_name)
 
 
 def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield every key in dotted form but Hydra's own, such as `_target_`."""
     for name, node in cfg.items_ex(resolve=False):
-        yield f"{prefix}{name!s}"
+        if not str(name).startswith("_"):
+            yield f"{prefix}{name!s}"
         if OmegaConf.is_dict(node):
             yield from _keys(node, f"{prefix}{name!s}.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
 
 CHECKPOINTS = "checkpoints"
 
@@ -108,20 +108,41 @@ class RunDirectory:
         self.write_text(name, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file whole or not at all."""
+        """Write a text file whole or not at all.
+
+        Raises:
+            RunError: the disk is full or the folder cannot be written; the file that was there is untouched.
+        """
         temporary = self.path / f".{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / name)
+        with _told(self.path / name):
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.path / name)
 
     def write_config(self, cfg: DictConfig, hydra_cfg: DictConfig) -> None:
-        """Write `.hydra/` as Hydra itself would; a resumed run keeps its first one and adds `.hydra/resumed-N/`."""
+        """Write `.hydra/` as Hydra itself would; a resumed run keeps its first one and adds `.hydra/resumed-N/`.
+
+        Raises:
+            RunError: the disk is full or the folder cannot be written.
+        """
         folder = self.path / ".hydra"
         if folder.exists():
             folder = folder / f"resumed-{len(list(folder.glob('resumed-*'))) + 1}"
-        folder.mkdir(parents=True)
-        OmegaConf.save(cfg, folder / "config.yaml")
-        OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), folder / "hydra.yaml")
-        OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
+        with _told(folder):
+            folder.mkdir(parents=True)
+            OmegaConf.save(cfg, folder / "config.yaml")
+            OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), folder / "hydra.yaml")
+            OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.strerror}. What was saved before is untouched: make room or mend the"
+            " permissions, then go on with ckpt_path=<the run directory>."
+        ) from error
 
 
 def _finite(content: Any) -> Any:

@@ -14,7 +14,8 @@ def summary(title: str, rows: Sequence[tuple[str, str]], run_directory: Path) ->
         run_directory: of this run.
     """
     shown = run_directory.relative_to(Path.cwd()) if run_directory.is_relative_to(Path.cwd()) else run_directory
-    logdir = Path("outputs") if shown.parts[0] == "outputs" else shown  # all runs and sweeps on one dashboard
+    # All runs and sweeps on one dashboard; never the run itself, for HPARAMS finds no metrics in the folder that it is given.
+    logdir = Path("outputs") if shown.parts[:1] == ("outputs",) else shown.parent
     lines = [
         *rows,
         ("run directory", str(shown)),

@@ -40,6 +40,7 @@ class Checkpoints(Checkpoint):
         self._state: dict[str, torch.Tensor] = {}
         self._best_state: dict[str, torch.Tensor] = {}
         self._best_is_written = True
+        self._metrics: dict[str, float] = {}
         self._saved_at = 0.0
         self._pending = signals.PendingSignal()
         self._exit = ExitStack()
@@ -72,6 +73,11 @@ class Checkpoints(Checkpoint):
         """Save the finished run."""
         self._save(trainer)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hand out the checkpoint's metrics where nothing was left to train, so that the results can still be made."""
+        for name, value in self._metrics.items():
+            trainer.callback_metrics.setdefault(name, torch.tensor(value))
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
         self._exit.close()
@@ -81,13 +87,19 @@ class Checkpoints(Checkpoint):
         self._exit.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch so far, for last.ckpt."""
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "best_state": self._best_state}
+        """Return the best epoch so far and the metrics as they stood, for last.ckpt."""
+        return {
+            "best_score": self.best_score,
+            "best_epoch": self.best_epoch,
+            "best_state": self._best_state,
+            "metrics": self._metrics,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best epoch so far."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
         self._best_state = state_dict["best_state"]
+        self._metrics = state_dict["metrics"]
 
     def keep_best(self, trainer: pl.Trainer) -> None:
         """Put the weights of the best epoch into the module, for good; before a first epoch there are none."""
@@ -118,6 +130,7 @@ class Checkpoints(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._check_finite(trainer)
+        self._metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         for logger in trainer.loggers:
             logger.save()  # a checkpoint never runs ahead of the curve
         trainer.save_checkpoint(self.dirpath / "last.ckpt")

@@ -1,0 +1,176 @@
+"""Resume: the same weights, bit for bit, as the run that was never stopped; another run is told apart."""
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import Forked
+from runs import Run, same_weights
+
+from logreg.checkpoint_io import load
+from logreg.errors import UserError
+
+MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("model=tensors", "optimizer.momentum=0.9"),
+        ("model=class", "optimizer=adam"),
+        ("model=logits", *MINI_BATCHES, "optimizer.momentum=0.5"),
+    ],
+)
+def test_twenty_and_twenty_epochs_are_forty(fit: Callable[..., Run], tmp_path: Path, settings: tuple[str, ...]) -> None:
+    whole = fit(*settings, "trainer.max_epochs=40", directory=tmp_path / "whole")
+    half = fit(*settings, "trainer.max_epochs=20", directory=tmp_path / "half")
+    assert not same_weights(half.state(), whole.state())
+    resumed = fit(*settings, "trainer.max_epochs=40", f"ckpt_path={half.path}", directory=half.path)
+    assert same_weights(resumed.state(), whole.state())
+    assert same_weights(resumed.state("best"), whole.state("best"))
+    assert resumed.curve() == whole.curve()
+    assert resumed.json() == whole.json()
+    assert (resumed.path / "coefficients.csv").read_text() == (whole.path / "coefficients.csv").read_text()
+
+
+def test_a_finished_run_can_be_finished_again(fit: Callable[..., Run]) -> None:
+    """A process may be killed after the last checkpoint and before the results: they are made then, from the checkpoint."""
+    run = fit("trainer.max_epochs=20")
+    metrics = run.json()
+    (run.path / "metrics.json").unlink()
+    again = fit("trainer.max_epochs=20", f"ckpt_path={run.path}", directory=run.path)
+    assert again.json() == metrics
+    assert again.value == run.value
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("optimizer.lr=0.5", "optimizer.lr was 1.0 and is 0.5"),
+        ("optimizer=adam", "optimizer._target_ was torch.optim.SGD and is torch.optim.Adam"),
+        ("model=class", "model._target_ was logreg.networks.Sequential and is logreg.networks.BinaryClassifier"),
+        ("data=hours", "data.source._target_ was logreg.data.toy.toy and is logreg.data.hours.hours"),
+        ("data.shuffle=true", "data.shuffle was False and is True"),
+        ("seed=2", "seed was 1 and is 2"),
+        ("trainer.max_epochs=3", "nothing is left to train. Type a larger trainer.max_epochs."),
+    ],
+)
+def test_another_run_is_refused_with_the_difference(fit: Callable[..., Run], change: str, said: str) -> None:
+    run = fit("trainer.max_epochs=5")
+    before = run.checkpoint()
+    overrides = ["trainer.max_epochs=10"] if "max_epochs" not in change else []
+    with pytest.raises(UserError) as told:
+        fit(*overrides, change, f"ckpt_path={run.path}", directory=run.path)
+    assert said in str(told.value)
+    assert same_weights(run.state(), before["state_dict"])
+
+
+def test_another_accelerator_or_logger_is_the_same_run(fit: Callable[..., Run]) -> None:
+    run = fit("trainer.max_epochs=5")
+    fit("trainer.max_epochs=8", "trainer.accelerator=auto", "callbacks.print_epochs.every_n_epochs=4", f"ckpt_path={run.path}")
+    assert run.checkpoint()["epoch"] == 8
+
+
+def test_best_is_not_resumed_from(fit: Callable[..., Run]) -> None:
+    run = fit("trainer.max_epochs=5")
+    with pytest.raises(UserError, match=r"holds weights alone .*resume from last\.ckpt"):
+        fit("trainer.max_epochs=10", f"ckpt_path={run.path}/checkpoints/best.ckpt", directory=run.path)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(fit: Callable[..., Run], tmp_path: Path) -> None:
+    whole = fit("trainer.max_epochs=30", directory=tmp_path / "whole")
+    run = fit("trainer.max_epochs=10", directory=tmp_path / "run")
+    fit("trainer.max_epochs=20", f"ckpt_path={run.path}", directory=run.path)
+    last = run.path / "checkpoints/last.ckpt"
+    assert load(f"{last}.previous")["epoch"] == 10
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 4
+    last.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"is damaged .* The run goes on from the one saved before it"):
+        fit("trainer.max_epochs=30", f"ckpt_path={run.path}", directory=run.path)
+    assert same_weights(run.state(), whole.state())
+    last.write_bytes(content)
+    Path(f"{last}.previous").unlink()
+    with pytest.raises(UserError, match="is damaged"):
+        fit("trainer.max_epochs=40", f"ckpt_path={run.path}", directory=run.path)
+
+
+def test_a_finished_run_is_not_overwritten(fit: Callable[..., Run]) -> None:
+    run = fit("trainer.max_epochs=5")
+    before = run.state()
+    with pytest.raises(UserError, match=r"already holds a run\. To go on with it type ckpt_path="):
+        fit("trainer.max_epochs=5", directory=run.path)
+    assert same_weights(run.state(), before)
+
+
+LONG = ("trainer.max_epochs=1000", "callbacks.checkpoints.every_n_seconds=0.05", "hydra.run.dir=run")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_saves_in_the_middle_of_an_epoch_and_the_run_goes_on(
+    fork: Callable[..., Forked], stop_in_training: Callable[..., int], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    settings = ("data.batch_size=1", "data.shuffle=true", "optimizer.lr=0.1", "trainer.max_epochs=200")
+    whole = fork(*LONG, *settings, "hydra.run.dir=whole")
+    stopped = fork(*LONG, *settings)
+    run = Run(tmp_path / "run")
+    assert stop_in_training(stopped, run.path, number) == code, stopped.output()
+    assert f"Stopped by {number.name}. The run is saved" in stopped.output()
+    assert "Traceback" not in stopped.output()
+    epochs = run.checkpoint()["epoch"]
+    assert epochs < 200
+    command = stopped.output().strip().splitlines()[-1].split()
+    assert command[:2] == ["python", "train.py"]
+    resumed = fork(*command[2:])
+    assert resumed.wait() == 0, resumed.output()
+    assert whole.wait() == 0, whole.output()
+    assert same_weights(run.state(), Run(tmp_path / "whole").state())
+    assert run.curve() == Run(tmp_path / "whole").curve()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_without_checkpoints_a_signal_still_has_its_exit_code(
+    fork: Callable[..., Forked], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    process = fork("callbacks.checkpoints=null", "trainer.max_epochs=1000000", "hydra.run.dir=run")
+    while not list((tmp_path / "run").glob("events*")):
+        assert process.alive(), process.output()
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send(number)
+    assert process.wait() == code, process.output()
+    assert process.output().strip() == f"Stopped by {number.name}. Nothing was saved."
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_and_resumed_to_the_same_weights(
+    fork: Callable[..., Forked], stop_in_training: Callable[..., int], tmp_path: Path
+) -> None:
+    """kill -9 at seeded moments, $TMPDIR on another file system where there is one: no checkpoint is ever damaged."""
+    env = {"TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else {}
+    settings = (*LONG[:2], *MINI_BATCHES, "trainer.max_epochs=300")
+    whole = fork(*settings, "hydra.run.dir=whole")
+    chance = random.Random(0)
+    moments = [chance.uniform(0, 0.3) for _ in range(20)]
+    killed = 0
+    for number, moment in enumerate(moments):
+        run = Run(tmp_path / f"run{number}")
+        process = fork(*settings, f"hydra.run.dir={run.path.name}", env=env)
+        killed += stop_in_training(process, run.path, signal.SIGKILL, after=moment) == -signal.SIGKILL
+        for path in (run.path / "checkpoints").glob("*.ckpt*"):
+            load(path)  # damaged is refused
+        resumed = fork(*settings, f"ckpt_path={run.path.name}", env=env)
+        assert resumed.wait() == 0, resumed.output()
+        assert "damaged" not in resumed.output()
+        assert list((run.path / "checkpoints").glob(".*")) == []
+        assert whole.wait() == 0
+        assert same_weights(run.state(), Run(tmp_path / "whole").state()), f"killed after {moment} s"
+        assert same_weights(run.state("best"), Run(tmp_path / "whole").state("best"))
+        assert run.curve() == Run(tmp_path / "whole").curve()
+        shutil.rmtree(run.path)
+    assert killed >= 10  # the others had finished
