@@ -1,7 +1,7 @@
 """The TensorBoard log, read by TensorBoard's own reader and its own HPARAMS backend."""
 
+import resource
 import shutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,9 +24,10 @@ def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run
         values = {metric.name.tag: metric.value for metric in session.metric_values}
         assert {"model": "sequential", "data": "toy", "seed": 1}.items() <= shown.items()
         assert not any(name.split(".")[-1].startswith("_") for name in shown)
-        assert values.keys() == {"train/loss", "train/accuracy", "train/learning_rate"}
+        assert {"train/loss", "train/accuracy", "train/learning_rate"} <= values.keys()
+        assert -1 not in values.values()
         assert values["train/loss"] == pytest.approx(run.json()["train/loss"])
-        assert {metric.training_step for metric in session.metric_values} == {29}
+        assert {metric.training_step for metric in session.metric_values if metric.name.tag.startswith("train/")} == {29}
         assert session.status == 1  # STATUS_SUCCESS
 
 
@@ -61,21 +62,20 @@ def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path:
     assert Run(tmp_path).curve() == {step: step / 2 for step in range(5)}  # no finalize came
 
 
-def test_a_log_that_cannot_be_written_warns_once_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_written_warns_once_and_is_silent_then(tmp_path: Path) -> None:
     logger = RunLogger(tmp_path)
-
-    def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(logger.experiment.file_writer.event_writer, "add_event", full)
-    logger.log_metrics({"train/loss": 0.5}, step=0)
-    with pytest.warns(UserWarning, match=r"The TensorBoard log in .* ends here .*No space left.*; training goes on"):
-        logger.save()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        logger.log_metrics({"train/loss": 0.4}, step=1)
-        logger.save()
-        logger.finalize("success")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.warns(UserWarning, match=r"The TensorBoard log .* ends here .*File too large.*; training goes on") as told:
+            for step in range(3):
+                logger.log_metrics({"train/loss": 0.5}, step=step)
+                logger.save()
+            logger.experiment.add_text("note", "as callbacks write it")
+            logger.finalize("success")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len([warning for warning in told if "ends here" in str(warning.message)]) == 1
 
 
 def test_a_full_disk_under_the_log_does_not_stop_training(fork: Callable[..., Forked], tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from torch.utils.tensorboard import SummaryWriter
 
 from logreg.thinning import Note, Thinning
 
@@ -50,7 +53,16 @@ class RunLogger(TensorBoardLogger):
         self._waiting: list[Note] = []
         self._written_at = time.monotonic()
         self._seconds_between_writes = flush_secs
-        self._broken = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> SummaryWriter:
+        """Return torch's SummaryWriter; a disk that cannot take what it writes does not end the run."""
+        begins = self._experiment is None
+        writer: Any = super().experiment
+        if begins:
+            writer.file_writer.event_writer = _Surviving(writer.file_writer.event_writer, self.save_dir)
+        return writer
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -86,25 +98,20 @@ class RunLogger(TensorBoardLogger):
     def _write(self) -> None:
         notes, self._waiting = self._waiting, []
         self._written_at = time.monotonic()
-        if self._broken or not notes:
+        if not notes:
             return
-        try:
-            if self._continues:
-                self._forget_from(notes[0].step)
-            for note in notes:
-                self.experiment.file_writer.event_writer.add_event(_event(note))
-            self.experiment.flush()
-        except OSError as error:
-            self._broken = True
-            warnings.warn(f"The TensorBoard log in {self.save_dir} ends here ({error}); training goes on.", stacklevel=2)
+        if self._continues:
+            self._forget_from(notes[0].step)
+        for note in notes:
+            self.experiment.file_writer.event_writer.add_event(_event(note))
+        self.experiment.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what waits and how the session ended; the file stays open for the results, which come after the fit."""
         self.save()
-        if not self._broken:
-            self.experiment.file_writer.add_summary(_session_end(status == "success"))
-            self.experiment.flush()
+        self.experiment.file_writer.add_summary(_session_end(status == "success"))
+        self.experiment.flush()
 
     def _name_of_run(self) -> str:
         return "/".join(Path(self.save_dir).resolve().parts[-2:])
@@ -115,6 +122,32 @@ class RunLogger(TensorBoardLogger):
         writer = self.experiment.file_writer
         writer.add_event(Event(file_version="brain.Event:2"), step)
         writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
+
+
+class _Surviving:
+    """An event writer whose disk may fill up: it warns once and is silent from then on."""
+
+    def __init__(self, writer: EventFileWriter, where: str | Path) -> None:
+        self._writer: EventFileWriter | None = writer
+        self._where = where
+
+    def add_event(self, event: Event) -> None:
+        self._unless_full("add_event", event)
+
+    def flush(self) -> None:
+        self._unless_full("flush")
+
+    def close(self) -> None:
+        self._unless_full("close")
+
+    def _unless_full(self, action: str, *args: Event) -> None:
+        if self._writer is None:
+            return
+        try:
+            getattr(self._writer, action)(*args)
+        except OSError as error:
+            self._writer = None
+            warnings.warn(f"The TensorBoard log in {self._where} ends here ({error}); training goes on.", stacklevel=2)
 
 
 def _event(note: Note) -> Event:
