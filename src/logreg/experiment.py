@@ -1,5 +1,6 @@
 """One experiment from config to run directory: seed, build, fit, write down. The only file that reads the config's parts."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from logreg import environment, noise, resume, signals
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.examples import Examples
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.results.metrics import probabilities
@@ -59,7 +61,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     for line in datamodule.card.lines:
         print(line)
     module = build_module(cfg, datamodule)
-    _check_threshold(cfg, datamodule)
+    _check_choices(cfg, datamodule)
     results = build_results(cfg, datamodule)
     config = module.hparams["config"]
     if checkpoint_path is not None:
@@ -176,31 +178,53 @@ def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
         raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
 
 
-def _check_threshold(cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
-    """Refuse a threshold by a rule where there are no val rows of both classes to choose it on."""
+def _check_choices(cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
+    """Refuse what is chosen on the val rows where there are none of both classes: a threshold by a rule, a recalibration."""
     val = datamodule.rows("val")
-    if isinstance(cfg.threshold, str) and (val is None or not all(val.class_weights)):
-        what = "there are none" if val is None else "they are all of one class"
+    if val is not None and all(val.class_weights):
+        return
+    what = "there are none" if val is None else "they are all of one class"
+    give = "Give the data val rows of both classes (data.val_fraction=0.2)"
+    if isinstance(cfg.threshold, str):
         raise UserError(
-            f"threshold={cfg.threshold} is chosen on the val rows, and {what}. Give the data val rows of both classes"
-            " (data.val_fraction=0.2), or give a number, as in threshold=0.5."
+            f"threshold={cfg.threshold} is chosen on the val rows, and {what}. {give}, or give a number, as in threshold=0.5."
+        )
+    if cfg.calibration != "none":
+        raise UserError(
+            f"calibration={cfg.calibration} is fitted on the val rows, and {what}. {give}, or type calibration=none."
         )
 
 
 def _keep(cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule) -> None:
-    """Decide what the run leaves behind: with val rows the weights of the best epoch, and the threshold chosen for them."""
+    """Decide what the run leaves behind: with val rows the weights of the best epoch, and what is chosen for them."""
     checkpoints, val = trainer.checkpoint_callback, datamodule.rows("val")
     module.cpu()
     if val is None:
         return
     if isinstance(checkpoints, Checkpoints):
         checkpoints.keep_best(trainer)
+    if cfg.calibration != "none":
+        _recalibrate(cfg.calibration, module, val)
     if isinstance(cfg.threshold, str):
         module.threshold = best_threshold(
             cfg.threshold, *probabilities(module, val), cfg.cost.false_positive, cfg.cost.false_negative
         )
-        if isinstance(checkpoints, Checkpoints):
-            checkpoints.write_kept(trainer)
+    if isinstance(checkpoints, Checkpoints) and (isinstance(cfg.threshold, str) or cfg.calibration != "none"):
+        checkpoints.write_kept(trainer)
+
+
+def _recalibrate(method: str, module: LogisticRegression, val: Examples) -> None:
+    """Put the network's probabilities right on the val rows; where nothing finite is best, say why and leave them."""
+    from logreg.statistics.recalibration import recalibration
+
+    network = module.network
+    logit = val.features.double() @ network.weight.detach().double() + network.bias.detach().double()
+    try:
+        found = recalibration(method, logit, val.target, val.weight)
+    except ValueError as error:
+        print(f"Note: calibration={method} leaves the probabilities as they are: {error}.", file=sys.stderr)
+    else:
+        network.recalibration = (found.slope, found.intercept)
 
 
 def _refuse_to_overwrite(run: RunDirectory) -> None:

@@ -95,6 +95,9 @@ def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path
     network.double().load_state_dict(state)
     if len(network.weight) != len(preprocessing.feature_names):
         raise ValueError(f"{len(network.weight)} weights for {len(preprocessing.feature_names)} features")
+    if recalibration := checkpoint.get("recalibration"):
+        slope, intercept = recalibration
+        network.recalibration = (float(slope), float(intercept))
     labels = hparams["labels"]
     return Model(
         network=network.eval(),

@@ -198,9 +198,10 @@ class LogisticRegression(pl.LightningModule):
         return self(batch[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the means of an unfinished epoch, and the threshold."""
+        """Keep the means of an unfinished epoch, the threshold and the recalibration."""
         checkpoint["epoch_means"] = self._epoch.plain()
         checkpoint["threshold"] = self.threshold
+        checkpoint["recalibration"] = self.network.recalibration
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the means of an unfinished epoch."""

@@ -21,9 +21,12 @@ class Network(nn.Module, ABC):
 
     Attributes:
         returns_logits: forward returns the logit, for a loss that takes one; otherwise the probability.
+        recalibration: slope and intercept that `probability` puts the logit through, chosen on val rows after the fit
+            (calibration=platt); None: the logit as it is. What the loss is given never changes.
     """
 
     returns_logits = False
+    recalibration: tuple[float, float] | None = None
 
     @property
     @abstractmethod
@@ -37,7 +40,11 @@ class Network(nn.Module, ABC):
 
     def probability(self, output: Tensor) -> Tensor:
         """Return the probability of class 1 for what forward returned; shape unchanged."""
-        return torch.sigmoid(output) if self.returns_logits else output
+        if self.recalibration is None:
+            return torch.sigmoid(output) if self.returns_logits else output
+        slope, intercept = self.recalibration
+        logit = output if self.returns_logits else torch.logit(output, eps=torch.finfo(output.dtype).eps)
+        return torch.sigmoid(slope * logit + intercept)
 
 
 class Sequential(nn.Sequential, Network):
