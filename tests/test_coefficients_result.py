@@ -15,13 +15,7 @@ from runs import Run
 
 from logreg.errors import UserError
 
-TO_THE_OPTIMUM = (
-    "model=logits",
-    "optimizer=adam",
-    "optimizer.lr=0.3",
-    "trainer.max_epochs=1200",
-    "data.split=none",
-)
+TO_THE_OPTIMUM = ("model=logits", "optimizer=newton", "trainer.precision=64-true", "data.split=none")
 
 
 @pytest.fixture
@@ -45,13 +39,13 @@ def test_a_run_at_the_optimum_has_the_table_of_statsmodels(
 ) -> None:
     run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM)
     x, y = TABLES["spector"]()
-    theirs = sm.Logit(y, np.column_stack([x, np.ones(len(x))])).fit(disp=0, tol=1e-12)
+    theirs = sm.Logit(y, np.column_stack([x, np.ones(len(x))])).fit(disp=0, tol=1e-12, ridge_factor=0)
     ours = table_of(run)
     assert list(ours) == ["GPA", "TUCE", "PSI", "bias"]
-    np.testing.assert_allclose([row["estimate"] for row in ours.values()], theirs.params, rtol=1e-3)
-    np.testing.assert_allclose([row["std_error"] for row in ours.values()], theirs.bse, rtol=1e-4)
+    np.testing.assert_allclose([row["estimate"] for row in ours.values()], theirs.params, rtol=1e-6)
+    np.testing.assert_allclose([row["std_error"] for row in ours.values()], theirs.bse, rtol=1e-6)
     low = theirs.conf_int()[:, 0]
-    np.testing.assert_allclose([row["odds_ratio_low"] for row in ours.values()], np.exp(low), rtol=2e-2)
+    np.testing.assert_allclose([row["odds_ratio_low"] for row in ours.values()], np.exp(low), rtol=1e-5)
     np.testing.assert_allclose([row["mean"] for row in ours.values()][:3], x.mean(axis=0), rtol=1e-6)
     whole = run.json("statistics.json")
     assert whole["errors"] == "classical"
@@ -88,8 +82,8 @@ def test_cluster_errors_by_a_column(fit: Callable[..., Run], spector: str) -> No
     run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
     x, y = TABLES["spector"]()
     design, groups = np.column_stack([x, np.ones(len(x))]), {"groups": x[:, 1].astype(int)}
-    theirs = sm.Logit(y, design).fit(disp=0, cov_type="cluster", cov_kwds=groups)
-    np.testing.assert_allclose([row["std_error"] for row in table_of(run).values()], theirs.bse, rtol=1e-3)
+    theirs = sm.Logit(y, design).fit(disp=0, tol=1e-12, ridge_factor=0, cov_type="cluster", cov_kwds=groups)
+    np.testing.assert_allclose([row["std_error"] for row in table_of(run).values()], theirs.bse, rtol=1e-6)
 
 
 @pytest.mark.parametrize("cluster", ["null", "TUCEE"])
@@ -122,3 +116,28 @@ def test_wide_tables_have_estimates_only(fit: Callable[..., Run]) -> None:
     run = fit("+results.coefficients.most=1")
     assert "more than results.coefficients.most=1" in run.json("statistics.json")["why_no_errors"]
     assert table_of(run)["x2"]["estimate"] == pytest.approx(1.5181, abs=1e-4)
+
+
+@pytest.mark.parametrize("key", ["penalty.l1", "penalty.l2", "+optimizer.weight_decay"])
+def test_penalised_coefficients_have_no_errors(fit: Callable[..., Run], key: str) -> None:
+    chosen = ("penalty=elastic_net",) if key.startswith("penalty") else ()
+    run = fit(*chosen, f"{key}=0.01", "trainer.max_epochs=20")
+    assert key.removeprefix("+") in run.json("statistics.json")["why_no_errors"]
+
+
+def test_firths_estimates_have_errors_on_separable_classes(fit: Callable[..., Run]) -> None:
+    run = fit(
+        "data=hours", "model=logits", "penalty=firth", "optimizer=newton", "trainer.max_epochs=50", "trainer.precision=64-true"
+    )
+    x, y = np.array([1.0, 2, 3, 4]), np.array([0, 0, 1, 1])
+    design, theta = np.column_stack([x, np.ones(4)]), np.zeros(2)
+    for _ in range(500):  # Firth's modified score, by its formula
+        p = 1 / (1 + np.exp(-design @ theta))
+        v = p * (1 - p)
+        covariance = np.linalg.inv(design.T * v @ design)
+        leverage = v * ((design @ covariance) * design).sum(1)
+        theta = theta + 0.5 * covariance @ design.T @ (y - p + leverage * (0.5 - p))
+    ours = table_of(run)
+    np.testing.assert_allclose([ours["hours"]["estimate"], ours["bias"]["estimate"]], theta, rtol=1e-5)
+    errors = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose([ours["hours"]["std_error"], ours["bias"]["std_error"]], errors, rtol=1e-5)

@@ -10,6 +10,7 @@ from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError, did_you_mean
+from logreg.penalties import ElasticNet, Firth
 from logreg.results.coefficient_lines import goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
 from logreg.statistics.likelihood import Likelihood
@@ -105,6 +106,7 @@ class Coefficients(Result):
             groups=rows.features[:, names.index(self.cluster)] if self.errors == "cluster" and self.cluster else None,
             switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
             why_none=_no_likelihood(fit),
+            firth=isinstance(fit.module.penalty, Firth),
         )
 
 
@@ -137,9 +139,21 @@ def _estimates(table: CoefficientTable) -> list[Row]:
 
 def _no_likelihood(fit: Fit) -> str | None:
     """Return why the fit, whatever it reached, does not aim at the greatest likelihood, if so."""
+    penalty = fit.module.penalty
+    if isinstance(penalty, ElasticNet) and penalty.l1:
+        return "penalty.l1 chooses the coefficients that are not 0 by the same rows, which no standard error accounts for"
+    shrunk = {"penalty.l2": isinstance(penalty, ElasticNet) and penalty.l2, "optimizer.weight_decay": _weight_decay(fit)}
+    for key, strength in shrunk.items():
+        if strength:
+            return f"{key} pulls the coefficients towards 0, so intervals around them would not cover as often as they say"
     if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
         return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
     return None
+
+
+def _weight_decay(fit: Fit) -> float:
+    groups = (group for optimizer in fit.trainer.optimizers for group in optimizer.param_groups)
+    return max((group.get("weight_decay") or 0.0 for group in groups), default=0.0)
 
 
 def _categories(preprocessing: Preprocessing) -> Sequence[Sequence[int]]:

@@ -16,7 +16,9 @@ SEPARATED = (
 )
 
 
-def no_optimum(likelihood: Likelihood, theta: Tensor, point: Point, without: Collection[int] = ()) -> str | None:
+def no_optimum(
+    likelihood: Likelihood, theta: Tensor, point: Point, without: Collection[int] = (), firth: bool = False
+) -> str | None:
     """Return why `theta`, (features + 1,), is no optimum of the likelihood; None where it is one.
 
     Args:
@@ -24,18 +26,19 @@ def no_optimum(likelihood: Likelihood, theta: Tensor, point: Point, without: Col
         theta: the fitted coefficients.
         point: the likelihood there.
         without: columns that depend on others.
+        firth: `point.gradient` is that of Firth's penalised likelihood, which has an optimum for every table.
     """
     classes = torch.unique(likelihood.target[likelihood.weight > 0]).tolist()
-    if len(classes) == 1:
+    if len(classes) == 1 and not firth:
         return f"every row is of class {classes[0]:.0f}, so the likelihood has no maximum: the best bias is infinite"
     if not bool(torch.isfinite(point.gradient).all() and torch.isfinite(point.information).all()):
         return "the fit has left the numbers: a coefficient is infinite or not a number"
-    if tells_classes_apart(likelihood, theta):
+    if not firth and tells_classes_apart(likelihood, theta):
         return SEPARATED
     step, far = newton_step(point, without)
     if far > NEAR_ENOUGH:
         return f"the fit stopped {far:.2g} standard errors short of the optimum (optimizer=newton goes there)"
-    return None if _settles(likelihood, theta, point, step, far, without) else SEPARATED
+    return None if firth or _settles(likelihood, theta, point, step, far, without) else SEPARATED
 
 
 def tells_classes_apart(likelihood: Likelihood, theta: Tensor) -> bool:

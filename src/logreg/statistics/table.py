@@ -1,11 +1,12 @@
 """The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from logreg.solvers.firth import FirthObjective
 from logreg.statistics import covariance, marginal_effects
 from logreg.statistics.collinear import Dependency, dependencies
 from logreg.statistics.goodness import Goodness
@@ -103,6 +104,7 @@ def coefficient_table(
     groups: Tensor | None = None,
     switches: Sequence[Switch] = (),
     why_none: str | None = None,
+    firth: bool = False,
 ) -> CoefficientTable:
     """Return the table of a fitted point.
 
@@ -116,14 +118,19 @@ def coefficient_table(
         level: of the intervals.
         groups: the group of each row, for cluster errors.
         switches: the indicator columns, for marginal effects.
-        why_none: why there can be no errors, if that is known already (a penalty, separation).
+        why_none: why there can be no errors, if that is known already (a penalty).
+        firth: the point maximises Firth's penalised likelihood. Errors are from the information there, as Heinze and Schemper
+            (2002) give them; intervals are Wald's.
     """
     theta = theta.double()
     units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
     point = likelihood.at(theta)
+    if firth:
+        objective = FirthObjective(likelihood.features, likelihood.target, likelihood.weight)
+        point = replace(point, gradient=-likelihood.rows * objective(theta).gradient)
     depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
     dependent = [each.column for each in depends]
-    why_none = why_none or no_optimum(likelihood, theta, point, dependent)
+    why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth)
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
@@ -136,6 +143,7 @@ def coefficient_table(
         effect_error[error[:-1].isnan()] = torch.nan
     said = wald(own, error, level)
     low, high = said.low, said.high
+    interval = "wald" if firth else interval
     if interval == "profile":
         low, high = _profile(likelihood, theta, units, level, ~error.isnan())
     return CoefficientTable(
