@@ -53,5 +53,5 @@ bench: $(DEV) $(LEAN)/.run  ## measure against the rivals and write docs/benchma
 	LEAN_PYTHON=$(LEAN)/bin/python $(BIN)/python scripts/bench $(BENCH)
 
 clean:  ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) $(LEAN) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
