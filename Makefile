@@ -8,7 +8,7 @@ LEAN := .venv-lean
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check tutorials pictures dashboard bench clean
+.PHONY: help train test check tutorials pictures dashboard bench readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 
 bench: $(DEV) $(LEAN)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
 	LEAN_PYTHON=$(LEAN)/bin/python $(BIN)/python scripts/bench $(BENCH)
+
+readme: $(RUN)  ## run every command of README.md and put its output there
+	$(BIN)/python scripts/readme.py
 
 clean:  ## remove the environment and caches; outputs/ stays
 	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -85,6 +85,7 @@ def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> Us
     if target and name in (parameter_names(target) or ()):
         return UserError(f"{key} is not set in conf/, but {target} takes it: put a + before it, as in +{key}=VALUE.")
     siblings = sorted(other.rpartition(".")[2] for other in known if other.rpartition(".")[0] == parent)
+    siblings = [sibling for sibling in siblings if not sibling.startswith("_")]
     near = did_you_mean(key, known)
     if siblings:
         near = did_you_mean(name, siblings) or near

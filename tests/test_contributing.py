@@ -1,0 +1,69 @@
+"""Every recipe of CONTRIBUTING.md is put into a copy of the project and its command is run."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from processes import ROOT, environment
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FILES = re.findall(r"^`([^`\n]+)`\n\n```\w+\n(.*?)```", TEXT, re.DOTALL | re.MULTILINE)
+COMMANDS = re.findall(r"^\$ (python .*)$", TEXT, re.MULTILINE)
+SAYS = {
+    "model=cauchit": "model=cauchit",
+    "data=both": "data=both (4 rows, 2 features)",
+    "optimizer=rprop": "2 epochs",
+    "experiment=scores_adam": "data=scores",
+    "results=cutoff data=scores": "cut-off",
+    "callbacks=stopwatch": "ms an epoch",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with the files of all recipes in it."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", folder)
+    for path, content in FILES:
+        assert not (folder / path).exists(), f"{path} is there already: a recipe adds files"
+        (folder / path).write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_there_is_a_recipe_for_each_kind_of_part():
+    assert len(COMMANDS) == 6
+    assert len(FILES) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [COMMANDS[:3] + COMMANDS[5:], COMMANDS[3:4], COMMANDS[4:5]], ids=str)
+def test_the_recipes_run_as_they_stand(together, project):
+    """Those that may share a run do: the imports take longer than the training."""
+    given = [argument for command in together for argument in shlex.split(command)[2:]]
+    done = subprocess.run(
+        [sys.executable, "train.py", *given, "trainer.max_epochs=2", "hydra.run.dir=run"],
+        cwd=project,
+        env=environment({"PYTHONPATH": str(project / "src")}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    shutil.rmtree(project / "run")
+    assert done.returncode == 0, done.stderr
+    for command in together:
+        assert SAYS[command.removeprefix("python train.py ")] in done.stdout
+
+
+@pytest.mark.slow
+def test_the_recipes_pass_the_linter_and_are_formatted(project):
+    for arguments in (["check"], ["format", "--check"]):
+        config = ["--config", str(ROOT / "pyproject.toml")]
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *arguments, *config, "src"], cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout

@@ -1,0 +1,63 @@
+"""Every training command of the README runs and ends with the exit code that the README shows; every yaml says how to run it.
+
+The commands run in the README's order in one folder, so that a command that resumes finds what an earlier one left.
+"""
+
+import re
+import shlex
+
+import pytest
+import readme
+from processes import ROOT
+
+TEXT = readme.README.read_text(encoding="utf-8")
+YAMLS = sorted((ROOT / "conf").rglob("*.yaml"))
+
+
+def trainings() -> list[tuple[list[str], dict[str, str], int]]:
+    """Return (arguments, environment, exit code) of each `python train.py` in a console block."""
+    found = []
+    for block in readme.BLOCK.findall(TEXT):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            code = re.search(r"^exit code (\d+)$", output, re.MULTILINE)
+            words = shlex.split(re.split(r" [|;>] ?|; ", command)[0])
+            env = dict(word.split("=", 1) for word in words[: words.index("python")]) if "python" in words else {}
+            if words[len(env) : len(env) + 2] == ["python", "train.py"]:
+                found.append((words[len(env) + 2 :], env, int(code[1]) if code else 0))
+    return found
+
+
+def quick(arguments: list[str]) -> list[str]:
+    """Return the arguments with few epochs: fewer for a first run than for one that goes on."""
+    epochs = 4 if any(argument.startswith("ckpt_path=") for argument in arguments) else 2
+    if any(argument.startswith("trainer.max_epochs=") and not argument.split("=")[1].isdigit() for argument in arguments):
+        return arguments  # a mistake that the README shows
+    return [argument for argument in arguments if not argument.startswith("trainer.max_epochs=")] + [
+        f"trainer.max_epochs={epochs}"
+    ]
+
+
+def test_the_commands_are_found():
+    shown = [arguments for arguments, _, _ in trainings()]
+    assert ["experiment=hours"] in shown
+    assert len(shown) == len(re.findall(r"^\$ .*python train\.py", TEXT, re.MULTILINE))
+
+
+def test_every_training_command_ends_with_the_exit_code_that_is_shown(fork):
+    for arguments, env, code in trainings():
+        process = fork(*quick(arguments), env=env)
+        assert process.wait() == code, f"python train.py {' '.join(arguments)}\n{process.output()}"
+
+
+def test_every_picture_and_file_that_is_linked_is_there():
+    links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_yaml_begins_with_its_command_and_what_it_does(path):
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
+    assert re.match(r"# (python \w+\.py|tensorboard|make) ?", lines[0]), f"{path}: the first line is the command, as a comment"
+    assert lines[1].startswith("# "), f"{path}: the second line says what it does"
