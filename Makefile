@@ -33,7 +33,7 @@ train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (
 	$(BIN)/python train.py $(ARGS)
 
 test: $(DEV)  ## run every test
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
