@@ -23,9 +23,12 @@ SAMPLE_ROWS = 10_000
 """Rows that are looked at to tell numbers from text; where a later row differs, the file is read again."""
 
 
-def column_names(path: Path, form: CsvFormat) -> list[str]:
+def column_names(path: Path, form: CsvFormat, max_columns: int) -> list[str]:
     """Return the names in the header."""
-    return list(Header.read(path, form, _first_block(path, form)).names)
+    first = next(blocks(path, form))
+    header = Header.read(path, form, first)
+    header.check_width(path, first, max_columns)
+    return list(header.kept)
 
 
 def read(
@@ -112,10 +115,6 @@ def _ahead(pool: ThreadPoolExecutor, parse: object, pieces: Iterator[bytes]) -> 
         if len(waiting) > WORKERS:
             yield waiting.popleft()
     yield from waiting
-
-
-def _first_block(path: Path, form: CsvFormat) -> bytes:
-    return next(blocks(path, form))
 
 
 def _number_columns(block: bytes, header: Header, form: CsvFormat, wanted: Sequence[str]) -> set[str]:

@@ -50,7 +50,8 @@ def fit_scaling(column: Column, series: pl.Series, scale: str) -> Scaling:
 
 def is_constant(series: pl.Series) -> bool:
     """Tell whether all rows have the same value, a missing one counted as a value."""
-    return series.n_unique() < 2
+    gaps = series.null_count()
+    return gaps == len(series) or (gaps == 0 and series.min() == series.max())
 
 
 def described(column: Column, series: pl.Series, scaling: Scaling) -> Mapping[str, Any]:

@@ -18,8 +18,8 @@ DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-
 """ISO 8601 alone: 03/04/2021 is in March in one country and in April in another."""
 
 LOOKS = {
-    "decimal comma": r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$",
     "thousands": r"^[+-]?\d{1,3}([ ',\u00a0\u202f]\d{3})+(\.\d+)?$",
+    "decimal comma": r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$",
     "percent": r"^[+-]?\d+(\.\d+)?\s?%$",
     "date": r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$",
 }
@@ -100,7 +100,7 @@ def settle(series: pl.Series, categorical: bool, where: str, max_categories: int
 
 
 def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[str, pl.Series]:
-    levels = series.drop_nulls().unique()
+    levels = series.drop_nulls().unique(maintain_order=True)
     stripped = levels.str.strip_chars()
     is_number = stripped.cast(pl.Float64, strict=False).is_not_null()
     codes = stripped.str.contains(CODE + r"\d*$").any()
@@ -129,7 +129,8 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
         cure = {
             "decimal comma": "If the comma is a decimal comma, type data.decimal_comma=true (points are then not allowed in"
             " numbers, and data.separator must be another one).",
-            "thousands": "If these are thousands separators, write the numbers without them.",
+            "thousands": "If these are thousands separators, write the numbers without them; if the comma is a decimal"
+            " comma, type data.decimal_comma=true.",
             "percent": "Write the numbers without the percent sign.",
             "date": "If these are dates, write them as 2021-03-04: day and month could be mistaken for each other.",
         }[look]
@@ -159,20 +160,19 @@ def _parsed_dates(text: pl.Series) -> pl.Series:
     return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
 
 
-def numbers_worth_a_word(name: str, values: pl.Series, distinct: int, whole: bool) -> str | None:
+def numbers_worth_a_word(name: str, values: pl.Series, distinct: int) -> str | None:
     """Return a sentence about a column of whole numbers that looks like an identifier or is too large for float32."""
-    present = values.drop_nulls()
-    if not whole or not len(present):
+    if not len(values):
         return None
-    if distinct == len(present) > 20 and _named_like_an_identifier(name):
+    if distinct == len(values) > 20 and _named_like_an_identifier(name):
         return f"'{name}' has another whole number in every row and looks like an identifier: data.drop=[{name}] leaves it out."
-    low, high = float(present.min()), float(present.max())  # type: ignore[arg-type]
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
     if max(-low, high) > 2**24:
         return (
             f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all tell apart. If it is an"
             f" identifier, type data.drop=[{name}]; if it is a code, data.categorical=[{name}]."
         )
-    if distinct == len(present) > 20 and high - low == len(present) - 1:
+    if distinct == len(values) > 20 and high - low == len(values) - 1:
         return f"'{name}' counts the rows and looks like a row number: data.drop=[{name}] leaves it out."
     return None
 

@@ -20,9 +20,12 @@ def files(path: Path) -> list[Path]:
     return sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: Path, max_columns: int) -> list[str]:
     """Return the names of the columns."""
-    return list(_schema(path))
+    names = list(_schema(path))
+    if len(names) > max_columns:
+        raise too_wide(path, len(names), sum(_rows(file) for file in files(path)), max_columns)
+    return names
 
 
 def read(path: Path, columns: Sequence[str] | None, max_columns: int) -> pl.DataFrame:
@@ -47,9 +50,8 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
 def _checked(path: Path, max_columns: int) -> list[Path]:
     """Return the files, once their schemas agree and their checksums hold."""
     found = files(path)
+    column_names(path, max_columns)
     first = _schema(found[0])
-    if len(first) > max_columns:
-        raise too_wide(path, len(first), sum(_rows(file) for file in found), max_columns)
     for file in found:
         if (schema := _schema(file)) != first:
             different = next(name for name in [*first, *schema] if first.get(name) != schema.get(name))

@@ -1,6 +1,7 @@
 """From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 16_384
 """Rows that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: a block is little work, and on a busy machine threads wait for each other far longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Preprocessing:
@@ -66,13 +78,17 @@ class Preprocessing:
         """
         self.check_columns(frame.columns, where)
         matrix = torch.empty(len(frame), len(self.feature_names))
+        with _one_thread():
+            self._fill(matrix, frame, where, first_row)
+        return matrix
+
+    def _fill(self, matrix: Tensor, frame: "pl.DataFrame", where: str, first_row: int) -> None:
         for start in range(0, len(frame), BLOCK_ROWS):
             block = frame[start : start + BLOCK_ROWS]
             values = self.scaling.transform(self.own_units(block)).float()
             if not values.isfinite().all():
                 self._refuse(block, values, where, first_row + start)
             matrix[start : start + BLOCK_ROWS] = values
-        return matrix
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
         """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""

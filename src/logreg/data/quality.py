@@ -85,10 +85,10 @@ def weights(series: pl.Series, where: str) -> Tensor:
 def identifier_notice(series: pl.Series) -> str | None:
     """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers."""
     values = series.drop_nulls()
-    whole = values.dtype.is_integer() or bool((values[:1000] == values[:1000].round()).all())
-    if not whole or (values.dtype.is_float() and not (values == values.round()).all()):
-        return None
-    return numbers_worth_a_word(series.name, values, values.n_unique(), whole)
+    for some in (values[:1000], values) if values.dtype.is_float() else ():
+        if not (some == some.round()).all():
+            return None
+    return numbers_worth_a_word(series.name, values, values.n_unique())
 
 
 def check_memory(rows: int, features: int, where: str) -> None:

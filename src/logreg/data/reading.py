@@ -91,7 +91,7 @@ def read_in_parts(
         raise UserError(f"{path} holds a header and no rows.")
 
 
-def column_names(path: str | Path, form: CsvFormat | None = None) -> list[str]:
+def column_names(path: str | Path, form: CsvFormat | None = None, max_columns: int = MAX_COLUMNS) -> list[str]:
     """Return the names of the columns, from the header alone.
 
     Raises:
@@ -99,8 +99,8 @@ def column_names(path: str | Path, form: CsvFormat | None = None) -> list[str]:
     """
     path = check_path(path)
     if is_parquet(path):
-        return parquet_reading.column_names(path)
-    return csv_reading.column_names(path, form or CsvFormat())
+        return parquet_reading.column_names(path, max_columns)
+    return csv_reading.column_names(path, form or CsvFormat(), max_columns)
 
 
 def check_path(path: str | Path) -> Path:

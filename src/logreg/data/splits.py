@@ -28,13 +28,15 @@ def by_fractions(rows: int, val: float, test: float, seed: int, strata: Tensor |
         val: the share of the val rows.
         test: the share of the test rows.
         seed: of the generator.
-        strata: (rows,), whole numbers: each stratum is divided alike, to within a row; None: all rows are one stratum.
+        strata: (rows,), any numbers: each stratum is divided alike, to within a row; None: all rows are one stratum.
     """
-    strata = torch.zeros(rows, dtype=torch.long) if strata is None else strata
     shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-    # By stratum, and at random within: each split then takes an evenly spaced share of the line.
-    line = shuffled[strata[shuffled].argsort(stable=True)]
-    return _collect(line, _evenly(rows, val, test))
+    if strata is not None:  # in a line by stratum, at random within: each split then takes evenly spaced places of the line
+        mixed = strata[shuffled]
+        shuffled = torch.cat([shuffled[mixed == stratum] for stratum in mixed.unique()])
+    split = torch.empty(rows, dtype=torch.int8)
+    split[shuffled] = _evenly(rows, val, test)
+    return _collect(split)
 
 
 def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
@@ -56,7 +58,7 @@ def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
             if sizes[group] <= room and not split[group]:
                 split[group] = NAMES.index(name)
                 wanted[name] = room - int(sizes[group])
-    return _collect(torch.arange(len(groups)), split[groups])
+    return _collect(split[groups])
 
 
 def by_time(times: Tensor, val: float, test: float) -> Rows:
@@ -79,25 +81,24 @@ def by_time(times: Tensor, val: float, test: float) -> Rows:
         split = torch.where(times > last_of_val, 2, split)
     if not n_val:
         split = torch.where(split == 1, 2 if n_test else 0, split)
-    return _collect(torch.arange(rows), split)
+    return _collect(split)
 
 
 def by_names(names: Iterable[str]) -> Rows:
     """Take the split of each row as it is given: "train", "val" or "test"."""
     split = torch.tensor([NAMES.index(name) for name in names], dtype=torch.long)
-    return _collect(torch.arange(len(split)), split)
+    return _collect(split)
 
 
 def _evenly(rows: int, val: float, test: float) -> Tensor:
     """Return a split's number for each place of a line, such that every stretch of it has the splits in their shares."""
-    place = torch.arange(rows + 1, dtype=torch.float64)
-    n_test, n_val = round(test * rows), round(val * rows)
-    takes_test = (place * n_test / max(rows, 1)).round().diff() > 0
-    free = rows - n_test
-    free_place = torch.cat([torch.zeros(1), (~takes_test).cumsum(0).double()]).double()
-    takes_val = ((free_place * n_val / max(free, 1)).round().diff() > 0) & ~takes_test
-    return takes_test.long() * 2 + takes_val.long()
+    split = torch.zeros(rows, dtype=torch.int8)
+    for number, share in ((2, test), (1, val)):
+        free = (split == 0).nonzero()[:, 0]
+        wanted = round(share * rows)
+        split[free[((torch.arange(wanted) + 0.5) * (len(free) / max(wanted, 1))).long()]] = number
+    return split
 
 
-def _collect(line: Tensor, split: Tensor) -> Rows:
-    return {name: line[split == number].sort().values for number, name in enumerate(NAMES)}
+def _collect(split: Tensor) -> Rows:
+    return {name: (split == number).nonzero()[:, 0] for number, name in enumerate(NAMES)}

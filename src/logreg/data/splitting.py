@@ -91,7 +91,7 @@ def split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | Non
     if plan.way == "none":
         return splits.everything(len(target))
     if by is None:
-        return splits.by_fractions(len(target), plan.val, plan.test, plan.seed, target[:, 0].long())
+        return splits.by_fractions(len(target), plan.val, plan.test, plan.seed, target[:, 0])
     if by.null_count():
         raise UserError(f"{where}: the column '{by.name}' (data.split_by) has no value in {rows_at(by.is_null().arg_true())}.")
     if plan.way == "group":

@@ -27,7 +27,7 @@ FULL_BATCH_VALUES = 2**21
 
 MINI_BATCH_ROWS = 8_192
 
-PART_ROWS = 65_536
+PART_ROWS = 16_384
 """Rows of the table that are turned into the matrix at a time, and let go."""
 
 
@@ -67,7 +67,7 @@ def table(
     """
     form = CsvFormat(separator, encoding, decimal_comma, tuple(map(str, null_values)))
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed)
-    names = reading.column_names(path, form)
+    names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by)
     draft = _Draft(path, roles)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
@@ -120,7 +120,7 @@ class _Draft:
             self.kinds[name], column = kinds.settle(frame[name], name in roles.categorical, self.path, max_categories)
             frame = frame.with_columns(quality.checked(column, self.path))
         frame = frame.with_columns(quality.checked(frame[roles.target], self.path))
-        self.numbers = pl.arange(1, len(frame) + 1, eager=True)
+        self.numbers = pl.arange(1, len(frame) + 1, dtype=pl.UInt32, eager=True)
         incomplete = quality.incomplete(frame, roles.features, missing, self.path)
         if incomplete is not None:
             self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")

@@ -1,0 +1,268 @@
+"""Faults 1 to 33: what goes wrong with tables in practice, each answered before training, in one paragraph.
+
+Most run in this process through the whole of train.py's job; a few as a person types them, for the exit code. What polars
+itself reads is not tested here.
+"""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from logreg.data import reading
+from logreg.data.table import table
+from logreg.errors import UserError
+
+ROWS = "".join(f"{index},{index % 7},{int(index % 3 == 0)}\n" for index in range(40))
+GOOD = "age,score,passed\n" + ROWS
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+def column(name: str, values: list[Any]) -> str:
+    """The good table with one more column."""
+    lines = GOOD.splitlines()
+    cells = [str(values[index % len(values)]) for index in range(40)]
+    return "\n".join([f"{lines[0]},{name}", *(f"{line},{cell}" for line, cell in zip(lines[1:], cells, strict=True))]) + "\n"
+
+
+FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
+    # name: (content of t.csv, overrides, what the message must name)
+    "3 empty file": ("", (), ("t.csv", "empty")),
+    "4 header only": ("age,score,passed\n", (), ("t.csv", "no rows")),
+    "5 utf-16": (GOOD.encode("utf-16"), (), ("t.csv", "data.encoding=utf-16")),
+    "5 utf-16 without a mark": (GOOD.encode("utf-16-le"), (), ("data.encoding=utf-16-le",)),
+    "5 latin-1 in the header": (GOOD.replace("age", "âge").encode("latin-1"), (), ("header", "data.encoding=latin-1")),
+    "5 latin-1 in a value": (column("city", ["Genève", "Bern"]).encode("latin-1"), (), ("row 1", "data.encoding=latin-1")),
+    "5 unknown encoding": (GOOD, ("data.encoding=utf-9",), ("data.encoding=utf-9", "utf-8")),
+    "7 semicolon": (GOOD.replace(",", ";"), (), ("Did you mean ';'", "data.separator=semicolon")),
+    "7 tab": (GOOD.replace(",", "\t"), (), ("data.separator=tab",)),
+    "8 decimal comma": (
+        column("price", ["1_5", "2_5"]).replace(",", ";").replace("_", ","),
+        ("data.separator=semicolon",),
+        ("'price'", "'1,5'", "data.decimal_comma=true"),
+    ),
+    "8 thousands": (column("price", ['"1,234"', '"12,345.5"']), (), ("'price'", "thousands")),
+    "8 percent": (column("share", ["5%", "12.5%"]), (), ("'share'", "percent")),
+    "9 trailing delimiter": (changed(ROWS, ROWS.replace("\n", ",\n")), (), ("row 1", "separator behind the last")),
+    "9 value behind a trailing delimiter": (
+        "age,score,passed,\n" + ROWS.replace("\n", ",\n").replace("1,\n", "1,9\n", 1),
+        (),
+        ("row 1", "'9'", "behind the last column"),
+    ),
+    "10 short row": (changed("\n4,4,0\n", "\n4,4\n"), (), ("row 5", "2 values for 3 columns", "'passed'")),
+    "10 long row": (changed("\n4,4,0\n", "\n4,4,0,7\n"), (), ("row 5", "4 values for 3 columns", "'7'")),
+    "10 empty line": (changed("\n4,4,0\n", "\n\n4,4,0\n"), (), ("row 5", "empty")),
+    "11 unbalanced quote": (changed("\n4,4,0\n", '\n4,"4,0\n'), (), ("never closed", "line 6")),
+    "11 quote inside": (changed("\n4,4,0\n", '\n4,5" x,0\n'), (), ("quote",)),
+    "12 NUL byte": (changed("\n4,4,0\n", "\n4,4\0,0\n"), (), ("NUL", "line 6")),
+    "13 duplicate column": (changed("score", "age"), (), ("'age' 2 times", "1, 2")),
+    "15 target missing": (GOOD, ("data.target=pased",), ("'pased'", "Did you mean 'passed'")),
+    "15 feature missing": (GOOD, ("data.features=[agee]",), ("data.features", "Did you mean 'age'")),
+    "16 target missing in rows": (changed("\n4,4,0\n", "\n4,4,\n"), (), ("target 'passed'", "row 5")),
+    "17 target 2": (changed("\n4,4,0\n", "\n4,4,2\n"), (), ("'passed'", "2", "row 5", "0 or 1")),
+    "17 target -1": (GOOD.replace(",0\n", ",-1\n"), (), ("'passed'", "-1", "0 or 1")),
+    "18 yes and no": (GOOD.replace(",1\n", ",yes\n").replace(",0\n", ",no\n"), (), ("no, yes", "data.positive=yes")),
+    "18 TRUE": (GOOD.replace(",1\n", ",TRUE\n").replace(",0\n", ",FALSE\n"), (), ("data.positive=TRUE",)),
+    "18 positive is no value": (GOOD, ("data.positive=ja",), ("data.positive=ja", "0, 1")),
+    "18 three values": (GOOD.replace("4,4,0", "4,4,2"), ("data.positive=2",), ("3 different values",)),
+    "19 target 0.5": (changed("\n4,4,0\n", "\n4,4,0.5\n"), (), ("0.5", "row 5", "0 or 1")),
+    "20 one class": (GOOD.replace(",1\n", ",0\n"), (), ("'passed' is 0 in every row", "both classes")),
+    "21 missing feature": (changed("\n4,4,0\n", "\n4,,0\n"), (), ("'score'", "row 5", "data.missing=mean", "data.missing=drop")),
+    "21 missing everywhere": (GOOD.replace("passed\n", "passed,x\n").replace(",0\n", ",0,\n").replace(",1\n", ",1,\n"), (
+        "data.missing=drop",), ("every row",)),
+    "22 inf": (changed("\n4,4,0\n", "\n4,inf,0\n"), (), ("'score'", "infinite", "row 5")),
+    "22 1e400": (changed("\n4,4,0\n", "\n4,1e400,0\n"), (), ("'score'", "1e400", "row 5")),
+    "22 1e300": (changed("\n4,4,0\n", "\n4,1e300,0\n").replace("\n5,5,", "\n5,-1e300,"), ("data.split=none",), ("'score'",)),
+    "23 many texts": (column("name", [f"n{index}" for index in range(40)]), ("data.max_categories=20",), (
+        "'name'", "40 different", "data.drop=[name]", "data.categorical=[name]")),
+    "23 text among numbers": (changed("\n4,4,0\n", "\n4,NA,0\n"), (), ("'score'", "'NA'", "row 5", "data.null_values=[NA]")),
+    "23 ambiguous dates": (column("day", ["03/04/2021", "05/06/2021"]), (), ("'day'", "2021-03-04")),
+    "24 all constant": ("a,passed\n" + "".join(f"1,{index % 2}\n" for index in range(40)), (), ("one value", "learn")),
+    "27 too wide": (",".join(f"c{index}" for index in range(30_000)) + "\n", (), ("30,000 columns", "GiB", "data.max_columns")),
+    "32 split too small": ("a,passed\n1,0\n2,1\n", (), ("val", "data.split=none")),
+    "32 one class in train": ("a,b,passed\n1,4,0\n2,3,0\n3,2,0\n4,1,1\n", ("data.split=time", "data.split_by=a", "data.val_fraction=0.25",
+        "data.test_fraction=0.25"), ("training rows", "both classes")),
+    "32 fractions": (GOOD, ("data.val_fraction=0.6", "data.test_fraction=0.4"), ("no training rows",)),
+    "split column": (GOOD, ("data.split=column", "data.split_by=score"), ("'score'", "train, val or test")),
+    "split by nothing": (GOOD, ("data.split=group",), ("data.split_by",)),
+    "weight below 0": (column("w", ["-1", "2"]), ("data.weight=w",), ("'w'", "-1", "rows 1, 3")),
+    "only the target": ("passed\n0\n1\n", (), ("no column left",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_in_the_file(name: str, fit: Callable[..., Any], tmp_path: Path) -> None:
+    content, overrides, words = FAULTS[name]
+    path = tmp_path / "t.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError) as caught:
+        fit("data=table", f"data.path={path}", "data.target=passed", *overrides)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+    assert "cannot be built" not in message
+    assert not (tmp_path / "run" / "checkpoints").exists(), "a run that never began leaves nothing"
+
+
+def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "notes.txt").write_text("x")
+    (tmp_path / "students.csv").write_text(GOOD)
+    (tmp_path / "false.parquet").write_text(GOOD)
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04 and so on")
+    whole = tmp_path / "whole.parquet"
+    pl.read_csv(GOOD.encode()).write_parquet(whole)
+    (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-200])
+    checked = tmp_path / "checked.parquet"
+    pl.read_csv(GOOD.encode()).write_parquet(checked, use_pyarrow=True, pyarrow_options={"write_page_checksum": True})
+    content = bytearray(checked.read_bytes())
+    content[60] ^= 1
+    (tmp_path / "flipped.parquet").write_bytes(content)
+    return {
+        "1 missing file": ("student.csv", ("no such file", "Did you mean 'students.csv'")),
+        "2 a folder": ("folder", ("folder without Parquet files", "notes.txt")),
+        "28 false Parquet": ("false.parquet", ("false.parquet", "PAR1")),
+        "28 truncated Parquet": ("cut.parquet", ("cut.parquet", "cut off")),
+        "29 Parquet checksum": ("flipped.parquet", ("flipped.parquet", "checksum", "'age'")),
+        "30 URL": ("https://example.org/t.csv", ("URL", "Download")),
+        "30 bucket": ("s3://bucket/t.csv", ("URL",)),
+        "an Excel workbook": ("book.csv", ("Excel", "CSV")),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1 missing file", "2 a folder", "28 false Parquet", "28 truncated Parquet", "29 Parquet checksum", "30 URL", "30 bucket",
+     "an Excel workbook"],
+)  # fmt: skip
+def test_fault_of_the_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, words = paths(tmp_path)[name]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        table(path, "passed")
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_damaged_parquet_file_is_told_or_read_right_where_pages_have_checksums(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [index * 0.37 for index in range(300)], "y": [index % 2 for index in range(300)]})
+    path = tmp_path / "t.parquet"
+    frame.write_parquet(path, use_pyarrow=True, pyarrow_options={"write_page_checksum": True})
+    whole = path.read_bytes()
+    pages_end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    silent = 0
+    for position in range(4, pages_end, 17):
+        broken = bytearray(whole)
+        broken[position] ^= 1 << (position % 8)
+        path.write_bytes(broken)
+        try:
+            silent += not reading.read(path).equals(frame)
+        except UserError:
+            pass
+    assert silent == 0
+
+
+# What is accepted, and said
+
+
+def notes(tmp_path: Path, content: str | bytes, **arguments: Any) -> tuple[Any, str]:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    data = table(str(path), "passed", **arguments)
+    return data, "\n".join(data.card.lines)
+
+
+def test_byte_order_mark_is_accepted(tmp_path: Path) -> None:  # fault 6
+    data, _ = notes(tmp_path, b"\xef\xbb\xbf" + GOOD.encode())
+    assert data.feature_names == ("age", "score")
+
+
+def test_other_encodings_are_read_as_declared(tmp_path: Path) -> None:  # fault 5
+    text = column("città", ["Zürich", "Genève"])
+    for encoding in ("utf-16", "latin-1", "cp1252", "utf-8"):
+        data, _ = notes(tmp_path, text.encode(encoding), encoding=encoding)
+        assert data.feature_names == ("age", "score", "città=Zürich")
+
+
+def test_spaces_in_the_header_are_stripped_and_told(tmp_path: Path) -> None:  # fault 14
+    data, told = notes(tmp_path, changed("age,score,passed", "age , score,passed"))
+    assert data.feature_names == ("age", "score")
+    assert "Spaces around 'age', 'score' in the header" in told
+
+
+def test_trailing_delimiter_in_every_line_loses_nothing(tmp_path: Path) -> None:  # fault 9
+    data, told = notes(tmp_path, GOOD.replace("\n", ",\n"))
+    assert data.feature_names == ("age", "score")
+    assert "without a name" in told
+    assert data.examples.features.equal(notes(tmp_path, GOOD)[0].examples.features)
+
+
+def test_constant_columns_are_left_out_and_told(tmp_path: Path) -> None:  # fault 24
+    data, told = notes(tmp_path, column("country", ["NL"]))
+    assert data.feature_names == ("age", "score")
+    assert "one value" in told
+    assert "country" in told
+
+
+def test_identifiers_and_large_whole_numbers_are_told(tmp_path: Path) -> None:  # fault 26
+    _, told = notes(tmp_path, column("customer_id", [1000 + 7 * index for index in range(40)]))
+    assert "'customer_id'" in told
+    assert "identifier" in told
+    _, told = notes(tmp_path, column("amount", [2**24 + index // 2 * 1000 for index in range(40)]))
+    assert "'amount'" in told
+    assert "2^24" in told
+
+
+def test_text_is_shown_with_its_values(tmp_path: Path) -> None:  # fault 23
+    data, told = notes(tmp_path, column("sex", ["m", "f", "f"]))
+    assert data.feature_names == ("age", "score", "sex=m")
+    assert "sex (f, m)" in told
+
+
+def test_missing_values_follow_the_declared_policy(tmp_path: Path) -> None:  # fault 21
+    content = changed("\n4,4,0\n", "\n4,,0\n")
+    data, _ = notes(tmp_path, content, missing="mean", split="none")
+    assert data.feature_names == ("age", "score", "score is missing")
+    own = data.preprocessing.own_units(pl.DataFrame({"age": [1.0], "score": [None]}, schema_overrides={"score": pl.Float64}))
+    known = [index % 7 for index in range(40) if index != 4]
+    assert own.tolist() == [[1.0, pytest.approx(sum(known) / len(known)), 1.0]]
+    data, told = notes(tmp_path, content, missing="drop", split="none")
+    assert len(data.examples) == 39
+    assert "1 rows" in told
+
+
+def test_a_number_found_to_be_text_after_the_sample_is_read_again(tmp_path: Path) -> None:
+    rows = "".join(f"{index % 5},{index % 2}\n" for index in range(30_000))
+    path = tmp_path / "t.csv"
+    path.write_text("level,passed\n" + rows + "low,1\nhigh,0\n")
+    with pytest.raises(UserError, match="rows 30,001, 30,002: 'high', 'low'"):
+        table(str(path), "passed")
+    data = table(str(path), "passed", categorical=["level"], split="none")
+    assert data.feature_names == tuple(f"level={value}" for value in ("1", "2", "3", "4", "high", "low"))
+
+
+def test_codes_keep_their_leading_zeros(tmp_path: Path) -> None:
+    data, _ = notes(tmp_path, column("zone", ["01", "02", "1"]), split="none")
+    assert data.feature_names == ("age", "score", "zone=02", "zone=1")
+
+
+def test_exit_code_2_as_typed(run_train: Callable[..., subprocess.CompletedProcess], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(GOOD.replace(",", ";"))
+    done = run_train("data=table", "data.path=t.csv", "data.target=passed")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "data.separator=semicolon" in done.stderr
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
+def test_polars_is_imported_for_tables_alone(run_train: Callable[..., subprocess.CompletedProcess]) -> None:
+    done = run_train("trainer.max_epochs=1", python=("-X", "importtime"))
+    assert done.returncode == 0
+    assert "lightning" in done.stderr
+    assert "polars" not in done.stderr
