@@ -89,7 +89,8 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     "27 too wide": (",".join(f"c{index}" for index in range(30_000)) + "\n", (), ("30,000 columns", "GiB", "data.max_columns")),
     "32 split too small": ("a,passed\n1,0\n2,1\n", (), ("val", "data.split=none")),
     "32 one class in train": ("a,b,passed\n1,4,0\n2,3,0\n3,2,0\n4,1,1\n", (
-        "data.split=time", "data.split_by=a", "data.val_fraction=0.25", "data.test_fraction=0.25"), ("training rows", "both classes")),
+        "data.split=time", "data.split_by=a", "data.val_fraction=0.25", "data.test_fraction=0.25"),
+        ("training rows", "both classes")),
     "32 fractions": (GOOD, ("data.val_fraction=0.6", "data.test_fraction=0.4"), ("no training rows",)),
     "split column": (GOOD, ("data.split=column", "data.split_by=score"), ("'score'", "train, val or test")),
     "split by nothing": (GOOD, ("data.split=group",), ("data.split_by",)),
