@@ -118,13 +118,22 @@ class LogisticRegression(pl.LightningModule):
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Return the batch's loss and penalty; with a solver, show it the batch and, after the last one, let it move."""
+        """Return the batch's loss and penalty; with a solver, show it the batch and, after the last one, let it move.
+
+        Raises:
+            RunError: a probability is no number.
+        """
         if not self.automatic_optimization:
             self._show_solver(batch)
             return None
         features, *answers = batch
         output = self.network(features)
-        loss = self.loss(output, *answers)
+        try:
+            loss = self.loss(output, *answers)
+        except RuntimeError:  # BCELoss refuses NaN, with words that are of no help
+            if bool(output.isfinite().all()):
+                raise
+            raise self._no_number("A probability is no number") from None
         self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
         if self.penalty is penalties.NONE:
             return loss
@@ -156,11 +165,7 @@ class LogisticRegression(pl.LightningModule):
         means = self._epoch.named("train")
         self._epoch = EpochMeans()
         if not math.isfinite(loss := float(means["train/loss"])):
-            raise RunError(
-                f"train/loss is {loss} in epoch {self.trainer.current_epoch}: nothing can be learnt from here on, so training"
-                " stops and what was saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features"
-                " of very different size want standard scaling."
-            )
+            raise self._no_number(f"train/loss is {loss}")
         if self.penalty is not penalties.NONE:
             means["train/objective"] = means["train/loss"] + self._price
         self._log_epoch(means, {"train/learning_rate": self._learning_rate})
@@ -233,6 +238,13 @@ class LogisticRegression(pl.LightningModule):
     def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         right = ((self.network.probability(output) >= self.threshold) == target).float()
         return right.mean() if weight is None else (right * weight).mean()
+
+    def _no_number(self, what: str) -> RunError:
+        return RunError(
+            f"{what} in epoch {self.trainer.current_epoch}: nothing can be learnt from here on, so training stops and what was"
+            " saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features of very different size"
+            " want standard scaling."
+        )
 
     def _log_epoch(self, means: Mapping[str, Tensor], others: Mapping[str, float] | None = None) -> None:
         trainer = self.trainer
