@@ -45,8 +45,8 @@ def test_with_mini_batches_there_is_one_point_an_epoch(fit):
 
 
 def test_a_model_of_many_features_has_no_curves_of_weights(fit):
-    run = fit("callbacks.weights.most_features=1", "trainer.max_epochs=2")
-    assert set(run.events().Tags()["scalars"]) == {"train/loss", "train/accuracy", "train/learning_rate"}
+    tags = fit("callbacks.weights.most_features=1", "trainer.max_epochs=2").events().Tags()["scalars"]
+    assert "train/loss" in tags and not {"weight/x1", "bias", "train/gradient_norm"} & set(tags)
 
 
 def test_in_a_sweep_the_curves_are_off_unless_wanted():
@@ -75,7 +75,7 @@ def test_the_results_are_on_the_dashboard(fit):
     events = fit("trainer.max_epochs=2").events()
     tags = events.Tags()
     assert {"weights", "train/logits/class_0", "train/logits/class_1", "train/probabilities/class_1"} <= set(tags["histograms"])
-    assert {"config/text_summary", "coefficients/text_summary", "train/precision_recall"} <= set(tags["tensors"])
+    assert {"config/text_summary", "coefficients/text_summary", "train/pr_curve"} <= set(tags["tensors"])
     assert events.Histograms("train/probabilities/class_0")[0].histogram_value.num == 3
     text = tensor_util.make_ndarray(events.Tensors("coefficients/text_summary")[0].tensor_proto).item().decode()
     assert text.startswith("name | estimate") and "\nx2 | " in text

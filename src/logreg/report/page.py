@@ -103,7 +103,7 @@ def metric_rows(metrics: Mapping[str, float | None]) -> dict[str, Any]:
 
 
 def curves(record: Record) -> dict[str, Any]:
-    """Return the curves that the page shows, thinned to a thousand points each."""
+    """Return the curves that the page shows, thinned."""
     wanted = re.compile(r"(train|val)/(loss|accuracy|auroc)|train/gradient_norm|train/learning_rate|weight/.*|bias")
     return {tag: _points(record, tag) for tag in record.curves if wanted.fullmatch(tag)}
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import UserError
 
-MOST_POINTS = 1_000
+MOST_POINTS = 2_100
 """Points of a curve in the page; of more, as many evenly spaced, and the last."""
 
 

@@ -1,6 +1,7 @@
-"""What the dashboard shows of a finished fit: histograms, precision-recall curves and the coefficient table."""
+"""What the dashboard shows of a finished fit: histograms, precision-recall curves, the coefficients, calibration."""
 
 import csv
+import math
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -10,12 +11,14 @@ from logreg.data.examples import Examples
 from logreg.results.result import Fit, Result, Row
 
 MOST_ROWS = 100_000
+CALIBRATION = ("train/brier", "train/calibration_error")  # those of val and test rows are logged with their metrics
+COLUMNS = ("name", "estimate", "std_error", "p", "ci_low", "ci_high", "odds_ratio")
 MOST_IN_TABLE = 200
 SPLITS = ("train", "val", "test")
 
 
 class Dashboard(Result):
-    """Writes to TensorBoard: histograms of weights, of logits and of probabilities for either class, PR curves, coefficients.
+    """Writes to TensorBoard: histograms of weights, of logits and of probabilities for either class, and PR curves.
 
     A split of more than 100,000 rows is represented by as many, evenly spaced.
     """
@@ -26,27 +29,31 @@ class Dashboard(Result):
         step = fit.trainer.global_step
         table = coefficient_table(fit)
         for writer in writers:
-            writer.add_histogram("weights", fit.module.network.weight.detach(), step)
             if table:
                 writer.add_text("coefficients", table, step)
+            writer.add_histogram("weights", fit.module.network.weight.detach(), step)
             for split in SPLITS:
                 examples = fit.datamodule.rows(split)
                 if examples is not None and len(examples):
                     _write_split(writer, split, examples, fit, step)
+        calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
+        for logger in fit.trainer.loggers if calibration else ():
+            logger.log_metrics(calibration, step=max(step - 1, 0))
         return []
 
 
 def coefficient_table(fit: Fit) -> str:
-    """Return coefficients.csv as a Markdown table; "" where there is none."""
+    """Return coefficients.csv as a Markdown table, the columns that are read first and hold something; "" without the file."""
     path = fit.run.path / "coefficients.csv"
     if not path.is_file():
         return ""
     with path.open(encoding="utf-8", newline="") as file:
-        head, *rows = csv.reader(file)
-    lines = [" | ".join(_cell(value) for value in row) for row in rows[:MOST_IN_TABLE]]
+        rows = list(csv.DictReader(file))
+    columns = [name for name in COLUMNS if any(row.get(name) for row in rows)]
+    lines = [" | ".join(_cell(row[name]) for name in columns) for row in rows[:MOST_IN_TABLE]]
     if len(rows) > MOST_IN_TABLE:
         lines.append(f"... {len(rows) - MOST_IN_TABLE:,} more in coefficients.csv")
-    return "\n".join([" | ".join(head), " | ".join("---" for _ in head), *lines])
+    return "\n".join([" | ".join(columns), " | ".join("---" for _ in columns), *lines])
 
 
 def logits_of(fit: Fit, features: Tensor) -> Tensor:
@@ -65,12 +72,12 @@ def _write_split(writer: Any, split: str, examples: Examples, fit: Fit, step: in
         if rows.any():
             writer.add_histogram(f"{split}/logits/class_{each}", logit[rows], step)
             writer.add_histogram(f"{split}/probabilities/class_{each}", probability[rows], step)
-    writer.add_pr_curve(f"{split}/precision_recall", target, probability, step)
+    writer.add_pr_curve(f"{split}/pr_curve", target, probability, step)
 
 
 def _cell(value: str) -> str:
-    """Return a number with six digits, and anything else with the bars that would end its cell escaped."""
+    """Return a number with four digits, and anything else with the bars that would end its cell escaped."""
     try:
-        return f"{float(value):.6g}"
+        return f"{float(value):.4g}" if value else ""
     except ValueError:
         return value.replace("|", "\\|")
