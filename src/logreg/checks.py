@@ -125,6 +125,8 @@ RULES: dict[str, Number | OneOf] = {
     "data.max_categories": COUNT,
     "data.max_columns": COUNT,
     "model.bias": Number(optional=True),
+    "row": Number(integer=True, low=1, optional=True),
+    "against": OneOf(("average", "zero")),
     "results.calibration.bins": Number(integer=True, low=2),
     "results.coefficients.errors": OneOf(("classical", "hc0", "hc1", "cluster")),
     "results.coefficients.interval": OneOf(("wald", "profile")),

@@ -1,4 +1,4 @@
-"""What evaluate.py, predict.py and export.py do with their configs; like experiment.py for train.py, it alone reads them.
+"""What evaluate.py, explain.py, predict.py and export.py do with their configs; like experiment.py, it alone reads them.
 
 torch is imported once the config is known to be good.
 """
@@ -64,6 +64,48 @@ def evaluate(cfg: DictConfig) -> None:
         Path(cfg.output).write_text(text, encoding="utf-8")
     rows = [*metrics_table({"": metrics})[1:], ("threshold", f"{model.threshold:>11.4g}")]
     print(aligned(f"Evaluated {cfg.run} on {path}", rows))
+
+
+def explain(cfg: DictConfig) -> None:
+    """Print what the run of `cfg` has learnt, and what each column of the row asked for adds to its logit.
+
+    Raises:
+        UserError: the run, the table or the row is not there.
+    """
+    _check_run(cfg.run)
+    if (cfg.row is None) != (cfg.data.path is None):
+        raise UserError(
+            "A row is explained by its table and its number together, as in data.path=new.csv row=7 (the first is 1)."
+        )
+    from logreg.explanation import knowledge, row_lines, sentences
+    from logreg.model_file import load_model
+
+    model, run = load_model(cfg.run), Path(cfg.run)
+    known = knowledge(model, run if run.is_dir() else run.parent.parent)
+    if cfg.row is None:
+        print("\n".join(sentences(model, known)))
+        return
+    average = cfg.against == "average" and known.has_averages
+    lines = list(row_lines(model, known, _row(cfg, model), average))
+    names, values, numbers = (max(map(len, column)) for column in zip(*lines, strict=True))
+    print(f"Row {cfg.row} of {cfg.data.path}, each column against {'its training average' if average else '0'}")
+    print("\n".join(f"  {name:<{names}}  {value:<{values}}  {number:>{numbers}}" for name, value, number in lines))
+
+
+def _row(cfg: DictConfig, model: Any) -> Any:
+    """Return row number `cfg.row` of the table, with the columns that the model takes and values for each of them."""
+    from logreg.data import reading
+
+    path, form = _table(cfg)
+    model.preprocessing.check_columns(reading.column_names(path, form), path)
+    seen, columns = 0, list(model.preprocessing.columns)
+    for part in reading.read_in_parts(path, form=form, kinds=model.preprocessing.kinds, columns=columns):
+        if cfg.row <= seen + len(part):
+            row = part[cfg.row - seen - 1]
+            model.preprocessing.transform(row, path, cfg.row)  # refuses what is missing or no number
+            return row
+        seen += len(part)
+    raise UserError(f"row={cfg.row}: {path} has {seen:,} rows; the first is row=1.")
 
 
 def _table(cfg: DictConfig) -> tuple[str, Any]:

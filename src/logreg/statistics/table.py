@@ -46,6 +46,7 @@ class CoefficientTable:
         z: and p, ci_low, ci_high: Wald's, or ci by profile likelihood.
         marginal_effect: average marginal effect; NaN for the bias. Its error is `marginal_effect_std_error`.
         mean: of each column over the rows; NaN for the bias.
+        indicator: the column is on or off, 1 or 0.
         kind: of the errors: classical, hc0, hc1 or cluster.
         interval: "wald" or "profile".
         level: of the intervals.
@@ -64,6 +65,7 @@ class CoefficientTable:
     marginal_effect: Tensor
     marginal_effect_std_error: Tensor
     mean: Tensor
+    indicator: tuple[bool, ...]
     kind: str
     interval: str
     level: float
@@ -90,7 +92,8 @@ class CoefficientTable:
             "marginal_effect_high": self.marginal_effect + reach,
             "mean": self.mean,
         }
-        return {"name": list(self.names), **{name: column.tolist() for name, column in numbers.items()}}
+        named = {name: column.tolist() for name, column in numbers.items()}
+        return {"name": list(self.names), **named, "indicator": [int(each) for each in self.indicator]}
 
 
 def coefficient_table(
@@ -157,6 +160,7 @@ def coefficient_table(
         marginal_effect=_with_nan(effect * per_unit),
         marginal_effect_std_error=_with_nan(effect_error),
         mean=_with_nan(_means(likelihood) * units.scale + units.center),
+        indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
         kind=kind,
         interval=interval,
         level=level,
@@ -175,6 +179,7 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
         units.matrix @ theta,
         *(nothing,) * 7,
         mean=_with_nan(_means(likelihood) * units.scale + units.center),
+        indicator=(False,) * len(theta),
         kind="classical",
         interval="wald",
         level=0.95,

@@ -1,0 +1,242 @@
+"""What a trained model says, in sentences, and what each column adds to the logit of a row.
+
+It is put together from the checkpoint and, for intervals and averages, from coefficients.csv and statistics.json beside it:
+a run directory can be moved, and where the files are missing or belong to other weights the sentences go without intervals.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from logreg.data.columns import Category, Column, Date, Number
+from logreg.model_file import Model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SAME = 1e-4
+"""Coefficients in the file that differ by more from the checkpoint's, relatively, belong to other weights."""
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One coefficient in the table's own units; NaN where nothing is known."""
+
+    name: str
+    estimate: float
+    low: float = math.nan
+    high: float = math.nan
+    effect: float = math.nan
+    mean: float = math.nan
+    indicator: bool = False
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of a model's coefficients.
+
+    Attributes:
+        features: a coefficient for each feature.
+        bias: the logit where every feature is 0.
+        level: of the intervals.
+        note: why there are no intervals, as a sentence; "" where there are.
+        collinear: "x3 = 2 x1", ...: columns whose coefficients cannot be told apart.
+    """
+
+    features: tuple[Coefficient, ...]
+    bias: float
+    level: float
+    note: str
+    collinear: tuple[str, ...] = ()
+
+    @property
+    def has_averages(self) -> bool:
+        """The training average of every feature is known."""
+        return all(math.isfinite(each.mean) for each in self.features)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a column of a row adds to the logit."""
+
+    column: str
+    value: str
+    logit: float
+
+
+def knowledge(model: Model, directory: Path) -> Knowledge:
+    """Return what is known of the model's coefficients, from itself and from the files of its run directory."""
+    network = model.network
+    with torch.no_grad():
+        weight, bias = model.preprocessing.in_own_units(network.weight, network.bias)
+    own = dict(zip(model.preprocessing.feature_names, weight.tolist(), strict=True))
+    bare = Knowledge(tuple(Coefficient(*each) for each in own.items()), bias.item(), 0.95, "No intervals: ")
+    try:
+        with (directory / "coefficients.csv").open(encoding="utf-8", newline="") as file:
+            rows = {row["name"]: row for row in csv.DictReader(file)}
+        statistics = json.loads((directory / "statistics.json").read_text(encoding="utf-8"))
+        read = tuple(_coefficient(name, estimate, rows[name]) for name, estimate in own.items())
+        same = all(
+            math.isclose(float(rows[name]["estimate"]), value, rel_tol=SAME, abs_tol=1e-6) for name, value in own.items()
+        )
+        level, why = float(statistics["level"]), statistics["why_no_errors"]
+    except (OSError, KeyError, ValueError, TypeError):
+        return _without(bare, "the run directory has no coefficients.csv and statistics.json of this model.")
+    if not same:
+        return _without(bare, "coefficients.csv belongs to other weights than this checkpoint.")
+    return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", tuple(statistics.get("collinear", ())))
+
+
+def _without(bare: Knowledge, why: str) -> Knowledge:
+    return Knowledge(bare.features, bare.bias, bare.level, bare.note + why)
+
+
+def _coefficient(name: str, estimate: float, row: dict[str, str]) -> Coefficient:
+    low, high, effect, mean = (float(row[key] or "nan") for key in ("ci_low", "ci_high", "marginal_effect", "mean"))
+    return Coefficient(name, estimate, low, high, effect, mean, row["indicator"] == "1")
+
+
+def sentences(model: Model, known: Knowledge) -> Iterator[str]:
+    """Yield what the model says: a sentence for each feature, in the table's order, and some on the whole."""
+    odds = f"the odds of {model.labels.name}={model.labels.positive}"
+    if known.note:
+        yield known.note
+    features = iter(zip(known.features, model.preprocessing.scaling.scale, strict=True))
+    for encoder in model.preprocessing.encoders:
+        for position, _ in enumerate(encoder.feature_names):
+            coefficient, scale = next(features)
+            yield _sentence(encoder, position, coefficient, scale, odds, known.level)
+    for combination in known.collinear:
+        yield f"In the training rows {combination}: no table of such rows can tell these coefficients apart."
+    if known.has_averages:
+        logit = known.bias + sum(each.estimate * each.mean for each in known.features)
+        yield (
+            f"With every column at its training average the probability of {model.labels.name}={model.labels.positive} is"
+            f" {_probability(model, logit):.3g}."
+        )
+    if model.network.recalibration:
+        slope, intercept = model.network.recalibration
+        yield (
+            f"Probabilities are given after a recalibration, logit -> {slope:.4g} * logit {_signed(intercept)}; the odds above"
+            " are those before it."
+        )
+
+
+def _sentence(encoder: Column, position: int, coefficient: Coefficient, scale: float, odds: str, level: float) -> str:
+    """Return what one feature says."""
+    if coefficient.estimate == 0:
+        return f"{coefficient.name} has no influence: its coefficient is exactly 0."
+    compared = _compared(encoder, position, coefficient)
+    step = 1.0 if compared else _step(coefficient.estimate, scale)
+    times = f"{_number(math.exp(_clip(coefficient.estimate * step)))}{_interval(coefficient, step, level)}"
+    if compared:
+        where, other = compared
+        text = f"Where {where}, {odds} are {times} times those {other}"
+    else:
+        text = f"Each further {_unit(encoder, step)} multiplies {odds} by {times}"
+    if math.isfinite(coefficient.effect):
+        moved = coefficient.effect * step
+        text += f"; on average it {'raises' if moved > 0 else 'lowers'} the probability by {_number(abs(moved))}"
+    if coefficient.low < 0 < coefficient.high:
+        text += ". Whether it raises or lowers them these rows do not settle"
+    return text + "."
+
+
+def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple[str, str] | None:
+    """Return where a feature is on and what that is compared with; None for a feature that is a number."""
+    if isinstance(encoder, Category):
+        reference = f"where it is {encoder.levels[0]}"
+        missing = encoder.missing == "level" and position == len(encoder.feature_names) - 1
+        return (f"{encoder.name} is {'missing' if missing else encoder.levels[position + 1]}", reference)
+    if position == 1:
+        return (f"{encoder.name} is missing", "of a row with the average value")
+    if isinstance(encoder, Number) and coefficient.indicator:
+        return (f"{encoder.name} is 1", "where it is 0")
+    return None
+
+
+def _step(estimate: float, scale: float) -> float:
+    """Return the power of ten of units that makes a difference one can picture; no more than the column's own spread."""
+    if 0.005 <= abs(estimate) <= 3:
+        return 1.0
+    power = round(math.log10(0.5 / abs(estimate)))
+    if scale != 1:
+        power = min(power, math.floor(math.log10(2 * scale)))
+    return 10.0**power
+
+
+def _unit(encoder: Column, step: float) -> str:
+    if isinstance(encoder, Date):
+        return f"day of {encoder.name}" if step == 1 else f"{step:,.6g} days of {encoder.name}"
+    return f"unit of {encoder.name}" if step == 1 else f"{step:,.6g} of {encoder.name}"
+
+
+def _interval(coefficient: Coefficient, step: float, level: float) -> str:
+    if math.isnan(coefficient.low):
+        return ""
+    low, high = (_number(math.exp(_clip(end * step))) for end in (coefficient.low, coefficient.high))
+    return f" ({level * 100:.6g} % interval {low} to {high})"
+
+
+def contributions(model: Model, known: Knowledge, frame: "pl.DataFrame", average: bool) -> tuple[float, list[Part]]:
+    """Return the logit to start from and what each column of a row adds to it, the largest part first.
+
+    Args:
+        model: the model.
+        known: of its coefficients.
+        frame: the row, a table of one row.
+        average: start from the logit of the average training row; otherwise from that of a row of zeros, the bias.
+    """
+    own = model.preprocessing.own_units(frame)[0].tolist()
+    start = known.bias + (sum(each.estimate * each.mean for each in known.features) if average else 0.0)
+    features = iter(zip(known.features, own, strict=True))
+    parts = []
+    for encoder in model.preprocessing.encoders:
+        mine = [next(features) for _ in encoder.feature_names]
+        logit = sum(each.estimate * (value - (each.mean if average else 0.0)) for each, value in mine)
+        parts.append(Part(encoder.name, _value(frame[encoder.name][0]), logit))
+    return start, sorted(parts, key=lambda part: -abs(part.logit))
+
+
+def row_lines(model: Model, known: Knowledge, frame: "pl.DataFrame", average: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield the lines of a row: column, its value, what it adds; then the logit, the probability and the class."""
+    start, parts = contributions(model, known, frame, average)
+    yield "the average training row" if average else "a row of zeros", "", f"{start:+.4f}"
+    for part in parts:
+        yield part.column, part.value, f"{part.logit:+.4f}"
+    logit = start + sum(part.logit for part in parts)
+    yield "logit", "", f"{logit:+.4f}"
+    if model.network.recalibration:
+        slope, intercept = model.network.recalibration
+        yield "recalibrated logit", "", f"{slope * logit + intercept:+.4f}"
+    probability = _probability(model, logit)
+    yield f"probability of {model.labels.name}={model.labels.positive}", "", f"{probability:.4f}"
+    called = model.labels.classes[int(probability >= model.threshold)]
+    yield "class", f"(threshold {model.threshold:.4g})", called
+
+
+def _probability(model: Model, logit: float) -> float:
+    slope, intercept = model.network.recalibration or (1.0, 0.0)
+    return 1 / (1 + math.exp(-_clip(slope * logit + intercept)))
+
+
+def _value(value: object) -> str:
+    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
+
+
+def _signed(value: float) -> str:
+    return f"{'-' if value < 0 else '+'} {abs(value):.4g}"
+
+
+def _clip(logit: float) -> float:
+    return max(-700.0, min(700.0, logit))  # beyond, exp leaves the numbers

@@ -1,0 +1,155 @@
+"""explain.py: sentences that follow from coefficients.csv, and parts of a logit that add up to the prediction."""
+
+import csv
+import math
+import re
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from runs import Run, compose_config
+from trained import compose_job, train_table
+
+from logreg import jobs
+from logreg.errors import UserError
+from logreg.experiment import train
+from logreg.model_file import load_model
+
+TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train_table(tmp_path_factory.mktemp("explained"), *TO_THE_OPTIMUM)
+
+
+def said(capsys: pytest.CaptureFixture[str], *overrides: str) -> list[str]:
+    capsys.readouterr()
+    jobs.explain(compose_job("explain", *overrides))
+    return capsys.readouterr().out.splitlines()
+
+
+def csv_of(run: Run) -> dict[str, dict[str, str]]:
+    with (run.path / "coefficients.csv").open() as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
+def test_the_sentences_carry_the_numbers_of_the_table(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    age, linz, wien, height, whole = said(capsys, f"run={run.path}")
+    row = csv_of(run)["age"]
+    ratio, low, high = (f"{float(row[name]):.3g}" for name in ("odds_ratio", "odds_ratio_low", "odds_ratio_high"))
+    assert age.startswith(
+        f"Each further unit of age multiplies the odds of passed=yes by {ratio} (95 % interval {low} to {high}); on average"
+        " it raises the probability by "
+    )
+    assert linz.startswith("Where city is Linz, the odds of passed=yes are ")
+    assert "times those where it is Graz" in wien
+    assert height.endswith("Whether it raises or lowers them these rows do not settle.")
+    table = pl.read_csv(run.path.parent / "table.csv")
+    average = float(whole.split()[-1].rstrip("."))
+    logit = float(csv_of(run)["bias"]["estimate"])
+    for name, values in (("age", table["age"]), ("height", table["height"])):
+        logit += float(csv_of(run)[name]["estimate"]) * values.mean()
+    for city in ("Linz", "Wien"):
+        logit += float(csv_of(run)[f"city={city}"]["estimate"]) * (table["city"] == city).mean()
+    assert average == pytest.approx(1 / (1 + math.exp(-logit)), abs=6e-4)
+
+
+@pytest.mark.parametrize("against", ["average", "zero"])
+@pytest.mark.parametrize("number", [1, 123, 300])
+def test_the_parts_of_a_row_add_up_to_its_prediction(
+    run: Run, number: int, against: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = run.path.parent / "table.csv"
+    head, *lines = said(capsys, f"run={run.path}", f"data.path={table}", f"row={number}", f"against={against}")
+    assert head.startswith(f"Row {number} of {table}, each column against ")
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines]
+    start, parts, logit = float(cells[0][-1]), cells[1:4], float(cells[4][-1])
+    assert {part[0] for part in parts} == {"age", "city", "height"}
+    assert sum(float(part[-1]) for part in parts) + start == pytest.approx(logit, abs=3e-4)
+    sizes = [abs(float(part[-1])) for part in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    expected = load_model(run.path).probability(pl.read_csv(table)[number - 1]).item()
+    assert float(cells[5][-1]) == pytest.approx(expected, abs=6e-5)
+    assert cells[6] == ["class", "(threshold 0.5)", "yes" if expected >= 0.5 else "no"]
+
+
+def test_a_run_directory_can_be_moved(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = said(capsys, f"run={run.path}")
+    shutil.copytree(run.path, tmp_path / "elsewhere")
+    assert said(capsys, f"run={tmp_path / 'elsewhere'}") == before
+    assert said(capsys, f"run={tmp_path / 'elsewhere' / 'checkpoints' / 'last.ckpt'}") == before
+
+
+@pytest.mark.parametrize("spoilt", ["missing", "other weights", "no numbers"])
+def test_without_the_table_of_this_model_there_are_no_intervals(
+    run: Run, tmp_path: Path, spoilt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run.path, tmp_path / "copy")
+    path = tmp_path / "copy" / "coefficients.csv"
+    if spoilt == "missing":
+        path.unlink()
+    elif spoilt == "no numbers":
+        path.write_text("name,estimate\nage,what\n")
+    else:
+        pl.read_csv(path).with_columns(pl.col("estimate") * 1.01).write_csv(path)
+    note, age, *_ = said(capsys, f"run={tmp_path / 'copy'}")
+    assert note.startswith("No intervals: ")
+    assert "interval" not in age
+    table = run.path.parent / "table.csv"
+    assert "against 0" in said(capsys, f"run={tmp_path / 'copy'}", f"data.path={table}", "row=1")[0]
+
+
+def test_separable_classes_are_explained_without_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(compose_config("trainer.max_epochs=1001", directory=tmp_path / "run"))
+    note, x1, *_ = said(capsys, f"run={tmp_path / 'run'}")
+    assert note.startswith("No intervals: the classes are separable")
+    assert x1.startswith("Each further 0.1 of x1 multiplies the odds of y=1 by 1.38; on average")  # e^0.32534
+
+
+def test_missing_values_and_dates_have_words_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = np.random.default_rng(2)
+    pay, day = draw.normal(40_000, 9_000, 400), draw.integers(0, 900, 400)
+    answer = (pay / 9_000 - 4.4 + day / 300 - 1.5 + draw.logistic(size=400) > 0).astype(int)
+    frame = pl.DataFrame({"pay": pay, "joined": [date(2020, 1, 1) + timedelta(days=int(each)) for each in day], "left": answer})
+    frame = frame.with_columns(pay=pl.when(pl.Series(draw.random(400) < 0.1)).then(None).otherwise("pay"))
+    frame.write_csv(tmp_path / "staff.csv")
+    where = ("data=table", f"data.path={tmp_path / 'staff.csv'}", "data.target=left", "data.missing=mean", "data.split=none")
+    train(compose_config(*where, "optimizer=newton", directory=tmp_path / "run"))
+    pay_said, missing, joined, _ = said(capsys, f"run={tmp_path / 'run'}")
+    assert pay_said.startswith("Each further 10,000 of pay multiplies the odds of left=1 by ")
+    assert missing.startswith("Where pay is missing, the odds of left=1 are ")
+    assert "times those of a row with the average value" in missing
+    assert joined.startswith("Each further 100 days of joined multiplies the odds of left=1 by ")
+    row = 1 + frame["pay"].is_null().arg_true()[0]
+    lines = said(capsys, f"run={tmp_path / 'run'}", f"data.path={tmp_path / 'staff.csv'}", f"row={row}")
+    assert any(re.match(r"  pay +missing +[+-]", line) for line in lines)
+
+
+def test_recalibrated_probabilities_are_those_that_predict_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train_table(tmp_path, "calibration=platt", "threshold=0.5")
+    lines = said(capsys, f"run={run.path}", f"data.path={tmp_path / 'table.csv'}", "row=5")
+    expected = load_model(run.path).probability(pl.read_csv(tmp_path / "table.csv")[4]).item()
+    assert float(lines[-2].split()[-1]) == pytest.approx(expected, abs=6e-5)
+    assert any("after a recalibration" in line for line in said(capsys, f"run={run.path}"))
+    assert torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)["recalibration"] is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("row=3",), "data.path=new.csv row=7"),
+        (("data.path=TABLE",), "data.path=new.csv row=7"),
+        (("data.path=TABLE", "row=301"), "has 300 rows"),
+        (("data.path=none.csv", "row=1"), "none.csv"),
+        (("data.path=TABLE", "row=0"), "row takes a whole number from 1 up"),
+    ],
+)
+def test_a_wrong_row_is_answered(run: Run, overrides: tuple[str, ...], message: str) -> None:
+    table = str(run.path.parent / "table.csv")
+    with pytest.raises(UserError, match=re.escape(message)):
+        jobs.explain(compose_job("explain", f"run={run.path}", *(each.replace("TABLE", table) for each in overrides)))
