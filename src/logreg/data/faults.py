@@ -23,5 +23,5 @@ def rows_at(indices: Any, first_row: int = 1) -> str:
 
 def shown(value: Any, most: int = 40) -> str:
     """Return a value in quotes, cut where it is long."""
-    text = str(value)
+    text = str(value).replace("\r", "\\r").replace("\n", "\\n")
     return f"'{text[:most]}...'" if len(text) > most else f"'{text}'"

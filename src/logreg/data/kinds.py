@@ -144,7 +144,7 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
 def _refuse_mixed(series: pl.Series, texts: pl.Series, where: str) -> None:
     rows = series.is_in(texts.implode()).fill_null(False).arg_true()
     words = short_list([shown(text) for text in texts.sort()])
-    markers = ",".join(text if text.isalnum() else f"'{text}'" for text in texts.sort()[:5])
+    markers = ",".join(text if text.isalnum() else shown(text) for text in texts.sort()[:5])
     raise UserError(
         f"{where}: the column '{series.name}' holds numbers, and text in {rows_at(rows)}: {words}. If that means a missing"
         f" value, type data.null_values=[{markers}]; if the numbers are codes, data.categorical=[{series.name}]."
