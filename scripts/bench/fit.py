@@ -24,7 +24,7 @@ from tutorials import composed
 from logreg.experiment import train
 
 EPOCHS = 1001
-PLAIN, OURS, STOCK = "plain loop", "ours", "stock Lightning"
+PLAIN, OURS, LESS, STOCK = "plain loop", "ours", "ours, callbacks.weights=null", "stock Lightning"
 
 
 def measure(rounds: int) -> str:
@@ -34,6 +34,7 @@ def measure(rounds: int) -> str:
         subjects: dict[str, Callable[[], float]] = {
             PLAIN: plain_fit,
             OURS: lambda: our_fit(Path(folder) / f"ours-{next(numbered)}"),
+            LESS: lambda: our_fit(Path(folder) / f"ours-{next(numbered)}", "callbacks.weights=null"),
             STOCK: partial(stock_lightning.fit, folder),
         }
         times = alternately(subjects, rounds)
@@ -56,9 +57,9 @@ def plain_fit() -> float:
     return time.perf_counter() - started
 
 
-def our_fit(folder: Path) -> float:
+def our_fit(folder: Path, *overrides: str) -> float:
     """Return the seconds of Trainer.fit inside the project's own `train`."""
-    cfg = composed([], folder)
+    cfg = composed(overrides, folder)
     with contextlib.redirect_stdout(io.StringIO()), timed_fit() as seconds:
         train(cfg)
     return seconds[0]
