@@ -155,11 +155,25 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
             raise UserError(f"{key}=null leaves out what no run can do without: type {key}=NAME. conf/{key}/ holds the names.")
     for key, target in _targets(_resolved(cfg)):
         _check_target(key, target)
-    for key, rule in RULES.items():
-        _check_value(cfg, key, rule)
-    _check_start(cfg)
+    missing = object()
+    values = {key: OmegaConf.select(cfg, key, default=missing) for key in RULES}
+    check_values({key: value for key, value in values.items() if value is not missing})
+    _check_start(OmegaConf.select(cfg, "model.weight"))
     _check_devices(cfg)
     _check_precision(cfg)
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Raise UserError for the first value that its key does not take.
+
+    Args:
+        values: dotted key -> value; keys without a rule are passed over.
+    """
+    for key, value in values.items():
+        if key == "model.weight":
+            _check_start(value)
+        elif key in RULES:
+            _check_value(key, value, RULES[key])
 
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
@@ -202,10 +216,8 @@ def _check_target(key: str, node: Mapping[str, Any]) -> None:
             raise UserError(f"{key}.{name} is not an argument of {target}.{hint}")
 
 
-def _check_value(cfg: DictConfig, key: str, rule: Number | OneOf) -> None:
-    missing = object()
-    value = OmegaConf.select(cfg, key, default=missing)
-    if value is missing or (value is None and not isinstance(rule, Number)):
+def _check_value(key: str, value: Any, rule: Number | OneOf) -> None:
+    if value is None and not isinstance(rule, Number):
         return
     if isinstance(rule, OneOf) and not isinstance(value, str):
         value = str(value)
@@ -214,9 +226,8 @@ def _check_value(cfg: DictConfig, key: str, rule: Number | OneOf) -> None:
         raise UserError(f"{key}={value} is not allowed: {key} takes {rule}.{hint}")
 
 
-def _check_start(cfg: DictConfig) -> None:
-    weight = OmegaConf.select(cfg, "model.weight")
-    values = weight if OmegaConf.is_list(weight) else [weight]
+def _check_start(weight: Any) -> None:
+    values = weight if OmegaConf.is_list(weight) or isinstance(weight, list) else [weight]
     number = Number(optional=True)
     if not all(number.accepts(value) for value in values):
         raise UserError(

@@ -5,6 +5,7 @@ a failure with 1, Ctrl-C is 130 and SIGTERM 143.
 """
 
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -24,8 +25,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logreg import checks, composition_errors, run_directory
 from logreg.errors import Interrupted, RunError, UserError
+from logreg.sweeps import callback as sweep
+from logreg.sweeps import member
+from logreg.sweeps.run_member import run_member
 
 CONF = Path(__file__).parents[2] / "conf"
+
+TRAINING = "logreg.experiment:train"
+"""The job whose sweeps can be gone on with."""
+
+OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
+OmegaConf.register_new_resolver("sweep_dir", member.resume_directory, replace=True)
+OmegaConf.register_new_resolver("sweep_subdir", member.directory_name, replace=True)
 
 
 def main(job: str, config_name: str) -> None:
@@ -38,11 +49,14 @@ def main(job: str, config_name: str) -> None:
     sys.argv[1:] = _without_groups(sys.argv[1:], config_name)
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
-    OmegaConf.register_new_resolver("run_dir", run_directory.choose)
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_checked(job, config_name))()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(Job(job, config_name))()
     except KeyboardInterrupt:
+        sweep.tell_interrupted()
         sys.exit(128 + signal.SIGINT)
+    except Interrupted:
+        sweep.tell_interrupted()
+        raise
     except BrokenPipeError:  # `python train.py --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
@@ -56,27 +70,45 @@ def main(job: str, config_name: str) -> None:
         sys.exit(told.exit_code)
 
 
-def _checked(job: str, config_name: str) -> Callable[[DictConfig], Any]:
-    def task(cfg: DictConfig) -> Any:
+class Job:
+    """What Hydra calls with a composed config: checks it, then imports and runs the job.
+
+    A class, not a closure, so that a launcher can send it to another process, which finds everything by importing this module.
+    """
+
+    def __init__(self, job: str, config_name: str) -> None:
+        """Take "module:function" and the name of the primary config."""
+        self.job = job
+        self.config_name = config_name
+        self.__name__ = self.__qualname__ = job.partition(":")[2]
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
+            return run_member(cfg, self._run, _tell)
         try:
-            known = _top_level_keys(config_name)
-            _name_left_out(cfg, known)
-            checks.check(cfg, known)
-            run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
-            return _load(job)(cfg)
+            return self._run(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
             _tell(error)
-            if HydraConfig.get().mode is RunMode.RUN:
-                sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
-            raise
+            sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
         except Interrupted as stop:
             print(_how_to_go_on(stop), file=sys.stderr)
             raise
 
-    return task
+    def check(self, cfg: DictConfig) -> None:
+        """Raise UserError for a config that no run survives; name the groups that were left out."""
+        known = _top_level_keys(self.config_name)
+        _name_left_out(cfg, known)
+        checks.check(cfg, known)
+
+    def _run(self, cfg: DictConfig) -> Any:
+        self.check(cfg)
+        run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
+        return _load(self.job)(cfg)
 
 
+@functools.cache
 def _top_level_keys(config_name: str) -> set[str]:
     """Return the keys and groups that conf/<config_name>.yaml names."""
     return _groups(config_name) | {str(key) for key in OmegaConf.load(CONF / f"{config_name}.yaml")}
@@ -124,7 +156,7 @@ def _forget_empty_directory() -> None:
 def _no_directory(error: Exception) -> UserError | None:
     """Return what to tell of an output directory that Hydra could not make; None where the job had begun already."""
     frames = traceback.walk_tb(error.__traceback__)
-    if not isinstance(error, OSError) or any(frame.f_code.co_name == "task" for frame, _ in frames):
+    if not isinstance(error, OSError) or any(frame.f_code.co_name == "__call__" for frame, _ in frames):
         return None
     return UserError(
         f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"

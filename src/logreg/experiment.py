@@ -22,11 +22,14 @@ from logreg.data.examples import Examples
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.results.metrics import probabilities
-from logreg.results.result import Fit, Result
+from logreg.results.result import Fit, Result, Row
 from logreg.run_directory import RunDirectory, find_checkpoint
 from logreg.summary import count, summary
 from logreg.tensorboard import RunLogger, knobs
 from logreg.thresholds import best_threshold
+
+NOT_IN_SWEEPS = ("dashboard", "certificate")
+"""Results that are told whether the run is one of a sweep: they take as long as a short fit."""
 
 START_THRESHOLD = 0.5
 """Until a rule has chosen one on the val rows."""
@@ -138,7 +141,10 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has
 
 def build_results(cfg: DictConfig, datamodule: InMemoryDataModule) -> list[Result]:
     """Return what `cfg.results` makes of a finished fit, known before training to go with the data."""
-    results = [_build(node, f"results.{name}") for name, node in (cfg.results or {}).items() if node is not None]
+    late = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
+    nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
+    built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
+    results = [result for result in built if result is not None]
     for result in results:
         result.check(datamodule)
     return results
@@ -239,13 +245,19 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
-    """Make the results, write the metrics, print the summary; return the monitored metric."""
+def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
+    """Make the results of a fit, write metrics.json, and close what was logged; return the rows of the summary."""
     rows = [row for result in results for row in result(fit)]
     if fit.metrics:
         fit.run.write_json("metrics.json", fit.metrics)
     for logger in fit.trainer.loggers:
         logger.save()
+    return rows
+
+
+def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
+    """Make the results, write the metrics, print the summary; return the monitored metric."""
+    rows = apply_results(results, fit)
     data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
     epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
     print(

@@ -1,5 +1,6 @@
 """A run's TensorBoard log: scalars at little cost, HPARAMS with the real metrics, the config as text."""
 
+import functools
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import custom_scalars, text
 
 from logreg.thinning import Note, Thinning
 
@@ -67,13 +69,13 @@ class RunLogger(TensorBoardLogger):
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Show the flat `params` in HPARAMS, under the run directory's name."""
-        self.experiment.file_writer.add_summary(hparams_pb(dict(params), trial_id=self._name_of_run()))
-        self.experiment.add_custom_scalars(LAYOUT)
+        for summary in opening(params, Path(self.save_dir)):
+            self.experiment.file_writer.add_summary(summary)
 
     @rank_zero_only
     def log_config(self, text: str) -> None:
         """Show the composed config, as YAML, under TEXT."""
-        self.experiment.add_text("config", f"```yaml\n{text}```")
+        self.experiment.file_writer.add_summary(config_text(text))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -110,11 +112,8 @@ class RunLogger(TensorBoardLogger):
     def finalize(self, status: str) -> None:
         """Write what waits and how the session ended; the file stays open for the results, which come after the fit."""
         self.save()
-        self.experiment.file_writer.add_summary(_session_end(status == "success"))
+        self.experiment.file_writer.add_summary(session_end(status == "success"))
         self.experiment.flush()
-
-    def _name_of_run(self) -> str:
-        return "/".join(Path(self.save_dir).resolve().parts[-2:])
 
     def _forget_from(self, step: int) -> None:
         """Tell TensorBoard to forget what a killed process logged beyond its last checkpoint; this one logs it again."""
@@ -155,7 +154,23 @@ def _event(note: Note) -> Event:
     return Event(wall_time=note.wall_time, step=note.step, summary=Summary(value=values))
 
 
-def _session_end(success: bool) -> Summary:
+def opening(params: Mapping[str, Any], run_directory: Path) -> list[Summary]:
+    """Return what stands at the head of a run's log: the flat `params` for HPARAMS, and the charts of CUSTOM SCALARS."""
+    name = "/".join(run_directory.resolve().parts[-2:])
+    return [hparams_pb(dict(params), trial_id=name), _layout()]
+
+
+def config_text(yaml: str) -> Summary:
+    """Return the composed config as TEXT shows it."""
+    return text("config", f"```yaml\n{yaml}```")
+
+
+@functools.cache
+def _layout() -> Summary:
+    return custom_scalars(LAYOUT)
+
+
+def session_end(success: bool) -> Summary:
     """Return HPARAMS' last record of a session; tensorboard's own function for it needs TensorFlow."""
     status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
     info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())

@@ -19,6 +19,17 @@ AT_THE_OPTIMUM = 1e-6
 MOST_TERMS = 3
 
 
+def certificate(most_work: float = 3e9, in_sweeps: bool = False, sweep: bool = False) -> "Certificate | None":
+    """Return the result; None in a sweep, unless it is wanted there.
+
+    Args:
+        most_work: rows * features^2 up to which the optimum is sought.
+        in_sweeps: seek it for the runs of a sweep too.
+        sweep: this run is one of a sweep.
+    """
+    return None if sweep and not in_sweeps else Certificate(most_work)
+
+
 class Certificate(Result):
     """Compares the fit with the float64 optimum of the same objective; says so where there is no optimum.
 

@@ -17,6 +17,16 @@ MOST_IN_TABLE = 200
 SPLITS = ("train", "val", "test")
 
 
+def dashboard(in_sweeps: bool = False, sweep: bool = False) -> "Dashboard | None":
+    """Return the result; None in a sweep, unless it is wanted there: it takes as long as a short fit.
+
+    Args:
+        in_sweeps: write it for the runs of a sweep too.
+        sweep: this run is one of a sweep.
+    """
+    return None if sweep and not in_sweeps else Dashboard()
+
+
 class Dashboard(Result):
     """Writes to TensorBoard: histograms of weights, of logits and of probabilities for either class, and PR curves.
 

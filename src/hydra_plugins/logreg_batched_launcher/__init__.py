@@ -1,0 +1,1 @@
+"""hydra/launcher=batched: runs that go together are trained as one tensor program."""

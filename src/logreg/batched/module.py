@@ -1,0 +1,249 @@
+"""The LightningModule of many logistic regressions of one shape: one Trainer, one program, a member in every row."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from logreg.batched.loss import mean_loss
+from logreg.batched.optimizers import MemberOptimizer
+
+
+class BatchedLogisticRegression(pl.LightningModule):
+    """`members` logistic regressions, trained side by side; each ends where it would have ended alone.
+
+    The loss that is handed to the optimiser is the sum of the members' losses: its gradient by one member's parameters is
+    the gradient of that member's own loss. What a member does never reaches another, not even a NaN.
+
+    Attributes:
+        weight: (members, features).
+        bias: (members,).
+        curves: name -> (epochs so far, members), what `train/...` and `val/...` were.
+        best_score, best_epoch, best_weight, best_bias: of each member's best epoch.
+        failures: member -> why it is out.
+        last_epoch: member -> the epoch that was its last, for those that stopped before the others.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        optimizer: Callable[[Iterable[nn.Parameter]], MemberOptimizer],
+        returns_logits: bool = False,
+        threshold: float = 0.5,
+        monitor: str | None = None,
+        monitor_mode: str = "min",
+        pos_weight: Tensor | None = None,
+        patience: "Patience | None" = None,
+        l2: Tensor | None = None,
+    ) -> None:
+        """Take the members' starts.
+
+        Args:
+            weight: (members, features).
+            bias: (members,).
+            optimizer: makes the optimiser from the parameters.
+            returns_logits: the loss is worked out from the logit, as model=logits does, not from the probability.
+            threshold: a row is of class 1 where probability >= threshold.
+            monitor: the metric that names the best epoch; None: val/loss, or train/loss where there are no val rows.
+            monitor_mode: "min" or "max".
+            pos_weight: how many rows of class 0 a row of class 1 counts as, (members,); None: as one.
+            patience: when members stop early; None: never.
+            l2: of the penalty l2 / 2 * sum w^2 that is added to the mean loss, (members,); None: no penalty.
+        """
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+        self.make_optimizer = optimizer
+        self.returns_logits = returns_logits
+        self.threshold = threshold
+        self.monitor = monitor
+        self.pos_weight = pos_weight
+        self.patience = patience
+        self.l2 = l2
+        self._price = torch.zeros(())
+        self.sign = 1.0 if monitor_mode == "min" else -1.0
+        self.best_score = torch.full_like(bias, torch.inf)
+        self.best_epoch = torch.zeros(len(bias), dtype=torch.int64)
+        self.best_weight, self.best_bias = weight.clone(), bias.clone()
+        self.failures: dict[int, str] = {}
+        self.last_epoch: dict[int, int] = {}
+        self.times: list[float] = []
+        self.curves: dict[str, list[Tensor]] = {}
+        self.checkpoint: dict[str, Any] = {}
+        self._means = _Means()
+        self._val = _Means()
+
+    @property
+    def members(self) -> int:
+        """How many there are."""
+        return len(self.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what every member's network returns, (members, batch).
+
+        Args:
+            features: (batch, features), or (members, batch, features) where each member has rows of its own.
+        """
+        if features.ndim == 2:
+            logits = torch.addmm(self.bias[:, None], self.weight, features.T)
+        else:
+            logits = torch.baddbmm(self.bias[:, None, None], features, self.weight[:, :, None])[:, :, 0]
+        return logits if self.returns_logits else torch.sigmoid(logits)
+
+    def configure_optimizers(self) -> MemberOptimizer:
+        """Make the optimiser."""
+        return self.make_optimizer([self.weight, self.bias])
+
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        """Return the sum of the members' losses."""
+        losses, accuracies = self._judge(batch)
+        self._means.add(losses.detach(), accuracies, batch[0].shape[-2])
+        if self.l2 is None:
+            return losses.sum()
+        price = self.l2.to(losses) / 2 * self.weight.square().sum(1)
+        self._price = price.detach()
+        return (losses + price).sum()
+
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
+        """Add a batch of val rows to the epoch's means."""
+        self._val.add(*self._judge(batch), batch[0].shape[-2])
+
+    def on_validation_epoch_end(self) -> None:
+        """Note `val/loss` and `val/accuracy`; they come before the train values of the same epoch."""
+        self._note("val", self._val)
+        self._val = _Means()
+
+    def on_train_epoch_end(self) -> None:
+        """Note the curves, keep the best weights, and take out the members that have left the numbers."""
+        self.times.append(time.time())
+        self._note("train", self._means)
+        if self.l2 is not None:
+            self.curves.setdefault("train/objective", []).append((self._means.loss + self._price).cpu())
+        self._means = _Means()
+        self._keep_best()
+        self._fail_broken()
+        if self.patience is not None:
+            self._stop(self.patience.ended(self.curves[self.patience.monitor][-1]))
+
+    def on_train_end(self) -> None:
+        """Keep what Lightning would write about the state of its loops: it is the same for every member."""
+        self.checkpoint = self.trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+
+    def _judge(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return every member's loss and accuracy of a batch, (members,) each."""
+        features, target = batch[0], batch[1][..., 0]
+        row_weight = batch[2][..., 0] if len(batch) > 2 else None
+        factor = row_weight
+        if self.pos_weight is not None:
+            factor = 1 + (self.pos_weight.to(target)[:, None] - 1) * target
+            factor = factor if row_weight is None else factor * row_weight
+        output = self(features)
+        losses = mean_loss(output, target, self.returns_logits, factor)
+        with torch.no_grad():
+            probability = torch.sigmoid(output) if self.returns_logits else output
+            right = ((probability >= self.threshold) == target).float()
+            return losses, (right if row_weight is None else right * row_weight).mean(1)
+
+    def _note(self, split: str, means: "_Means") -> None:
+        for name, value in (("loss", means.loss), ("accuracy", means.accuracy)):
+            self.curves.setdefault(f"{split}/{name}", []).append(value.cpu())
+
+    def _monitored(self) -> Tensor:
+        names = (self.monitor,) if self.monitor else ("val/loss", "train/loss")
+        name = next(name for name in names if name in self.curves)
+        return self.curves[name][-1]
+
+    def _keep_best(self) -> None:
+        """Copy the weights of the members whose epoch was their best so far."""
+        score = self.sign * self._monitored()
+        better = (score < self.best_score) & self._active()
+        if not better.any():
+            return
+        self.best_score = torch.where(better, score, self.best_score)
+        self.best_epoch = torch.where(better, self.trainer.current_epoch, self.best_epoch)
+        on_device = better.to(self.bias.device)
+        self.best_weight = torch.where(on_device[:, None], self.weight.detach(), self.best_weight.to(self.weight))
+        self.best_bias = torch.where(on_device, self.bias.detach(), self.best_bias.to(self.bias))
+
+    def _fail_broken(self) -> None:
+        """Note the members whose loss or weights are no numbers any more; they train on, to no effect on the others."""
+        loss = self.curves["train/loss"][-1]
+        sound = torch.isfinite(loss) & torch.isfinite(self.weight.detach().sum(1) + self.bias.detach()).cpu()
+        if sound.all():
+            return
+        epoch = self.trainer.current_epoch
+        for member in (~sound & self._active()).nonzero()[:, 0].tolist():
+            self.failures[member] = (
+                f"A weight or the loss is no finite number any more in epoch {epoch}. Most often optimizer.lr is too large:"
+                " type a tenth of it."
+            )
+        self._stop(~sound)
+
+    def _active(self) -> Tensor:
+        """Return which members still train, (members,) of bool on the CPU."""
+        optimizer: Any = self.trainer.optimizers[0]
+        return optimizer.active.cpu()
+
+    def _stop(self, members: Tensor) -> None:
+        """Let members be as they are; when none is left, the training ends."""
+        members = members & self._active()
+        if not members.any():
+            return
+        for member in members.nonzero()[:, 0].tolist():
+            self.last_epoch[member] = self.trainer.current_epoch
+        optimizer: Any = self.trainer.optimizers[0]
+        optimizer.stop(members.to(self.bias.device))
+        if not optimizer.active.any():
+            self.trainer.should_stop = True
+
+
+class Patience:
+    """Early stopping as Lightning's EarlyStopping does it, for each member.
+
+    Attributes:
+        monitor: the metric that has to improve.
+        best: the best value so far, (members,).
+        waited: epochs since then, (members,).
+    """
+
+    def __init__(self, members: int, monitor: str, mode: str, patience: int, min_delta: float) -> None:
+        """Take the arguments of Lightning's callback and the number of members."""
+        self.monitor = monitor
+        self.patience = patience
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.min_delta = abs(min_delta)
+        self.best = torch.full((members,), torch.inf, dtype=torch.float64)
+        self.waited = torch.zeros(members, dtype=torch.int64)
+        self._frozen = torch.zeros(members, dtype=torch.bool)
+
+    def ended(self, value: Tensor) -> Tensor:
+        """Take the metric's values after an epoch, (members,); return which members' patience is at its end."""
+        value = self.sign * value.double()
+        better = (value + self.min_delta < self.best) & ~self._frozen
+        self.best = torch.where(better, value, self.best)
+        self.waited = torch.where(better, 0, self.waited + (~self._frozen).long())
+        ended = (self.waited >= self.patience) & ~self._frozen
+        self._frozen = self._frozen | ended
+        return ended
+
+
+class _Means:
+    """Running means over the rows of an epoch, as `logreg.module.EpochMeans` takes them, a number for each member."""
+
+    def __init__(self) -> None:
+        self.loss = torch.zeros(())
+        self.accuracy = torch.zeros(())
+        self.rows = 0
+
+    def add(self, loss: Tensor, accuracy: Tensor, rows: int) -> None:
+        """Add a batch by its own means."""
+        self.rows += rows
+        if self.rows == rows:
+            self.loss, self.accuracy = loss, accuracy
+        else:
+            self.loss = torch.lerp(self.loss, loss, rows / self.rows)
+            self.accuracy = torch.lerp(self.accuracy, accuracy, rows / self.rows)

@@ -1,0 +1,255 @@
+"""The run directories of a group: each as if its run had been made alone, at two milliseconds apiece.
+
+Nothing is synced to the disk here: a member costs less to train again than an fsync of its checkpoint. Whoever notes the
+members as finished syncs once before.
+"""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from hydra.utils import get_class
+from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
+from tensorboard.compat.proto.event_pb2 import Event
+
+from logreg import environment, event_files, tensorboard, thinning
+from logreg.batched import grouping
+from logreg.batched.module import BatchedLogisticRegression, Patience
+from logreg.batched.optimizers import MemberOptimizer
+from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.data.datamodule import InMemoryDataModule
+from logreg.experiment import apply_results
+from logreg.module import LogisticRegression
+from logreg.results.metrics import probabilities
+from logreg.results.result import Fit, Result
+from logreg.run_directory import RunDirectory
+from logreg.thresholds import best_threshold
+
+if TYPE_CHECKING:
+    from logreg.batched.experiment import Member
+
+
+TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
+"""Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""
+
+
+@dataclass
+class Group:
+    """A fitted group.
+
+    Attributes:
+        configs: of each member.
+        module: the members' program, trained.
+        template: an ordinary module of the same shape, into which a member is put to be written.
+        datamodule: the data that all saw.
+        trainer: of the program.
+        results: what is made of each member.
+        stopping: the callback of early stopping that each would have, or None.
+    """
+
+    configs: Sequence[Mapping[str, Any]]
+    module: BatchedLogisticRegression
+    template: LogisticRegression
+    datamodule: InMemoryDataModule
+    trainer: pl.Trainer
+    results: Sequence[Result]
+    stopping: EarlyStopping | None
+
+
+class MemberWriter:
+    """Writes the members of a group."""
+
+    def __init__(self, group: Group) -> None:
+        module = group.module.cpu()
+        self._group = group
+        self._optimizer: MemberOptimizer = group.trainer.optimizers[0]  # type: ignore[assignment]
+        self._curves = {name: torch.stack(values, dim=1).numpy() for name, values in module.curves.items()}  # (members, epochs)
+        epochs = len(module.times)
+        self._steps = [group.trainer.global_step // epochs * (epoch + 1) - 1 for epoch in range(epochs)]
+        self._environment = environment.snapshot(group.datamodule.fingerprint)
+        self._template = group.template.to(module.weight.dtype)
+        self._parameters = list(self._template.network.parameters())
+        assert [parameter.numel() for parameter in self._parameters] == [module.weight.shape[1], 1]
+        self._threshold = self._template.threshold
+        self._logged = group.configs[0].get("logger") is not None
+
+    def write(self, number: int, member: "Member") -> float | None:
+        """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
+        run = RunDirectory(member.directory)
+        with run.locked():
+            member.write_config()
+            run.write_json("environment.json", self._environment)
+            self._group.datamodule.card.write(run.path)
+            logger = tensorboard.RunLogger(run.path) if self._logged else None
+            if self._logged:
+                self._write_events(number, run, member)
+            if number in self._group.module.failures:
+                return None
+            return self._write_outcome(number, run, logger)
+
+    def _epochs(self, number: int) -> int:
+        """Return how many epochs a member trained for."""
+        module = self._group.module
+        return module.last_epoch.get(number, len(module.times) - 1) + 1
+
+    def _write_events(self, number: int, run: RunDirectory, member: "Member") -> None:
+        """Write the curve, HPARAMS and the config as the run's logger would have."""
+        module, epochs = self._group.module, self._epochs(number)
+        times, steps = module.times[:epochs], self._steps[:epochs]
+        values = {name: curve[number, :epochs] for name, curve in self._curves.items()}
+        values["train/learning_rate"] = np.full(epochs, member.config["optimizer"]["lr"], np.float32)
+        if steps[-1] >= thinning.WHOLE:
+            times, steps, values = _thinned(times, steps, values)
+        summaries = tensorboard.opening(tensorboard.knobs(self._hparams(number)["config"], member.choices), run.path)
+        summaries.append(tensorboard.config_text(member.config_text()))
+        opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
+        opening += [Event(wall_time=times[0], summary=summary) for summary in summaries]
+        closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(number not in module.failures))]
+        content = (
+            event_files.records([event.SerializeToString() for event in opening]),
+            event_files.curve(times, steps, values),
+            event_files.records([event.SerializeToString() for event in closing]),
+        )
+        name = f"events.out.tfevents.{int(times[0]):010d}.{socket.gethostname()}.{os.getpid()}.batched"
+        (run.path / name).write_bytes(b"".join(content))
+
+    def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:
+        """Write checkpoints, results and metrics.json; return the monitored metric."""
+        module, config, has_val = self._group.module, self._group.configs[number], "val/loss" in self._curves
+        best = self._named(module.best_weight[number], module.best_bias[number])
+        last = self._named(module.weight.detach()[number], module.bias.detach()[number])
+        template = self._template
+        template.threshold = self._threshold
+        self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, best)
+        template.load_state_dict(best if has_val else last)
+        if has_val and isinstance(config["threshold"], str):
+            template.threshold = self._chosen_threshold(config)
+        self._write_checkpoint(number, run.checkpoints / "best.ckpt", best)
+        metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
+        trainer = self._group.trainer
+        trainer.callback_metrics.clear()
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
+        trainer.loggers = [logger] if logger else []
+        apply_results(self._group.results, Fit(run, trainer, template, self._group.datamodule, metrics))
+        if logger is not None and logger._experiment is not None:
+            logger.experiment.close()
+        name = monitored_name(trainer, config["monitor"])
+        return None if name is None else metrics[name]
+
+    def _chosen_threshold(self, config: Mapping[str, Any]) -> float:
+        val, cost = self._group.datamodule.rows("val"), config["cost"]
+        assert val is not None
+        found = probabilities(self._template, val)
+        return best_threshold(config["threshold"], *found, cost["false_positive"], cost["false_negative"])
+
+    def _write_checkpoint(
+        self, number: int, path: Path, weights: Mapping[str, torch.Tensor], best: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """Write best.ckpt, or, where `best` is given, last.ckpt, from which the run can go on."""
+        module = self._group.module
+        own = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "hparams_name", "hyper_parameters")
+        checkpoint = {key: value for key, value in module.checkpoint.items() if key not in own}
+        checkpoint = _after_epochs(checkpoint, self._epochs(number), len(module.times))
+        checkpoint["state_dict"] = weights
+        if best is not None:
+            checkpoint["callbacks"] = self._callbacks(number, path.parent, best)
+            checkpoint["optimizer_states"] = [self._optimizer_state(number)]
+            checkpoint["lr_schedulers"] = []
+        checkpoint["hparams_name"] = "hparams"
+        checkpoint["hyper_parameters"] = self._hparams(number)
+        self._template.on_save_checkpoint(checkpoint)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        torch.save(checkpoint, temporary)
+        temporary.replace(path)
+
+    def _callbacks(self, number: int, folder: Path, best: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Return the states that the run's callbacks would have."""
+        module, stopping = self._group.module, self._group.stopping
+        checkpoints = Checkpoints(folder)
+        score = float(module.sign * module.best_score[number])
+        epoch = int(module.best_epoch[number])
+        checkpoints.load_state_dict({"best_score": score, "best_epoch": epoch, "best_state": dict(best)})
+        states = {checkpoints.state_key: checkpoints.state_dict()}
+        if stopping is not None and module.patience is not None:
+            stopping.load_state_dict(self._stopping_state(number, stopping, module.patience))
+            states = {stopping.state_key: stopping.state_dict(), **states}
+        return states
+
+    def _stopping_state(self, number: int, stopping: EarlyStopping, patience: Patience) -> dict[str, Any]:
+        """Return what a member's own EarlyStopping would remember."""
+        waited = int(patience.waited[number])
+        best = (patience.sign * patience.best[number]).to(self._group.module.weight.dtype)
+        ended = waited >= stopping.patience
+        message = (
+            f"Monitored metric {stopping.monitor} did not improve in the last {waited} records."
+            f" Best score: {best:.3f}. Signaling Trainer to stop."
+        )
+        reason = EarlyStoppingReason.PATIENCE_EXHAUSTED if ended else EarlyStoppingReason.NOT_STOPPED
+        return {
+            "wait_count": waited,
+            "stopped_epoch": self._epochs(number) - 1 if ended else 0,
+            "best_score": best,
+            "patience": stopping.patience,
+            "stopping_reason": reason.value,
+            "stopping_reason_message": message if ended else None,
+        }
+
+    def _optimizer_state(self, number: int) -> dict[str, Any]:
+        node = self._group.configs[number]["optimizer"]
+        own = get_class(node["_target_"])(self._parameters, **grouping.numbers(node))
+        stacked = (self._group.module.weight, self._group.module.bias)
+        states = [
+            self._optimizer.member_state(number, both, parameter.shape)
+            for both, parameter in zip(stacked, self._parameters, strict=True)
+        ]
+        return {
+            "state": {index: state for index, state in enumerate(states) if state},
+            "param_groups": own.state_dict()["param_groups"],
+        }
+
+    def _named(self, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return a member's parameters under the names of an ordinary module, in its shapes; copies."""
+        names = [name for name, _ in self._template.named_parameters()]
+        values = (weight.cpu().clone(), bias.cpu().clone())
+        shapes = [parameter.shape for parameter in self._parameters]
+        own = {name: value.reshape(shape) for name, value, shape in zip(names, values, shapes, strict=True)}
+        return {**{name: value.clone() for name, value in self._template.state_dict().items()}, **own}
+
+    def _hparams(self, number: int) -> dict[str, Any]:
+        config, common = self._group.configs[number], dict(self._template.hparams)
+        return {
+            **common,
+            "config": {part: config[part] for part in common["config"]},
+            "network": {**config["model"], "in_features": self._group.datamodule.in_features},
+        }
+
+
+def _after_epochs(checkpoint: dict[str, Any], epochs: int, of: int) -> dict[str, Any]:
+    """Return the state of Lightning's loops as it was after the first `epochs` of `of` epochs: its totals are in proportion."""
+    if epochs == of:
+        return dict(checkpoint)
+
+    def scaled(node: Any, is_total: bool) -> Any:
+        if isinstance(node, dict):
+            return {key: scaled(value, is_total or key in TOTALS) for key, value in node.items()}
+        return node // of * epochs if is_total and isinstance(node, int) and node % of == 0 else node
+
+    return scaled(checkpoint, False)
+
+
+def _thinned(times: Sequence[float], steps: Sequence[int], values: Mapping[str, Any]) -> Any:
+    """Return of a long curve what a run's logger would have kept."""
+    thinner = thinning.Thinning()
+    kept: list[thinning.Note] = []
+    columns = {name: column.tolist() for name, column in values.items()}
+    for place, step in enumerate(steps):
+        kept += thinner.add(thinning.Note(times[place], step, {name: column[place] for name, column in columns.items()}))
+    kept += thinner.rest()
+    table = {name: np.array([note.values[name] for note in kept], np.float32) for name in values}
+    return [note.wall_time for note in kept], [note.step for note in kept], table

@@ -1,0 +1,154 @@
+"""The result of a sweep: a ranked table on the console, sweep.csv, and every failure with its reason."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from logreg.sweeps import member
+from logreg.sweeps.member import FAILED, Status
+from logreg.sweeps.seeds import SEED_KEYS, write_seeds
+
+SHOWN = 10
+METRICS_SHOWN = ("loss", "accuracy", "auroc")
+"""Of the val rows where there are such, otherwise of the training rows."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A run of the sweep with what it was given and what came out.
+
+    Attributes:
+        directory: of the run, relative to the sweep's.
+        status: how it stands.
+        settings: override key -> value, as text.
+        metrics: final metrics by name.
+    """
+
+    directory: str
+    status: Status
+    settings: Mapping[str, str]
+    metrics: Mapping[str, Any]
+
+
+def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
+    """Yield the directory and the status of every run of a sweep."""
+    for path in sorted(sweep.glob(f"**/{member.STATUS}")):
+        status = member.read(path.parent)
+        if status is not None:
+            yield path.parent, status
+
+
+def report(sweep: Path, monitor: str | None, mode: str) -> int:
+    """Write sweep.csv (and sweep_seeds.csv where runs differ only in seed), print the table; return the exit code.
+
+    Args:
+        sweep: its directory.
+        monitor: the metric that ranks; None: val/loss, or train/loss.
+        mode: "min" or "max".
+    """
+    runs = ranked([_run(sweep, directory, status) for directory, status in statuses(sweep)], mode)
+    if not runs:
+        return 0
+    keys = varied([run.settings for run in runs])
+    _write_csv(sweep / "sweep.csv", runs, keys)
+    _print_table(sweep, runs, keys, monitor)
+    seeds = write_seeds(sweep, runs, keys, mode)
+    if seeds:
+        print(seeds)
+    print(f"  tensorboard --logdir {sweep}")
+    failed = [run for run in runs if run.status.status == FAILED]
+    if not failed:
+        return 0
+    _print_failures(sweep, failed)
+    return 2 if len(failed) == len(runs) and all(run.status.mistake for run in failed) else 1
+
+
+def ranked(runs: Sequence[Ranked], mode: str) -> list[Ranked]:
+    """Return the runs, the best first, those without a value last."""
+    sign = 1 if mode == "min" else -1
+
+    def place(run: Ranked) -> tuple[bool, float, str]:
+        value = run.status.value
+        known = run.status.finished and value is not None and math.isfinite(value)
+        return (not known, sign * value if known and value is not None else 0.0, run.directory)
+
+    return sorted(runs, key=place)
+
+
+def varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the keys in which the runs differ, in the order of the command line."""
+    keys = list(dict.fromkeys(key for each in settings for key in each))
+    return [key for key in keys if len({each.get(key) for each in settings}) > 1]
+
+
+def _run(sweep: Path, directory: Path, status: Status) -> Ranked:
+    settings = dict(override.lstrip("+~").partition("=")[::2] for override in status.overrides)
+    settings.pop("sweep.resume", None)
+    try:
+        metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8")) if status.finished else {}
+    except (OSError, ValueError):
+        metrics = {}
+    return Ranked(str(directory.relative_to(sweep)), status, settings, metrics)
+
+
+def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
+    metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["rank", "status", *keys, "value", *metrics, "seconds", "directory", "reason"])
+        for rank, run in enumerate(runs, 1):
+            writer.writerow(
+                [
+                    rank if run.status.finished else "",
+                    run.status.status,
+                    *(run.settings.get(key, "") for key in keys),
+                    run.status.value,
+                    *(run.metrics.get(name) for name in metrics),
+                    run.status.seconds,
+                    run.directory,
+                    run.status.reason or "",
+                ]
+            )
+
+
+def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monitor: str | None) -> None:
+    finished = [run for run in runs if run.status.finished]
+    print(f"\nSweep of {len(runs):,} runs: {len(finished):,} finished")
+    known = {name for run in finished for name in run.metrics}
+    split = "val" if "val/loss" in known else "train"
+    metrics = [name for metric in METRICS_SHOWN if (name := f"{split}/{metric}") in known]
+    metrics = [monitor, *(name for name in metrics if name != monitor)] if monitor in known else metrics
+    rows = [["", *keys, *metrics]]
+    for rank, run in enumerate(finished[:SHOWN], 1):
+        values = (run.metrics.get(name) for name in metrics)
+        rows.append([str(rank), *(run.settings.get(key, "") for key in keys), *(number(value) for value in values)])
+    print(aligned(rows))
+    if len(finished) > SHOWN:
+        print(f"  ... {len(finished) - SHOWN:,} more in {sweep / 'sweep.csv'}")
+
+
+def _print_failures(sweep: Path, failed: Sequence[Ranked]) -> None:
+    print(f"\n{len(failed):,} {'run' if len(failed) == 1 else 'runs'} failed:")
+    for run in failed:
+        print(f"  {sweep / run.directory}\n      {run.status.reason}")
+    print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
+
+
+def number(value: Any) -> str:
+    """Return a metric as text of six digits behind the point."""
+    return f"{value:.6f}" if isinstance(value, int | float) else "-"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of text as columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+__all__ = ["SEED_KEYS", "Ranked", "aligned", "number", "ranked", "report", "statuses", "varied"]

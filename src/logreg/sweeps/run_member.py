@@ -1,0 +1,118 @@
+"""Run one job of a sweep, whatever launcher called it: skip what is done, go on with what was begun, note how it ends."""
+
+import logging
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from logreg.errors import Interrupted, RunError, UserError
+from logreg.run_directory import RunDirectory
+from logreg.sweeps import member
+from logreg.sweeps.member import Status, Stopwatch
+
+log = logging.getLogger(__name__)
+
+
+def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell: Callable[[Exception], None]) -> float | None:
+    """Run `job` unless its run is finished; never raise for a run that fails, so that the others have their turn.
+
+    Args:
+        cfg: the composed config of the job.
+        job: trains, and returns the monitored metric.
+        tell: says on the console why a run failed.
+
+    Returns:
+        The monitored metric, of now or of then; NaN for a run that failed.
+
+    Raises:
+        Interrupted, KeyboardInterrupt: a signal came; it ends the sweep.
+    """
+    hydra_cfg: Any = HydraConfig.get()
+    digest = _digest(cfg)
+    directory, before = member.place(Path(hydra_cfg.runtime.output_dir), digest)
+    _move(hydra_cfg, directory)
+    if before is not None and before.finished:
+        log.info(f"{directory.name} is finished already")
+        return before.value
+    overrides = list(OmegaConf.to_container(hydra_cfg.overrides.task))  # type: ignore[arg-type]
+    watch = Stopwatch()
+
+    def note(status: str, **rest: Any) -> None:
+        member.write(directory, Status(status, digest, overrides, seconds=watch.seconds(), **rest))
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if before is not None:
+            _go_on(cfg, RunDirectory(directory))
+        note(member.RUNNING)
+        value = job(cfg)
+    except (KeyboardInterrupt, Interrupted):
+        raise
+    except (Exception, SystemExit) as error:
+        tell(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
+        log.debug("The run failed.", exc_info=error)
+        note(member.FAILED, reason=reason(error), mistake=isinstance(error, UserError))
+        return math.nan
+    note(member.FINISHED, value=value)
+    return value
+
+
+def reason(error: BaseException) -> str:
+    """Return why a run failed, in one line."""
+    if isinstance(error, UserError | RunError):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return f"the run called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _digest(cfg: DictConfig) -> str:
+    return member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+
+
+def _move(hydra_cfg: DictConfig, directory: Path) -> None:
+    """Let the run live in another directory than Hydra chose, and leave no empty one behind."""
+    chosen = Path(hydra_cfg.runtime.output_dir)
+    if directory == chosen:
+        return
+    with read_write(hydra_cfg), open_dict(hydra_cfg):
+        hydra_cfg.runtime.output_dir = str(directory)
+
+
+def _go_on(cfg: DictConfig, run: RunDirectory) -> None:
+    """Let a run that was begun go on from its checkpoint; without one that leads on, clear the way for a new start."""
+    if cfg.get("ckpt_path") is not None:
+        return
+    if leads_on(run.checkpoints / "last.ckpt", cfg.trainer.max_epochs):
+        with read_write(cfg), open_dict(cfg):
+            cfg.ckpt_path = str(run.path)
+        return
+    with run.locked():
+        clear(run)
+
+
+def clear(run: RunDirectory) -> None:
+    """Remove what a run left that did not finish."""
+    for folder in (run.checkpoints, run.path / ".hydra"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for events in run.path.glob("events.out.tfevents.*"):
+        events.unlink()
+    run.checkpoints.mkdir(parents=True, exist_ok=True)
+
+
+def leads_on(last: Path, max_epochs: int) -> bool:
+    """Tell whether a checkpoint is whole and has epochs before it; the metrics of a fit that was done are made by a new one."""
+    if not last.exists():
+        return False
+    from logreg.checkpoint_io import load
+    from logreg.resume import whole
+
+    try:
+        return bool(load(whole(last))["epoch"] < max_epochs)
+    except UserError:
+        return False

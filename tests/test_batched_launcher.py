@@ -1,0 +1,170 @@
+"""A run of a batched sweep, as it lies on the disk, beside the same run made by Hydra's basic launcher."""
+
+import csv
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+DIFFERENT_BY_RIGHT = ("launcher", "members", "compose_exactly", "output_dir", "dir:", "_target_: hydra", "hydra.sweep.dir")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """A table of 90 rows with noise in the answer, so that the val loss has its best epoch early."""
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    draw = random.Random(3)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", "c", "d", "answer"])
+        for _ in range(90):
+            row = [draw.gauss(0, 1) for _ in range(4)]
+            writer.writerow([*row, int(draw.random() < 1 / (1 + math.exp(-row[0])))])
+    return path
+
+
+def sweep(fork, directory: Path, launcher: str, *arguments: str) -> Path:
+    process = fork(
+        "-m",
+        f"hydra/launcher={launcher}",
+        "trainer.precision=64-true",
+        *arguments,
+        f"hydra.sweep.dir={directory / launcher[:3]}",
+    )
+    code = process.wait()
+    assert code == 0, process.output()
+    return directory / launcher[:3]
+
+
+def same(one, other, where="") -> None:
+    """Fail unless two nested values agree: tensors and numbers to 1e-10, anything else exactly."""
+    assert type(one) is type(other) or isinstance(one, float | int | dict), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            same(*pair, f"{where}[{index}]")
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10, msg=where)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-10, abs=1e-10, nan_ok=True), where
+    else:
+        assert one == other, where
+
+
+def events(directory: Path) -> dict:
+    """Everything that TensorBoard reads of a run, but for times."""
+    log = EventAccumulator(str(directory), size_guidance={"scalars": 0, "tensors": 0}).Reload()
+    scalars = {tag: [(each.step, each.value) for each in log.Scalars(tag)] for tag in sorted(log.Tags()["scalars"])}
+    tensors = {tag: [(each.step, each.tensor_proto.string_val) for each in log.Tensors(tag)] for tag in log.Tags()["tensors"]}
+    tensors.pop("_hparams_/session_start_info", None)
+    hparams = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    return {"scalars": scalars, "tensors": tensors, "hparams": len(hparams)}
+
+
+def same_directory(one: Path, other: Path) -> None:
+    files = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in (one, other)]
+    own, others = ([name for name in each if "tfevents" not in name and not name.endswith(".previous")] for each in files)
+    assert own == others
+    for name in ("config.yaml", "overrides.yaml"):
+        assert (one / ".hydra" / name).read_text() == (other / ".hydra" / name).read_text()
+    hydra = [
+        [
+            line
+            for line in (folder / ".hydra" / "hydra.yaml").read_text().splitlines()
+            if not any(w in line for w in DIFFERENT_BY_RIGHT)
+        ]
+        for folder in (one, other)
+    ]
+    assert hydra[0] == hydra[1]
+    for name in ("last.ckpt", "best.ckpt"):
+        same(*(torch.load(folder / "checkpoints" / name, weights_only=True) for folder in (one, other)), name)
+    same(*(json.loads((folder / "metrics.json").read_text()) for folder in (one, other)), "metrics")
+    coefficients = [list(csv.reader((folder / "coefficients.csv").read_text().splitlines())) for folder in (one, other)]
+    same(*([[cell if not _is_number(cell) else float(cell) for cell in row] for row in rows] for rows in coefficients))
+    status = [json.loads((folder / "status.json").read_text()) for folder in (one, other)]
+    for each in status:
+        each.pop("seconds")
+    same(*status, "status")
+    logs = [events(folder) for folder in (one, other)]
+    scalars = [
+        {
+            tag: [(step, pytest.approx(value, rel=1e-6, nan_ok=True)) for step, value in points]
+            for tag, points in log.pop("scalars").items()
+        }
+        for log in logs
+    ]
+    assert {tag: len(points) for tag, points in scalars[0].items()} == {tag: len(points) for tag, points in scalars[1].items()}
+    for tag, points in scalars[0].items():
+        for (step, value), (other_step, other_value) in zip(points, scalars[1][tag], strict=True):
+            assert step == other_step
+            assert value.expected == other_value
+    assert logs[0] == logs[1]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+TOY = ("trainer.max_epochs=40",)
+CASES = {
+    "toy": (*TOY, "optimizer.lr=0.1,1", "seed=1,2"),
+    "starts": (*TOY, "model=tensors", "model.weight=[0.1,-0.2],0.5", "model.bias=0,1"),
+    "momentum, mini-batches": (
+        *TOY,
+        "model=class",
+        "optimizer.momentum=0,0.9",
+        "data.batch_size=4",
+        "data.shuffle=true",
+        "seed=3,4",
+    ),
+    "adam, logits": (*TOY, "model=logits", "optimizer=adam", "optimizer.lr=0.01,0.1", "seed=1,2"),
+    "long curve": ("trainer.max_epochs=2300", "optimizer.lr=0.1,1", "model.weight=0"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_batched_run_leaves_what_a_run_alone_leaves(fork, tmp_path, case):
+    basic, batched = (sweep(fork, tmp_path, launcher, *CASES[case]) for launcher in ("basic", "batched"))
+    names = sorted(path.name for path in basic.iterdir() if path.is_dir())
+    assert names == sorted(path.name for path in batched.iterdir() if path.is_dir())
+    assert len(names) >= 2
+    for name in names:
+        same_directory(batched / name, basic / name)
+    assert (basic / "sweep.csv").read_text().count("\n") == (batched / "sweep.csv").read_text().count("\n") == len(names) + 1
+
+
+@pytest.mark.parametrize("threshold", ["0.5", "f1"])
+def test_early_stopping_and_the_choice_on_val_rows(fork, tmp_path, table, threshold):
+    arguments = (
+        "data=table",
+        f"data.path={table}",
+        "data.target=answer",
+        f"threshold={threshold}",
+        "data.batch_size=16",
+        "data.shuffle=true",
+    )
+    swept = (
+        "optimizer.lr=0.01,0.1,1",
+        "seed=1",
+        "data.shuffle=true",
+        "trainer.max_epochs=60",
+        "callbacks.early_stopping.patience=5",
+    )
+    basic, batched = (sweep(fork, tmp_path, launcher, *arguments, *swept) for launcher in ("basic", "batched"))
+    epochs = set()
+    for path in sorted(basic.glob("*/")):
+        same_directory(batched / path.name, path)
+        epochs.add(torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"])
+    assert len(epochs) > 1, "the members were to stop at different epochs"

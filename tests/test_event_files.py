@@ -1,0 +1,45 @@
+"""Event files encoded in bulk, against tensorboard's own writer."""
+
+import io
+
+import numpy as np
+import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from logreg import event_files
+
+
+def as_tensorboard_writes(contents: list[bytes]) -> bytes:
+    file = io.BytesIO()
+    writer = RecordWriter(file)
+    for content in contents:
+        writer.write(content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("length", [4, 8, 81, 255, 256, 257, 5000])
+def test_records_are_those_of_tensorboard(length):
+    contents = [bytes(np.random.default_rng(seed).integers(0, 256, length, np.uint8)) for seed in range(3)]
+    assert event_files.records(contents) == as_tensorboard_writes(contents)
+
+
+@pytest.mark.parametrize("steps", [range(1001), [0], [5], [0, 127, 128, 16383, 16384, 2097151, 2097152, 10**9]])
+def test_a_curve_is_that_of_tensorboard_byte_for_byte(steps):
+    random = np.random.default_rng(1)
+    steps = list(steps)
+    times = 1.7e9 + np.sort(random.uniform(0, 100, len(steps)))
+    values = {
+        tag: random.normal(size=len(steps)).astype(np.float32) for tag in ("train/loss", "train/accuracy", "val/a_long_name")
+    }
+    values["train/loss"][0] = np.nan
+    contents = [
+        Event(
+            wall_time=time,
+            step=step,
+            summary=Summary(value=[Summary.Value(tag=tag, simple_value=column[i]) for tag, column in values.items()]),
+        ).SerializeToString()
+        for i, (time, step) in enumerate(zip(times, steps, strict=True))
+    ]
+    assert event_files.curve(times, steps, values) == as_tensorboard_writes(contents)
