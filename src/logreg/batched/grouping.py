@@ -17,7 +17,18 @@ OPTIMIZER_NUMBERS = {
 """What members may differ in. Other arguments of an optimiser, unless off, keep a run out of a batch."""
 
 PARTS = {"data", "model", "loss", "penalty", "optimizer", "trainer", "callbacks", "logger", "results"}
-NUMBERS = {"seed", "monitor", "monitor_mode", "threshold", "cost", "experiment", "ckpt_path", "sweep", "lr_scheduler", "calibration"}
+NUMBERS = {
+    "seed",
+    "monitor",
+    "monitor_mode",
+    "threshold",
+    "cost",
+    "experiment",
+    "ckpt_path",
+    "sweep",
+    "lr_scheduler",
+    "calibration",
+}
 """The top-level keys that are known here."""
 
 MONITORS = (None, "train/loss", "train/accuracy", "val/loss", "val/accuracy")
