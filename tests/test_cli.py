@@ -19,6 +19,9 @@ from runs import Run
 FAST = ("trainer.max_epochs=3", "hydra.run.dir=run")
 Ran = subprocess.CompletedProcess
 
+KEPT_OF_A_SWEEP = ("multirun.yaml", "status.json", "sweep.csv")
+"""What says why a run of a sweep failed, though it never began."""
+
 
 def imported(ran: Ran) -> set[str]:
     """Return the modules that `python -X importtime` saw."""
@@ -58,7 +61,7 @@ def test_answers_before_torch_is_imported(
     if code == 2:
         assert told.count("Error: ") == (2 if arguments[0] == "-m" else 1)
         assert "Traceback" not in told
-        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "multirun.yaml"]
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in KEPT_OF_A_SWEEP]
     else:
         assert told == ""
 
@@ -244,24 +247,28 @@ def test_a_sweep_trains_every_job_in_its_own_directory(fork: Callable[..., Forke
     ran = fork("-m", "model=sequential,class", "optimizer.lr=0.01,0.1,1", "trainer.max_epochs=20", "hydra.sweep.dir=sweep")
     assert ran.wait() == 0, ran.output()
     runs = {path.parent.name: Run(path.parent) for path in (tmp_path / "sweep").glob("*/metrics.json")}
-    assert sorted(runs) == [str(number) for number in range(6)]
-    losses = [runs[str(number)].json()["train/loss"] for number in range(6)]
-    assert losses[:3] == losses[3:]  # the class is the same network
-    assert len(set(losses)) == 3
-    assert [runs[str(number)].checkpoint()["hyper_parameters"]["config"]["optimizer"]["lr"] for number in range(3)] == [
-        0.01,
-        0.1,
-        1,
-    ]
+    rates = {"0.01": 0.01, "0.1": 0.1, "1": 1}
+    names = {
+        (model, lr): f"model={model},optimizer.lr={lr},trainer.max_epochs=20"
+        for model in ("sequential", "class")
+        for lr in rates
+    }
+    assert set(runs) == set(names.values())
+    losses = {key: runs[name].json()["train/loss"] for key, name in names.items()}
+    assert all(losses["sequential", lr] == losses["class", lr] for lr in rates)  # the class is the same network
+    assert len(set(losses.values())) == 3
+    for (_, lr), name in names.items():
+        assert runs[name].checkpoint()["hyper_parameters"]["config"]["optimizer"]["lr"] == rates[lr]
 
 
 def test_a_failing_job_is_told_and_the_others_run(fork: Callable[..., Forked], tmp_path: Path) -> None:
     ran = fork("-m", "optimizer.lr=0.1,-1,0.2", "model.weight=null,[1,2,3]", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
-    assert ran.wait() != 0
-    assert sorted(path.parent.name for path in (tmp_path / "sweep").glob("*/metrics.json")) == ["0", "4"]
+    assert ran.wait() == 1
+    finished = sorted(path.parent.name for path in (tmp_path / "sweep").glob("*/metrics.json"))
+    assert finished == [f"model.weight=null,optimizer.lr={lr},trainer.max_epochs=2" for lr in ("0.1", "0.2")]
     told = " ".join(ran.output().split())
-    assert told.count("optimizer.lr=-1 is not allowed") == 2
-    assert told.count("model.weight has 3 values and the data has 2 features") == 2
+    assert told.count("optimizer.lr=-1 is not allowed") == 4  # each when it happens, and in the table at the end
+    assert told.count("model.weight has 3 values and the data has 2 features") == 4
     assert "Traceback" not in told
 
 
