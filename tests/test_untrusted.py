@@ -21,7 +21,7 @@ from logreg.checkpoint_file import load
 from logreg.errors import UserError
 from logreg.model_file import load_model
 
-JOBS = ["predict", "evaluate", "resume"]
+JOBS = ["predict", "evaluate", "export", "resume"]
 
 
 class Payload:
@@ -57,6 +57,8 @@ def start(trained: Path, tmp_path: Path) -> Callable[[str], None]:
             jobs.predict(compose_job("predict", run, table, f"output={tmp_path / 'predictions.csv'}"))
         elif job == "evaluate":
             jobs.evaluate(compose_job("evaluate", run, table))
+        elif job == "export":
+            jobs.export(compose_job("export", run))
         elif job == "resume":
             from logreg.experiment import train
 

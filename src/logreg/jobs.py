@@ -5,6 +5,7 @@ torch is imported once the config is known to be good.
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import UserError
 from logreg.run_directory import CHECKPOINTS
+
+EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def predict(cfg: DictConfig) -> None:
@@ -106,6 +109,26 @@ def _row(cfg: DictConfig, model: Any) -> Any:
             return row
         seen += len(part)
     raise UserError(f"row={cfg.row}: {path} has {seen:,} rows; the first is row=1.")
+
+
+def export(cfg: DictConfig) -> None:
+    """Write the run's model as ONNX and torch.export programs and say how near they are to predict.
+
+    Raises:
+        UserError: the run is not what it should be, or the packages are not installed.
+        RunError: the files cannot be written, or give other probabilities.
+    """
+    _check_run(cfg.run)
+    if absent := [name for name in EXPORT_PACKAGES if find_spec(name) is None]:
+        raise UserError(f"export.py needs {' and '.join(absent)}: type pip install -e '.[export]'.")
+    from logreg.exporting import export
+    from logreg.model_file import load_model
+
+    model = load_model(cfg.run)
+    run = Path(cfg.run)
+    folder = Path(cfg.output) if cfg.output is not None else (run if run.is_dir() else run.parent) / "export"
+    gap = export(model, folder, str(cfg.run))
+    print(f"{folder} holds model.onnx, model.pt2 and columns.json: at most {gap:.1g} from predict.py, by onnxruntime.")
 
 
 def _table(cfg: DictConfig) -> tuple[str, Any]:
