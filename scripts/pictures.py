@@ -4,10 +4,13 @@ make pictures
 python scripts/pictures.py some/folder
 """
 
+import contextlib
 import csv
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +24,15 @@ PASSED = np.array([0, 0, 0, 1, 1, 1], dtype=float)
 
 
 def main(folder: Path) -> None:
-    """Write every picture as SVG into `folder` and say so."""
+    """Write every picture as SVG into `folder`, and two of the toy training; say so."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in tutorial_pictures().items():
         path = folder / f"{name}.svg"
         path.write_text(style.svg(picture, name), encoding="utf-8")
         print(path)
+    with trained("callbacks=pictures") as run:
+        for name in ("training_probability", "training_loss_surface"):
+            print(shutil.copy(run / "pictures" / f"{name}.svg", folder))
 
 
 def tutorial_pictures() -> dict[str, Figure]:
@@ -45,13 +51,19 @@ def tutorial_pictures() -> dict[str, Figure]:
 
 def fitted_scores() -> tuple[float, float]:
     """Return weight and bias, per point of the score, that `python train.py experiment=scores` ends with."""
+    with trained("experiment=scores") as run, (run / "coefficients.csv").open(encoding="utf-8") as file:
+        estimates = {row["name"]: float(row["estimate"]) for row in csv.DictReader(file)}
+    return estimates["score"], estimates["bias"]
+
+
+@contextlib.contextmanager
+def trained(*arguments: str) -> Iterator[Path]:
+    """Train a run; give its directory for as long as it is needed."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        command = [sys.executable, "train.py", "experiment=scores", f"hydra.run.dir={run}"]
+        command = [sys.executable, "train.py", *arguments, f"hydra.run.dir={run}"]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-        with (run / "coefficients.csv").open(encoding="utf-8") as file:
-            estimates = {row["name"]: float(row["estimate"]) for row in csv.DictReader(file)}
-    return estimates["score"], estimates["bias"]
+        yield run
 
 
 def cost_surface() -> Figure:

@@ -66,13 +66,13 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
     split, rows = trained.judged()
     probability, target = trained.scores(rows)
     moving["frames"] = replay.frames(record, trained)
-    moving["thresholds"] = replay.thresholds(probability, target, trained.module.threshold)
+    moving["thresholds"] = replay.thresholds(probability, target, trained.threshold)
     moving["split"] = split
 
     def draw() -> dict[str, "Figure"]:
         from logreg import gallery
 
-        drawn = gallery.of_scores(probability, target, trained.module.threshold, rows.target_name)
+        drawn = gallery.of_scores(probability, target, trained.threshold, rows.target_name)
         shown = {name: drawn[name] for name in ("precision_recall", "reliability", "score_distribution") if name in drawn}
         return shown | _of_coefficients(record)
 

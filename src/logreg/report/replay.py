@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logreg import experiment
-from logreg.checkpoint_io import load
 from logreg.data.examples import Examples
 from logreg.metrics import ranking
-from logreg.module import LogisticRegression
+from logreg.model_file import load_model
 from logreg.plots import surface
 from logreg.report.record import Record
-from logreg.results.metrics import probabilities
 
 Array = NDArray[np.float64]
 
@@ -26,27 +24,24 @@ JUDGED = ("test", "val", "train")
 
 
 class Trained:
-    """A run's model with its rows: the data built anew from the config, the weights from the checkpoint that the run keeps."""
+    """A run's model with its rows: the rows from the config anew, the model from the checkpoint alone."""
 
     def __init__(self, record: Record) -> None:
-        """Build the data and the module, and load the weights and the threshold."""
-        cfg = record.cfg()
-        self.datamodule = experiment.build_datamodule(cfg)
-        self.module: LogisticRegression = experiment.build_module(cfg, self.datamodule)
-        keeps = self.module.hparams.get("keeps", "last")
-        checkpoint = load(record.path / "checkpoints" / f"{keeps}.ckpt")
-        self.module.load_state_dict(checkpoint["state_dict"])
-        self.module.threshold = float(checkpoint["threshold"])
+        """Build the data and load the model."""
+        self.datamodule = experiment.build_datamodule(record.cfg())
+        self.model = load_model(record.path)
+        self.threshold = self.model.threshold
 
     def judged(self) -> tuple[str, Examples]:
         """Return the rows that the result is shown on, and of which split they are: test, or else val, or else train."""
         pairs = ((split, self.datamodule.rows(split)) for split in JUDGED)
         return next((split, rows) for split, rows in pairs if rows is not None and len(rows))
 
+    @torch.no_grad()
     def scores(self, rows: Examples) -> tuple[Tensor, Tensor]:
         """Return probability and target, (rows,) each."""
-        probability, target, _ = probabilities(self.module, rows)
-        return probability, target
+        network = self.model.network
+        return network.probability(network(rows.features.to(network.weight.dtype)))[:, 0], rows.target[:, 0]
 
 
 def thresholds(probability: Tensor, target: Tensor, chosen: float) -> dict[str, Any] | None:
@@ -99,7 +94,7 @@ def frames(record: Record, trained: Trained) -> dict[str, Any] | None:
         "losses": _rounded(np.array([_loss(x, y, row) for row in path]).tolist()),
         "names": names,
         "target": trained.datamodule.target_name,
-        "threshold": trained.module.threshold,
+        "threshold": trained.threshold,
         "x": x[chosen].tolist(),
         "y": y[chosen].astype(int).tolist(),
         "surface": _surface(x, y, path, names),
