@@ -92,6 +92,18 @@ def test_the_bootstrap_scatters_as_fresh_tables_do():
     assert calibration_error(torch.sigmoid(logit), target, edges) == error  # seeded
 
 
+def test_the_interval_covers_what_such_tables_show_on_average():
+    """Of 200 tables, between 90 and 99 % of the intervals hold the mean over all of them."""
+    edges = torch.linspace(0, 1, 11, dtype=torch.float64)
+    errors = []
+    for seed in range(200):
+        logit, target = rows(1_000, slope=0.5, seed=seed)
+        errors.append(calibration_error(torch.sigmoid(logit), target, edges, draws=200))
+    mean = np.mean([each.value for each in errors])
+    covered = np.mean([each.low <= mean <= each.high for each in errors])
+    assert 0.9 <= covered <= 0.99, covered
+
+
 def test_what_chance_makes_of_right_probabilities():
     edges = torch.linspace(0, 1, 11, dtype=torch.float64)
     errors = []

@@ -11,7 +11,7 @@ import pytest
 import statsmodels.api as sm
 import torch
 from real_tables import TABLES
-from runs import Run
+from runs import Run, same_weights
 
 from logreg.errors import UserError
 
@@ -141,3 +141,12 @@ def test_firths_estimates_have_errors_on_separable_classes(fit: Callable[..., Ru
     np.testing.assert_allclose([ours["hours"]["estimate"], ours["bias"]["estimate"]], theta, rtol=1e-5)
     errors = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose([ours["hours"]["std_error"], ours["bias"]["std_error"]], errors, rtol=1e-5)
+
+
+def test_a_converged_fit_keeps_the_optimum_whatever_the_val_rows_liked_on_the_way(
+    fit: Callable[..., Run], spector: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fit("data=table", spector, "data.target=GRADE", "model=logits", "optimizer=newton", "data.val_fraction=0.3", "seed=3")
+    assert "the optimiser converged" in capsys.readouterr().out
+    assert run.json("statistics.json")["errors"] == "classical"
+    assert same_weights(run.state("best"), run.state("last"))

@@ -202,12 +202,15 @@ def _check_choices(cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
 
 
 def _keep(cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule) -> None:
-    """Decide what the run leaves behind: with val rows the weights of the best epoch, and what is chosen for them."""
+    """Decide what the run leaves behind: with val rows the weights of the best epoch, and what is chosen for them.
+
+    An optimiser that has converged was asked for the optimum: its last weights stay, however the val rows liked the way there.
+    """
     checkpoints, val = trainer.checkpoint_callback, datamodule.rows("val")
     module.cpu()
     if val is None:
         return
-    if isinstance(checkpoints, Checkpoints):
+    if isinstance(checkpoints, Checkpoints) and not module.converged:
         checkpoints.keep_best(trainer)
     if cfg.calibration != "none":
         _recalibrate(cfg.calibration, module, val)
@@ -215,7 +218,8 @@ def _keep(cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, data
         module.threshold = best_threshold(
             cfg.threshold, *probabilities(module, val), cfg.cost.false_positive, cfg.cost.false_negative
         )
-    if isinstance(checkpoints, Checkpoints) and (isinstance(cfg.threshold, str) or cfg.calibration != "none"):
+    chosen = isinstance(cfg.threshold, str) or cfg.calibration != "none"
+    if isinstance(checkpoints, Checkpoints) and (module.converged or chosen):
         checkpoints.write_kept(trainer)
 
 

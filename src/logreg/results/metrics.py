@@ -64,6 +64,8 @@ def _kept(fit: Fit, has_val: bool) -> list[Row]:
     """Return which weights these are, and from which probability on a row is of class 1."""
     rows = [("threshold", f"{fit.module.threshold:.4g}")]
     checkpoints = fit.trainer.checkpoint_callback
+    if fit.module.converged:
+        return [*rows, ("weights", "of the last epoch: the optimiser converged")]
     if has_val and isinstance(checkpoints, Checkpoints) and checkpoints.best_epoch is not None:
         name = monitored_name(fit.trainer, checkpoints.monitor)
         rows.append(("weights", f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {name}"))

@@ -154,7 +154,8 @@ def calibration_error(
     """Return the expected calibration error with a bootstrap interval, and what chance alone would make it.
 
     The bootstrap is Poisson's: each row counts Poisson(weight) times in a draw, which for many rows is Efron's with
-    replacement, and all draws are one matrix product. Chance is by the normal approximation of a bin's number of ones:
+    replacement, and all draws are one matrix product. Its draws are noisier than the rows and so lie too high; the interval is
+    theirs, moved so that their mean falls on the value. Chance is by the normal approximation of a bin's number of ones:
     E|N(0, s^2)| = s sqrt(2 / pi) with s^2 = sum p (1 - p). A calibration error is never below 0, so it is pushed up by noise;
     by how much is what `by_chance` says.
     """
@@ -172,10 +173,12 @@ def calibration_error(
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.poisson(mass.expand(draws, -1), generator)
     errors = (drawn @ member).abs().sum(dim=1) / drawn.sum(dim=1).clamp(min=1)
-    ends = torch.quantile(errors, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
+    value = float((mass @ member).abs().sum() / w.sum())
+    spread = torch.quantile(errors, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)) - errors.mean()
+    ends = (value + spread).clamp(min=0)
     variance = torch.zeros(bins, dtype=torch.float64).index_add_(0, index, w * p * (1 - p))
     return CalibrationError(
-        value=float((mass @ member).abs().sum() / w.sum()),
+        value=value,
         low=ends[0].item(),
         high=ends[1].item(),
         by_chance=float((variance * 2 / math.pi).sqrt().sum() / w.sum()),
