@@ -150,3 +150,18 @@ def test_a_converged_fit_keeps_the_optimum_whatever_the_val_rows_liked_on_the_wa
     assert "the optimiser converged" in capsys.readouterr().out
     assert run.json("statistics.json")["errors"] == "classical"
     assert same_weights(run.state("best"), run.state("last"))
+
+
+def test_the_study_table_has_the_published_coefficients(fit: Callable[..., Run]) -> None:
+    """Wikipedia, "Logistic regression", section "Example": to the digits that are printed there."""
+    run = fit("data=study", "optimizer=newton")
+    ours = table_of(run)
+    published = {
+        "hours": {"estimate": "1.5046", "std_error": "0.6287", "z": "2.393", "p": "0.0167"},
+        "bias": {"estimate": "-4.0777", "std_error": "1.7610", "z": "-2.316", "p": "0.0206"},
+    }
+    for name, row in published.items():
+        for column, printed in row.items():
+            assert f"{ours[name][column]:.{len(printed.partition('.')[2])}f}" == printed
+    assert run.json("statistics.json")["lr_statistic"] == pytest.approx(11.6661, abs=1e-4)
+    assert run.json("statistics.json")["lr_p"] == pytest.approx(0.00064, abs=5e-6)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from logreg.statistics.goodness import Goodness
 from logreg.statistics.table import CoefficientTable
 
 MOST_LINES = 40
@@ -54,11 +53,13 @@ def p_value(p: float) -> str:
     return "-" if p != p else "< 1e-300" if p < 1e-300 else f"{p:.3f}" if p >= 0.1 else f"{p:.2g}"
 
 
-def goodness_line(fit: Goodness) -> str:
-    """Return the figures of the fit as a whole in one line."""
+def goodness_line(table: CoefficientTable) -> str:
+    """Return the figures of the fit as a whole in one line; there is no likelihood-ratio test of a penalised likelihood."""
+    fit = table.goodness
+    test = "" if table.firth else f"; against the null model: chi2 {fit.lr_statistic:.4g}, p {p_value(fit.lr_p)}"
     return (
         f"deviance {fit.deviance:.6g} (null {fit.null_deviance:.6g}), pseudo-R2 {fit.pseudo_r2:.4f}, AIC {fit.aic:.6g},"
-        f" BIC {fit.bic:.6g}; against the null model: chi2 {fit.lr_statistic:.4g}, p {p_value(fit.lr_p)}"
+        f" BIC {fit.bic:.6g}{test}"
     )
 
 
@@ -72,7 +73,7 @@ def print_table(table: CoefficientTable) -> None:
     if not console.is_terminal:
         console.width = 10_000  # nobody's edge to keep to
     lines = list(cells(table))
-    caption = KINDS[table.kind] + INTERVALS[table.interval]
+    caption = KINDS[table.kind] + INTERVALS[table.interval] + ("; Firth's penalised likelihood" if table.firth else "")
     if len(lines) > MOST_LINES:
         caption += f"; {len(lines) - MOST_LINES:,} more in coefficients.csv"
         lines = [*lines[: MOST_LINES - 1], lines[-1]]
@@ -83,8 +84,10 @@ def print_table(table: CoefficientTable) -> None:
         shown.add_column(heads[column], justify="right" if column else "left", no_wrap=True, style="" if column else "bold")
     for line in lines:
         shown.add_row(*(line[column] for column in columns))
-    console.print(shown, end="")
-    console.print(f"  {caption}\n", soft_wrap=True)
+    with console.capture() as captured:
+        console.print(shown)
+    printed = [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
+    print("\n".join([*filter(None, printed), caption, ""]))
 
 
 def _that_fit(lines: list[tuple[str, ...]], width: int) -> list[int]:

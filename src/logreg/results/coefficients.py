@@ -75,6 +75,7 @@ class Coefficients(Result):
             {
                 "rows": table.goodness.rows,
                 **table.goodness.plain(),
+                **({"lr_statistic": None, "lr_p": None} if table.firth else {}),
                 "errors": None if table.why_none else table.kind,
                 "why_no_errors": table.why_none,
                 "interval": table.interval,
@@ -125,7 +126,7 @@ def _summary(table: CoefficientTable) -> list[Row]:
     if len(table.dependencies) > MOST_COLLINEAR:
         rows.append(("...", f"{len(table.dependencies) - MOST_COLLINEAR:,} more in statistics.json"))
     if table.why_none is None:  # the table is printed
-        return [*rows, ("fit", goodness_line(table.goodness))]
+        return [*rows, ("fit", goodness_line(table))]
     return [*_estimates(table), *rows, ("standard errors", f"none: {table.why_none}")]
 
 

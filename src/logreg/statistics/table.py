@@ -53,6 +53,7 @@ class CoefficientTable:
         goodness: of the fit as a whole.
         dependencies: exact linear combinations among the columns, in own units.
         why_none: why there are no errors, the end of a sentence; None where there are.
+        firth: the estimates maximise Firth's penalised likelihood.
     """
 
     names: tuple[str, ...]
@@ -72,6 +73,7 @@ class CoefficientTable:
     goodness: Goodness
     dependencies: list[Dependency] = field(default_factory=list)
     why_none: str | None = None
+    firth: bool = False
 
     def columns(self) -> dict[str, list]:
         """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
@@ -167,6 +169,7 @@ def coefficient_table(
         goodness=Goodness(point.value, likelihood.null(), likelihood.rows, len(theta) - len(depends)),
         dependencies=depends,
         why_none=why_none,
+        firth=firth,
     )
 
 
