@@ -128,7 +128,7 @@ def test_more_features_are_drawn_over_the_logit():
     )
     states = [State(0, 0, torch.zeros(4), torch.tensor(0.0)), State(9, 9, torch.ones(4), torch.tensor(-1.0))]
     axes = gallery.TrainingPictures(examples, Scaling.identity(4), states, 0.5).at(1)["probability"].axes[0]
-    assert axes.get_xlabel().startswith("logit")
+    assert axes.get_xlabel() == "the logit"
     drawn = np.sort(np.concatenate([line.get_xdata() for line in axes.get_lines() if line.get_label().startswith("class")]))
     np.testing.assert_allclose(drawn, np.sort(x.sum(1) - 1), rtol=1e-5)
 

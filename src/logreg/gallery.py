@@ -101,7 +101,7 @@ class TrainingPictures:
         self.scaling = scaling
         self.states = states
         self.threshold = threshold
-        every = -(-len(examples) // MOST_POINTS)
+        self._every = every = -(-len(examples) // MOST_POINTS)
         self._z = examples.features[::every].double().numpy()
         self._y = examples.target[::every, 0].double().numpy()
         if examples.features.shape[1] >= 2 and 0 < self._y.sum() < len(self._y):
@@ -112,11 +112,12 @@ class TrainingPictures:
         state = self.states[moment]
         epochs = f"after {state.epoch:,} epoch{'' if state.epoch == 1 else 's'}"
         weight, bias = state.weight.double().numpy(), float(state.bias)
-        logit = self._z @ weight + bias
-        loss = np.logaddexp(0, logit) - self._y * logit
+        logit = (self.examples.features.double() @ state.weight.double() + state.bias).numpy()
+        target = self.examples.target[:, 0].double().numpy()
+        shown = f"{epochs}, 1 row in {self._every:,}" if self._every > 1 else epochs
         pictures = {
-            "probability": self._probability(weight, bias, logit, epochs),
-            "row_losses": training.row_losses(loss, self._y, moment=epochs),
+            "probability": self._probability(weight, bias, logit[:: self._every], shown),
+            "row_losses": training.row_losses(np.logaddexp(0, logit) - target * logit, target, moment=epochs),
         }
         if hasattr(self, "_surface"):
             first, second, values, path, names = self._surface
@@ -129,7 +130,7 @@ class TrainingPictures:
         names, target_name = self.examples.feature_names, self.examples.target_name
         shared = {"target_name": target_name, "threshold": self.threshold, "moment": epochs}
         if len(names) > 2:  # no picture has three axes that print: all features at once, as the logit
-            return training.s_curve(logit, self._y, 1.0, 0.0, name="logit, the sum of all features", **shared)  # type: ignore[arg-type]
+            return training.s_curve(logit, self._y, 1.0, 0.0, name="the logit", **shared)  # type: ignore[arg-type]
         center, scale = np.asarray(self.scaling.center), np.asarray(self.scaling.scale)
         x = self._z * scale + center
         own, own_bias = weight / scale, bias - float((weight * center / scale).sum())

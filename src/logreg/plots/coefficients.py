@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from logreg.plots.style import BLUE, GREY, PALE, figure, styled
@@ -63,10 +63,12 @@ def _forest(
     places = np.arange(len(shown))
     picture, (axes,) = figure(6.4, 1.4 + 0.3 * len(shown))
     if logarithmic:
+        drawn = [*values, *([] if low is None else np.asarray(low)), *([] if high is None else np.asarray(high)), at_rest]
+        is_narrow = np.nanmax(drawn) < 4 * np.nanmin(drawn)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(MaxNLocator(6) if is_narrow else LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(at_rest, color=GREY, linestyle=":")
     if low is not None and high is not None:
         lows, highs = np.asarray(low, dtype=np.float64)[shown], np.asarray(high, dtype=np.float64)[shown]

@@ -230,6 +230,5 @@ def _points(axes: Axes, x: Array, y: Array, target: Array, wrong: NDArray[np.boo
         style: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "alpha": 1.0 if len(x) <= 100 else 0.6}
         axes.plot(x[rows], y[rows], CLASS_MARKERS[each], color=CLASS_COLOURS[each], label=f"class {each}", **style)
     if wrong.any():
-        axes.plot(
-            x[wrong], y[wrong], "o", color="none", markeredgecolor=INK, markersize=size + 6, label="misclassified", linewidth=0
-        )
+        ring: dict[str, Any] = {"markersize": size + (6 if size > 4 else 2), "markeredgewidth": 1.0 if size > 4 else 0.6}
+        axes.plot(x[wrong], y[wrong], "o", color="none", markeredgecolor=INK, label="misclassified", linewidth=0, **ring)
