@@ -45,15 +45,18 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         self._served, self._resume_at = self._resume_at, 0
-        tensors = self._shuffled() if self.shuffle else self.tensors
-        if len(self) == 1 and not self._served:
+        order = self._order() if self.shuffle else None
+        if order is None and len(self) == 1 and not self._served:
             self._served = 1
-            yield tensors
+            yield self.tensors
             return
         while self._served < len(self):
-            start = self._served * self.batch_size
+            batch = slice(self._served * self.batch_size, (self._served + 1) * self.batch_size)
             self._served += 1
-            yield tuple(tensor[start : start + self.batch_size] for tensor in tensors)
+            if order is None:
+                yield tuple(tensor[batch] for tensor in self.tensors)
+            else:
+                yield tuple(_rows(tensor, order[batch]) for tensor in self.tensors)
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many batches of this epoch have been served; a finished epoch counts as none."""
@@ -63,8 +66,20 @@ class Batches:
         """Let the next epoch begin where the saved one stood."""
         self._resume_at = state["served"]
 
-    def _shuffled(self) -> tuple[Tensor, ...]:
+    def _order(self) -> Tensor:
+        """Return this epoch's order of the rows, (rows,)."""
         # (seed, epoch) -> one number by Knuth's multiplicative hash: neighbouring pairs must not share their orders
         generator = torch.Generator().manual_seed((self.seed * 2654435761 + self.epoch()) % 2**63)
-        order = torch.randperm(self.rows, generator=generator).to(self.tensors[0].device)
-        return tuple(tensor[order] for tensor in self.tensors)
+        return torch.randperm(self.rows, generator=generator).to(self.tensors[0].device)
+
+
+def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Return the rows of those numbers.
+
+    Gathered batch by batch, a batch stays in the cache for the step that follows, and no second copy of the table is made. On
+    the CPU numpy does it in a third of the time of `tensor[rows]`, and in one thread: torch's threads, woken for so little
+    work, wait for each other on a busy machine.
+    """
+    if tensor.device.type == "cpu":
+        return torch.from_numpy(tensor.numpy().take(rows.numpy(), axis=0))
+    return tensor.index_select(0, rows)
