@@ -20,8 +20,8 @@ from torch import Tensor
 
 from logreg.solvers.objective import Objective
 
-CELLS_AT_ONCE = 2**22
-"""Cells of a design matrix that are held in float64 at one time: 32 MB, whatever the size of the table."""
+CELLS_AT_ONCE = 2**20
+"""Cells of a design matrix that are held in float64 at one time: 8 MB, whatever the size of the table."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ The errors are by the delta method: J V J', J the effects' derivatives by theta,
 get_margeff(at="overall", method="dydx", dummy=True) has them. Source: Greene, Econometric Analysis (2012), 17.3.2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -45,33 +45,50 @@ def average_marginal_effects(likelihood: Likelihood, theta: Tensor, switches: It
     switches = list(switches)
     weights = theta[:-1]
     total_spread, total_slope = theta.new_zeros(()), torch.zeros_like(theta)
-    effects, slopes = theta.new_zeros(len(switches)), theta.new_zeros(len(switches), len(theta))
+    effects, slopes = theta.new_zeros(len(switches)), theta.new_zeros(len(theta), len(switches))
     for design, _, weight in likelihood.chunks():
         logit = design @ theta
         density = spread(logit) * weight
         total_spread += density.sum()
         total_slope += design.T @ (density * torch.tanh(-logit / 2))  # 1 - 2 p = tanh(-logit / 2)
-        for index, switch in enumerate(switches):
-            effect, slope = _switched(design, logit, theta, weight, switch)
-            effects[index] += effect
-            slopes[index] += slope
+        if switches:
+            effect, slope = _switched(design, logit, theta, weight, switches)
+            effects += effect
+            slopes += slope
     jacobian = torch.outer(weights, total_slope)
     jacobian[:, :-1] += total_spread * torch.eye(len(weights), dtype=theta.dtype)
     average = total_spread * weights
     columns = [switch.column for switch in switches]
-    average[columns], jacobian[columns] = effects, slopes
+    average[columns], jacobian[columns] = effects, slopes.T
     return average / likelihood.rows, jacobian / likelihood.rows
 
 
-def _switched(design: Tensor, logit: Tensor, theta: Tensor, weight: Tensor, switch: Switch) -> tuple[Tensor, Tensor]:
-    """Return the sum over some rows of p(on) - p(off), and its derivatives by theta."""
-    set_to = {switch.column: switch.off, **switch.others}
-    columns = list(set_to)
-    values = theta.new_tensor(list(set_to.values()))
-    off = logit + (values - design[:, columns]) @ theta[columns]
-    on = off + (switch.on - switch.off) * theta[switch.column]
-    density_on, density_off = spread(on) * weight, spread(off) * weight
+def _switched(
+    design: Tensor, logit: Tensor, theta: Tensor, weight: Tensor, switches: Sequence[Switch]
+) -> tuple[Tensor, Tensor]:
+    """Return the sums over some rows of p(on) - p(off), (switches,), and their derivatives, (features + 1, switches).
+
+    `moved` picks theta of the columns that a switch sets, `value` what it sets them to: so all switches are two products.
+    """
+    moved, value = theta.new_zeros(2, len(theta), len(switches))
+    for index, switch in enumerate(switches):
+        for column, off in {switch.column: switch.off, **switch.others}.items():
+            moved[column, index], value[column, index] = theta[column], off
+    columns = torch.tensor([switch.column for switch in switches])
+    step = theta.new_tensor([switch.on - switch.off for switch in switches])
+    off = logit[:, None] - design @ moved + (moved * value).sum(dim=0)
+    p_off, p_on = torch.sigmoid(off), torch.sigmoid(off + step * theta[columns])
+    density_off, density_on = p_off * (1 - p_off) * weight[:, None], p_on * (1 - p_on) * weight[:, None]
     slope = design.T @ (density_on - density_off)
-    slope[columns] = values * (density_on.sum() - density_off.sum())
-    slope[switch.column] = switch.on * density_on.sum() - switch.off * density_off.sum()
-    return (torch.sigmoid(on) - torch.sigmoid(off)) @ weight, slope
+    net = (density_on - density_off).sum(dim=0)
+    slope = torch.where(_set_by(switches, len(theta)), value * net, slope)
+    slope[columns, torch.arange(len(switches))] += step * density_on.sum(dim=0)
+    return weight @ (p_on - p_off), slope
+
+
+def _set_by(switches: Sequence[Switch], size: int) -> Tensor:
+    """Return which columns each switch sets, (size, switches), bool."""
+    mask = torch.zeros(size, len(switches), dtype=torch.bool)
+    for index, switch in enumerate(switches):
+        mask[[switch.column, *switch.others], index] = True
+    return mask
