@@ -11,9 +11,7 @@ from logreg.statistics.likelihood import Likelihood, Point
 NEAR_ENOUGH = 0.01
 """Standard errors from the optimum, in the worst direction, up to which a fit counts as at it."""
 
-SEPARATED = (
-    "the classes are separable, so the best coefficients are infinite (penalty=firth, or an l2 penalty, keeps them finite)"
-)
+SEPARATED = "the classes are separable, so the best coefficients are infinite"
 
 
 def no_optimum(
