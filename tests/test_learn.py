@@ -51,3 +51,10 @@ def test_even_odds_lie_where_is_said(fit):
 def test_the_loss_rises_and_falls_as_is_said(fit):
     losses = fit().curve()
     assert [f"{losses[epoch]:.4f}" for epoch in (0, 10, 1000)] == ["0.5397", "0.6149", "0.0198"]
+
+
+def test_the_korean_readme_has_commands_of_the_english_one_and_links_that_lead_somewhere():
+    english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+    assert set(readme.commands(korean)) <= set(readme.commands(english))
+    links = re.findall(r"\]\(([^)#:]+)\)", korean)
+    assert links and [link for link in links if not (ROOT / link).exists()] == []

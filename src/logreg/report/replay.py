@@ -41,7 +41,7 @@ class Trained:
     def scores(self, rows: Examples) -> tuple[Tensor, Tensor]:
         """Return probability and target, (rows,) each."""
         network = self.model.network
-        return network.probability(network(rows.features.to(network.weight.dtype)))[:, 0], rows.target[:, 0]
+        return network.probability(network(rows.features.to(network.weight.dtype)))[:, 0].float(), rows.target[:, 0]
 
 
 def thresholds(probability: Tensor, target: Tensor, chosen: float) -> dict[str, Any] | None:
