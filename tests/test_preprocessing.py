@@ -1,11 +1,13 @@
 """The way from a table's columns to the network's matrix."""
 
 import polars as pl
+import pytest
 import torch
 
 from logreg.data.columns import Category, Date, Number
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.scaling import Scaling
+from logreg.errors import UserError
 
 ENCODERS = [
     Number("age", fill=40.0, indicator=True),
@@ -45,3 +47,23 @@ def test_own_units_give_the_same_logit() -> None:
     own_weight, own_bias = preprocessing.in_own_units(weight, bias)
     own = preprocessing.own_units(FRAME)
     torch.testing.assert_close(own @ own_weight + own_bias, scaling.transform(own) @ weight + bias)
+
+
+def test_a_missing_column_is_named_and_others_are_passed_over() -> None:  # fault 31
+    preprocessing = Preprocessing(ENCODERS, Scaling.identity(5))
+    with pytest.raises(UserError, match="new.csv lacks the column 'city'.* Did you mean 'City'") as caught:
+        preprocessing.transform(FRAME.rename({"city": "City"}), "new.csv")
+    assert "\n" not in str(caught.value)
+    more = FRAME.with_columns(other=pl.lit("x"))
+    assert torch.equal(preprocessing.transform(more), preprocessing.transform(FRAME))
+
+
+def test_a_value_that_cannot_be_predicted_from_is_named_with_its_row() -> None:
+    preprocessing = Preprocessing([Number("age"), Category("city", ("Oslo", "Rome"), (0.5, 0.5))], Scaling([0.0, 0], [1.0, 1]))
+    frame = pl.DataFrame({"age": [1.0, 2.0, None], "city": ["Oslo", "Rome", "Rome"]})
+    with pytest.raises(UserError, match="new.csv: the column 'age' has no value in row 103"):
+        preprocessing.transform(frame, "new.csv", first_row=101)
+    with pytest.raises(UserError, match="'age' holds 1e[+]?300 in row 1"):
+        preprocessing.transform(pl.DataFrame({"age": [1e300], "city": ["Oslo"]}))
+    with pytest.raises(UserError, match="'city' has no value in row 2"):
+        preprocessing.transform(pl.DataFrame({"age": [1.0, 2.0], "city": ["Oslo", None]}))

@@ -6,6 +6,7 @@ The commands run in the README's order in one folder, so that a command that res
 import re
 import shlex
 
+import breast_cancer
 import pytest
 import readme
 from processes import ROOT
@@ -44,7 +45,8 @@ def test_the_commands_are_found():
     assert len(shown) == len(re.findall(r"^\$ .*python train\.py", TEXT, re.MULTILINE))
 
 
-def test_every_training_command_ends_with_the_exit_code_that_is_shown(fork):
+def test_every_training_command_ends_with_the_exit_code_that_is_shown(fork, tmp_path):
+    breast_cancer.main(tmp_path / "breast_cancer.csv")
     for arguments, env, code in trainings():
         process = fork(*quick(arguments), env=env)
         assert process.wait() == code, f"python train.py {' '.join(arguments)}\n{process.output()}"
