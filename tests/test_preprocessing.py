@@ -51,7 +51,7 @@ def test_own_units_give_the_same_logit() -> None:
 
 def test_a_missing_column_is_named_and_others_are_passed_over() -> None:  # fault 31
     preprocessing = Preprocessing(ENCODERS, Scaling.identity(5))
-    with pytest.raises(UserError, match="new.csv lacks the column 'city'.* Did you mean 'City'") as caught:
+    with pytest.raises(UserError, match=r"new.csv lacks the column 'city'.* Did you mean 'City'") as caught:
         preprocessing.transform(FRAME.rename({"city": "City"}), "new.csv")
     assert "\n" not in str(caught.value)
     more = FRAME.with_columns(other=pl.lit("x"))
@@ -61,9 +61,9 @@ def test_a_missing_column_is_named_and_others_are_passed_over() -> None:  # faul
 def test_a_value_that_cannot_be_predicted_from_is_named_with_its_row() -> None:
     preprocessing = Preprocessing([Number("age"), Category("city", ("Oslo", "Rome"), (0.5, 0.5))], Scaling([0.0, 0], [1.0, 1]))
     frame = pl.DataFrame({"age": [1.0, 2.0, None], "city": ["Oslo", "Rome", "Rome"]})
-    with pytest.raises(UserError, match="new.csv: the column 'age' has no value in row 103"):
+    with pytest.raises(UserError, match=r"new.csv: the column 'age' has no value in row 103"):
         preprocessing.transform(frame, "new.csv", first_row=101)
-    with pytest.raises(UserError, match="'age' holds 1e[+]?300 in row 1"):
+    with pytest.raises(UserError, match=r"'age' holds 1e[+]?300 in row 1"):
         preprocessing.transform(pl.DataFrame({"age": [1e300], "city": ["Oslo"]}))
     with pytest.raises(UserError, match="'city' has no value in row 2"):
         preprocessing.transform(pl.DataFrame({"age": [1.0, 2.0], "city": ["Oslo", None]}))
