@@ -37,7 +37,7 @@ def table_of(run: Run) -> dict[str, dict[str, float]]:
 def test_a_run_at_the_optimum_has_the_table_of_statsmodels(
     fit: Callable[..., Run], spector: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM)
+    run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *TO_THE_OPTIMUM)
     x, y = TABLES["spector"]()
     theirs = sm.Logit(y, np.column_stack([x, np.ones(len(x))])).fit(disp=0, tol=1e-12, ridge_factor=0)
     ours = table_of(run)
@@ -68,18 +68,18 @@ def test_separable_classes_have_estimates_and_a_reason(fit: Callable[..., Run], 
 
 
 def test_a_fit_that_stopped_early_says_so(fit: Callable[..., Run], spector: str) -> None:
-    run = fit("data=table", spector, "data.target=GRADE", "data.split=none", "trainer.max_epochs=5")
+    run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", "data.split=none", "trainer.max_epochs=5")
     assert "standard errors short of the optimum" in run.json("statistics.json")["why_no_errors"]
 
 
 def test_a_weighted_class_has_no_errors(fit: Callable[..., Run], spector: str) -> None:
-    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM, "loss.pos_weight=2")
+    run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *TO_THE_OPTIMUM, "loss.pos_weight=2")
     assert "pos_weight" in run.json("statistics.json")["why_no_errors"]
 
 
 def test_cluster_errors_by_a_column(fit: Callable[..., Run], spector: str) -> None:
     wanted = ("results.coefficients.errors=cluster", "results.coefficients.cluster=TUCE")
-    run = fit("data=table", spector, "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
+    run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
     x, y = TABLES["spector"]()
     design, groups = np.column_stack([x, np.ones(len(x))]), {"groups": x[:, 1].astype(int)}
     theirs = sm.Logit(y, design).fit(disp=0, tol=1e-12, ridge_factor=0, cov_type="cluster", cov_kwds=groups)
@@ -92,7 +92,7 @@ def test_cluster_errors_without_their_column_are_refused_before_training(
 ) -> None:
     wanted = ("results.coefficients.errors=cluster", f"results.coefficients.cluster={cluster}")
     with pytest.raises(UserError, match=r"results\.coefficients\.cluster=GPA"):
-        fit("data=table", spector, "data.target=GRADE", *wanted)
+        fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *wanted)
     assert not (tmp_path / "run" / "coefficients.csv").exists()
 
 
@@ -104,7 +104,7 @@ def test_collinear_columns_are_named_in_the_tables_own_units(
     answer = torch.bernoulli(torch.sigmoid(4 * (height - 1.75)).float(), generator=draw).int()
     path = tmp_path / "people.csv"
     pl.DataFrame({"metres": height.numpy(), "inches": (height / 0.0254).numpy(), "tall": answer.numpy()}).write_csv(path)
-    run = fit("data=table", f"data.path={path}", "data.target=tall", *TO_THE_OPTIMUM)
+    run = fit("data=table", "penalty=elastic_net", f"data.path={path}", "data.target=tall", *TO_THE_OPTIMUM)
     assert run.json("statistics.json")["collinear"] == ["inches = 39.37 metres"]
     ours = table_of(run)
     assert math.isnan(ours["inches"]["std_error"])
@@ -146,7 +146,16 @@ def test_firths_estimates_have_errors_on_separable_classes(fit: Callable[..., Ru
 def test_a_converged_fit_keeps_the_optimum_whatever_the_val_rows_liked_on_the_way(
     fit: Callable[..., Run], spector: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = fit("data=table", spector, "data.target=GRADE", "model=logits", "optimizer=newton", "data.val_fraction=0.3", "seed=3")
+    run = fit(
+        "data=table",
+        "penalty=elastic_net",
+        spector,
+        "data.target=GRADE",
+        "model=logits",
+        "optimizer=newton",
+        "data.val_fraction=0.3",
+        "seed=3",
+    )
     assert "the optimiser converged" in capsys.readouterr().out
     assert run.json("statistics.json")["errors"] == "classical"
     assert same_weights(run.state("best"), run.state("last"))

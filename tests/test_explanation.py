@@ -24,7 +24,7 @@ TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train_table(tmp_path_factory.mktemp("explained"), *TO_THE_OPTIMUM)
+    return train_table(tmp_path_factory.mktemp("explained"), *TO_THE_OPTIMUM, "penalty=elastic_net")
 
 
 def said(capsys: pytest.CaptureFixture[str], *overrides: str) -> list[str]:
@@ -118,7 +118,14 @@ def test_missing_values_and_dates_have_words_of_their_own(tmp_path: Path, capsys
     frame = pl.DataFrame({"pay": pay, "joined": [date(2020, 1, 1) + timedelta(days=int(each)) for each in day], "left": answer})
     frame = frame.with_columns(pay=pl.when(pl.Series(draw.random(400) < 0.1)).then(None).otherwise("pay"))
     frame.write_csv(tmp_path / "staff.csv")
-    where = ("data=table", f"data.path={tmp_path / 'staff.csv'}", "data.target=left", "data.missing=mean", "data.split=none")
+    where = (
+        "data=table",
+        "penalty=elastic_net",
+        f"data.path={tmp_path / 'staff.csv'}",
+        "data.target=left",
+        "data.missing=mean",
+        "data.split=none",
+    )
     train(compose_config(*where, "optimizer=newton", directory=tmp_path / "run"))
     pay_said, missing, joined, _ = said(capsys, f"run={tmp_path / 'run'}")
     assert pay_said.startswith("Each further 10,000 of pay multiplies the odds of left=1 by ")

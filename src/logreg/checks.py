@@ -111,7 +111,7 @@ RULES: dict[str, Number | OneOf] = {
     "optimizer.dtype": OneOf(("float32", "float64")),
     "optimizer.history_size": COUNT,
     "penalty.l1": Number(low=0),
-    "penalty.l2": Number(low=0),
+    "penalty.l2": Number(low=0, names=("auto",)),
     "lr_scheduler.interval": OneOf(("epoch", "step")),
     "lr_scheduler.frequency": COUNT,
     "data.scale": OneOf(("none", "standard")),

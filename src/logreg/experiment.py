@@ -117,11 +117,16 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
         optimizer=optimizer,
         threshold=START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold,
-        penalty=_build(cfg.penalty, "penalty"),
+        penalty=_build(cfg.penalty, "penalty", **({"l2": automatic_l2(datamodule)} if cfg.penalty.get("l2") == "auto" else {})),
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )
+
+
+def automatic_l2(datamodule: InMemoryDataModule) -> float:
+    """Return what penalty.l2=auto is: scikit-learn's C = 1, which is a penalty on the sum of the losses, not on their mean."""
+    return 1 / sum(datamodule.examples.class_weights)
 
 
 def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False) -> pl.Trainer:

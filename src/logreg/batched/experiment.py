@@ -97,7 +97,8 @@ def _fitted(configs: Sequence[Mapping[str, Any]], pending: signals.PendingSignal
     template = experiment.build_module(cfg, datamodule)
     trainer = _trainer(configs[0]["trainer"], pending)
     stopping = early_stopping(cfg, datamodule)
-    module = _module(configs, template, datamodule.in_features, _dtype(trainer), stopping)
+    automatic_l2 = experiment.automatic_l2(datamodule)
+    module = _module(configs, template, datamodule.in_features, _dtype(trainer), stopping, automatic_l2)
     datamodule.trainer = trainer
     batches = member_batches(datamodule.train_dataloader(), [config["seed"] for config in configs])
     trainer.fit(module, batches, datamodule.val_dataloader() if datamodule.rows("val") is not None else None)
@@ -127,9 +128,11 @@ def _module(
     in_features: int,
     dtype: torch.dtype,
     stopping: EarlyStopping | None,
+    automatic_l2: float,
 ) -> BatchedLogisticRegression:
     starts = [_start(config, in_features) for config in configs]
     target = configs[0]["optimizer"]["_target_"]
+    penalties = [automatic_l2 if config["penalty"]["l2"] == "auto" else config["penalty"]["l2"] for config in configs]
     weights = [config["loss"].get("pos_weight") for config in configs]
     weighted = any(weight is not None for weight in weights)
     return BatchedLogisticRegression(
@@ -140,7 +143,7 @@ def _module(
         threshold=template.threshold,
         monitor=configs[0]["monitor"],
         monitor_mode=configs[0]["monitor_mode"],
-        l2=torch.tensor([config["penalty"]["l2"] for config in configs], dtype=dtype) if template.penalty else None,
+        l2=torch.tensor(penalties, dtype=dtype) if template.penalty else None,
         pos_weight=torch.tensor([1.0 if weight is None else weight for weight in weights]) if weighted else None,
         patience=None
         if stopping is None
