@@ -21,7 +21,8 @@ class Pictures(Result):
     """Draws, after the fit, the training at the states that the callback `weights` kept, and the result.
 
     TensorBoard gets all of them, those of the training under a step slider; pictures/ in the run directory gets the last
-    state and the result as PNG and SVG. A picture takes a tenth of a second, a thousand epochs have nine states.
+    state and the result as PNG and SVG. A picture takes 0.15 s, a thousand epochs have nine states of three: 6 s for the toy
+    run, all of it after the fit.
     """
 
     def __init__(self, training: bool = True, result: bool = True) -> None:
