@@ -10,7 +10,7 @@ from logreg.errors import UserError
 
 MISTAKES = {
     "trainer.max_epoch=3": "'trainer.max_epoch' is not a key of the config. Did you mean 'max_epochs'? trainer has: acc",
-    "mdoel=class": "'mdoel' is not a key of the config. Did you mean 'model'? There are: callbacks, ckpt_path,",
+    "mdoel=class": "'mdoel' is not a key of the config. Did you mean 'model'? There are: calibration, callbacks,",
     "seeed=3": "Did you mean 'seed'?",
     "optimizer.learning_rate=3": "Did you mean 'optimizer.lr'? optimizer has: lr,",
     "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `--cfg job` prints every key.",
@@ -41,3 +41,13 @@ def test_a_mistake_is_retold(override: str, said: str) -> None:
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyError("x"), ZeroDivisionError()])
 def test_what_is_not_about_the_command_line_is_left_alone(error: Exception) -> None:
     assert explain(error, CONF, "config") is None
+
+
+def test_the_keys_named_are_those_of_the_choice_that_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", "data=table", "data.pth=3"])
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:
+        compose("config", overrides=["data=table", "data.pth=3"])
+    told = str(explain(raised.value, CONF, "config"))
+    assert "Did you mean 'path'? data has: " in told
+    assert "val_fraction" in told

@@ -76,7 +76,7 @@ def _no_name_of_a_choice(conf: Path) -> UserError:
 
 
 def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:
-    cfg = _default_config(conf, config_name)
+    cfg = _chosen_config(conf, config_name)
     known = _groups(conf, config_name) | set(_keys(cfg))
     if key in known:  # the key is right, the value is not
         return UserError(f"{key}: {_first_line(error.__cause__) or _first_line(error)}.")
@@ -101,10 +101,16 @@ def _groups(conf: Path, config_name: str) -> set[str]:
     return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
 
 
-def _default_config(conf: Path, config_name: str) -> DictConfig:
+def _chosen_config(conf: Path, config_name: str) -> DictConfig:
+    """Return the config with the groups' choices that were typed, such as data=table, and nothing else."""
+    groups = _groups(conf, config_name)
+    choices = [word for word in sys.argv[1:] if word.partition("=")[0] in groups and "," not in word]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose(config_name)
+        try:
+            return compose(config_name, overrides=choices)
+        except HydraException:  # a choice is wrong as well, which is told next time
+            return compose(config_name)
 
 
 def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
