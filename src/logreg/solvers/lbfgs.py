@@ -9,7 +9,7 @@ from logreg.solvers.steps import Steps
 SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 MOST_TRIALS = 30
-MOST_FOR_A_HESSIAN = 3000
+MOST_FOR_A_HESSIAN = 500
 """Columns: beyond, a Hessian (features x features) costs more than it saves."""
 
 End = tuple[float, float, float]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from logreg.penalties import ElasticNet
-from logreg.solvers.objective import Evaluation, Objective
+from logreg.solvers.objective import Evaluation, Objective, one_core
 from logreg.solvers.quadratic import lasso, solve
 from logreg.solvers.steps import Steps
 
@@ -77,7 +77,9 @@ def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max
     iterations = 0
     while True:
         iterations += 1
-        following = steps.after(objective(point, steps.wants_hessian))
+        seen = objective(point, steps.wants_hessian)
+        with one_core(len(point)):
+            following = steps.after(seen)
         if following is None or iterations == max_iterations:
             break
         point = following

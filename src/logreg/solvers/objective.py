@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +19,12 @@ from logreg.penalties import ElasticNet
 
 NUMBERS_IN_A_BLOCK = 2**20
 """Entries of the features that are worked on at a time: what is made of them stays in the processor's cache."""
+
+WORTH_SHARING = 2**20
+"""Entries of the features from which on a pass is shared out among the cores."""
+
+LARGE_MATRIX = 500
+"""Columns from which on the algebra of a Hessian is worth several threads."""
 
 
 @dataclass
@@ -120,7 +133,57 @@ def sums(
     dtype: torch.dtype = torch.float64,
     pos_weight: float = 1.0,
 ) -> Sums:
-    """Return the sums over some rows (shapes and formula: `Objective`), made block by block."""
+    """Return the sums over some rows (shapes and formula: `Objective`); a large table is shared out among the cores.
+
+    Each core works through its own rows block by block, in one thread, and waits for no other before the end. torch's way of
+    many cores in every operation waits at each of them, which is slow where other processes want the cores too.
+    """
+
+    def of(rows: slice) -> Sums:
+        weights = None if weight is None else weight[rows]
+        return _span_sums(features[rows], target[rows], weights, parameters, hessian, dtype, pos_weight)
+
+    cores = torch.get_num_threads()
+    if cores == 1 or features.numel() < WORTH_SHARING or features.device.type != "cpu":
+        return of(slice(None))
+    span = -(-len(features) // cores)
+    spans = [slice(start, start + span) for start in range(0, len(features), span)]
+    return functools.reduce(operator.add, list(_pool(cores).map(of, spans)))
+
+
+@functools.cache
+def _pool(cores: int) -> ThreadPoolExecutor:
+    """Return threads that each work on one core; they stay, as do the buffers that the linear algebra keeps in each."""
+    pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
+    list(pool.map(time.sleep, [0.001] * cores))  # so that every one of them has begun
+    torch.set_num_threads(cores)  # for threads to come; this one has kept its number
+    return pool
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of the threads
+
+
+@contextmanager
+def one_core(size: int) -> Iterator[None]:
+    """Work on matrices of this size with one thread, if they are small: agreeing among several would take longer."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(cores if size > LARGE_MATRIX else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(cores)
+
+
+def _span_sums(
+    features: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    parameters: Tensor,
+    hessian: bool,
+    dtype: torch.dtype,
+    pos_weight: float,
+) -> Sums:
     size, total = rows_in_a_block(features.shape[1]), None
     for start in range(0, len(features), size):
         rows = slice(start, start + size)

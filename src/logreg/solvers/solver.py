@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from logreg import penalties
 from logreg.penalties import ElasticNet, Firth
 from logreg.solvers.firth import firth_evaluation
-from logreg.solvers.lbfgs import LBFGSSteps
+from logreg.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logreg.solvers.newton import NewtonSteps, minimum
-from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, sums
+from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core, sums
 from logreg.solvers.steps import Steps
 
 SAMPLE_ROWS_PER_COLUMN = 50
@@ -120,7 +120,8 @@ class Solver(torch.optim.Optimizer, ABC):
         """Move to the next point; the closure is `evaluate`, or None where that was called before."""
         value = None if closure is None else closure()
         assert self.steps is not None and self._seen is not None, "nothing was evaluated"
-        following = self.steps.after(self._seen)
+        with one_core(len(self._seen.parameters)):
+            following = self.steps.after(self._seen)
         self._seen = None
         self.finished = following is None
         assert self.steps.best is not None
@@ -160,7 +161,7 @@ class Solver(torch.optim.Optimizer, ABC):
         if isinstance(self.penalty, Firth):
             return
         sample = max(SMALLEST_SAMPLE, SAMPLE_ROWS_PER_COLUMN * columns)
-        if len(features) < WORTH_SAMPLING * sample:
+        if len(features) < WORTH_SAMPLING * sample or columns > MOST_FOR_A_HESSIAN:
             return
         every = len(features) // sample
         weights = None if weight is None else weight[::every]
