@@ -1,0 +1,210 @@
+"""Sweeps that are interrupted, repeated, or hold runs that fail."""
+
+import csv
+import json
+import math
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from runs import compose_config
+
+from logreg.sweeps import member
+from logreg.sweeps.composition import Base, Composer, YamlTemplate
+from logreg.sweeps.seeds import compare, summary, t_quantile
+
+RUNS = ("optimizer.lr=0.1,0.5,1", "seed=range(4)", "trainer.max_epochs=60")
+KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+CODES = {signal.SIGKILL: (-9,), signal.SIGINT: (130, -2), signal.SIGTERM: (143, -15)}
+
+
+def rows(sweep: Path) -> list[dict[str, str]]:
+    """Return sweep.csv without times."""
+    with (sweep / "sweep.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def finished(sweep: Path) -> dict[str, int]:
+    """Return the time of writing of every finished run's last checkpoint."""
+    paths = [path.parent for path in sweep.glob("*/status.json") if json.loads(path.read_text())["status"] == "finished"]
+    return {path.name: (path / "checkpoints" / "last.ckpt").stat().st_mtime_ns for path in paths}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> dict[str, list[dict[str, str]]]:
+    """The table of each launcher's sweep, made by the first test that asks for it."""
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(50))
+def test_an_interrupted_sweep_goes_on_where_it_was(fork, tmp_path, uninterrupted, number):
+    draw = random.Random(number)
+    launcher = draw.choice(["basic", "batched"])
+    name = list(KILLS)[number % 3]
+    command = ("-m", f"hydra/launcher={launcher}", *RUNS)
+    if launcher not in uninterrupted:
+        ran = fork(*command, "hydra.sweep.dir=whole")
+        assert ran.wait() == 0, ran.output()
+        uninterrupted[launcher] = rows(tmp_path / "whole")
+    ran = fork(*command, "hydra.sweep.dir=sweep")
+    time.sleep(draw.uniform(0.1, 1.2))
+    ran.send(KILLS[name])
+    assert ran.wait() in (0, *CODES[KILLS[name]]), ran.output()
+    before = finished(tmp_path / "sweep")
+    ran = fork(*command, "hydra.sweep.dir=sweep")
+    assert ran.wait() == 0, ran.output()
+    after = finished(tmp_path / "sweep")
+    assert len(after) == 12
+    assert before.items() <= after.items(), "a finished run was written again"
+    assert rows(tmp_path / "sweep") == uninterrupted[launcher]
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_sweep_run_again_does_what_is_left(fork, tmp_path, launcher):
+    fast = (f"hydra/launcher={launcher}", "trainer.max_epochs=10", "hydra.sweep.dir=sweep")
+    assert fork("-m", "optimizer.lr=0.1,1", *fast).wait() == 0
+    before = finished(tmp_path / "sweep")
+    ran = fork("-m", "optimizer.lr=1,0.01,0.1", "sweep.resume=sweep", *fast[:2])
+    assert ran.wait() == 0, ran.output()
+    after = finished(tmp_path / "sweep")
+    assert len(after) == 3
+    assert before.items() <= after.items()
+
+
+def test_another_run_under_the_same_name_gets_a_directory_of_its_own(tmp_path):
+    wanted = tmp_path / "lr=1"
+    wanted.mkdir()
+    member.write(wanted, member.Status(member.FINISHED, member.digest({"lr": 1, "epochs": 5})))
+    directory, status = member.place(wanted, member.digest({"lr": 1, "epochs": 9}))
+    assert directory == tmp_path / "lr=1-2"
+    assert status is None
+    directory, status = member.place(wanted, member.digest({"epochs": 5, "lr": 1, "ckpt_path": "x", "sweep": {"resume": "y"}}))
+    assert directory == wanted
+    assert status is not None
+    assert status.finished
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launcher):
+    """A mistake, a divergence in float32, and (in the next test) a run that calls sys.exit(0)."""
+    ran = fork(
+        "-m",
+        f"hydra/launcher={launcher}",
+        "optimizer.lr=0.1,1e38,-1",
+        "trainer.max_epochs=20",
+        "data=scores",
+        "data.scale=none",
+        "model=logits",
+        "hydra.sweep.dir=sweep",
+    )
+    assert ran.wait() == 1, ran.output()
+    table = rows(tmp_path / "sweep")
+    assert [row["status"] for row in table] == ["finished", "failed", "failed"]
+    told = ran.output()
+    assert "2 runs failed" in told
+    for row in table[1:]:
+        assert row["reason"] in told
+        assert row["directory"] in told
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(SystemExit(0), "the run called sys.exit(0)"), (ValueError("no\nway"), "ValueError: no")]
+)
+def test_a_run_that_leaves_or_breaks_is_a_failed_run(tmp_path, error, reason):
+    from logreg.sweeps.run_member import run_member
+
+    cfg = compose_config("trainer.max_epochs=1", directory=tmp_path / "run")
+    told = []
+
+    def job(cfg):
+        raise error
+
+    assert math.isnan(run_member(cfg, job, told.append))
+    status = member.read(tmp_path / "run")
+    assert status is not None
+    assert (status.status, status.reason, status.mistake) == ("failed", reason, False)
+    assert str(told[0]) == reason
+    assert run_member(cfg, lambda cfg: 0.5, told.append) == 0.5  # again: it failed, so it has its turn
+    assert run_member(cfg, job, told.append) == 0.5  # again: it is finished, so it is not run
+
+
+def test_directory_names():
+    assert member.directory_name("optimizer.lr=0.1,seed=3") == "optimizer.lr=0.1,seed=3"
+    assert member.directory_name("") == "default"
+    odd = member.directory_name("data.path=/a/b.csv")
+    assert "/" not in odd
+    assert odd != member.directory_name("data.path=_a_b.csv")
+    assert len(member.directory_name("x" * 500)) < 140
+
+
+def test_seeds_as_one_result():
+    """Against scipy's and statsmodels' own numbers."""
+    from scipy import stats
+
+    values, others = [0.3, 0.5, 0.4, 0.45], [0.2, 0.45, 0.41, 0.3]
+    count, mean, deviation, low, high = summary(values)
+    expected = stats.t.interval(0.95, 3, mean, stats.sem(values))
+    assert (count, mean, deviation) == (4, pytest.approx(0.4125), pytest.approx(stats.tstd(values)))
+    assert (low, high) == pytest.approx(expected, rel=1e-9)
+    for degrees in (1, 2, 3, 10, 99):
+        assert t_quantile(0.975, degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-9)
+    difference, low, high, p = compare(values, others)
+    told = stats.ttest_rel(values, others)
+    assert difference == pytest.approx(0.0725)
+    assert p == pytest.approx(told.pvalue, rel=1e-9)
+    assert (low, high) == pytest.approx(tuple(told.confidence_interval()), rel=1e-9)
+
+
+OVERRIDES = [
+    ["optimizer.lr=0.1", "seed=1"],
+    ["optimizer.lr=1e-3", "seed=2"],
+    ["optimizer.lr=1", "model.bias=null"],
+    ["optimizer.lr=2", "model.bias=0.5"],
+    ["optimizer=adam", "optimizer.betas=[0.5,0.9]"],
+    ["optimizer=adam", "optimizer.betas=[0.6,0.99]"],
+    ["model.weight=[0.1,-0.2]", "data.shuffle=true"],
+    ["model.weight=0.5", "data.shuffle=False"],
+    ["experiment=hours", "seed=7"],
+    ["experiment=hours", "seed=8"],
+    ["+trainer.min_epochs=3", "monitor='a b'"],
+    ["+trainer.min_epochs=3", "monitor=val/loss"],
+]
+
+
+def test_jobs_composed_together_are_what_hydra_composes(tmp_path):
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.utils import setup_globals
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    from logreg.cli import CONF
+
+    setup_globals()
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
+    parser = OverridesParser.create(config_loader=loader)
+    composed = []
+
+    def compose(overrides):
+        composed.append(overrides)
+        return loader.load_configuration("config", overrides, RunMode.RUN)
+
+    def parse(text):
+        return parser.parse_override(f"key={text}").value()
+
+    def is_group(key):
+        return any(source.is_group(key) for source in loader.get_sources())
+
+    composer = Composer(compose, is_group, parse)
+    jobs = [composer.job(overrides, number) for number, overrides in enumerate(OVERRIDES)]
+    jobs += [composer.job(["optimizer.lr=0.3", f"seed={seed}"], seed) for seed in range(50)]
+    assert len(composed) <= len(OVERRIDES)
+    for job in jobs:
+        own = Base(compose(job.overrides), ())
+        assert job.config() == own.plain({})
+        filled = YamlTemplate(job.base.job, job.base.keys).fill(list(job.values.values()))
+        assert filled == OmegaConf.to_yaml(own.job)
