@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
+from runs import compose_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from logreg.batched.grouping import why_alone
 
 DIFFERENT_BY_RIGHT = ("launcher", "members", "compose_exactly", "output_dir", "dir:", "_target_: hydra", "hydra.sweep.dir")
 
@@ -132,6 +136,28 @@ CASES = {
     "adam, logits": (*TOY, "model=logits", "optimizer=adam", "optimizer.lr=0.01,0.1", "seed=1,2"),
     "long curve": ("trainer.max_epochs=2300", "optimizer.lr=0.1,1", "model.weight=0"),
 }
+
+
+@pytest.mark.parametrize("chosen", ["data=toy", "data=hours", "model=class", "model=tensors", "model=logits", "optimizer=adam"])
+def test_the_shipped_configs_are_trained_together(chosen, tmp_path):
+    cfg = OmegaConf.to_container(compose_config(chosen, directory=tmp_path), resolve=True)
+    assert why_alone(cfg) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reason"),
+    [
+        ("optimizer=newton", "optimizer._target_"),
+        ("penalty.l1=0.1", "penalty"),
+        ("lr_scheduler=cosine", "lr_scheduler"),
+        ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val"),
+        ("+optimizer.maximize=true", "optimizer.maximize"),
+        ("callbacks.weights.in_sweeps=true", "callbacks.weights"),
+        ("loss.pos_weight=balanced", "loss"),
+    ],
+)
+def test_what_is_not_known_to_come_out_alike_is_trained_alone(chosen, reason, tmp_path):
+    assert why_alone(OmegaConf.to_container(compose_config(chosen, directory=tmp_path), resolve=True)) == reason
 
 
 @pytest.mark.parametrize("case", CASES)

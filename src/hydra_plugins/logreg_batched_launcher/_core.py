@@ -128,7 +128,7 @@ def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
     """Return what keeps a job from being trained with others."""
     task = launcher.task_function
     if not isinstance(task, cli.Job) or task.job != cli.TRAINING:
-        return "another program"
+        return "program"
     return why_alone(job.config())
 
 
@@ -279,6 +279,6 @@ def _tell_plan(
         if groups
         else []
     )
-    because = f" (for their {', '.join(sorted(reasons))})" if reasons else ""
+    because = f" ({', '.join(sorted(reasons))})" if reasons else ""
     parts += [f"{len(alone):,} one by one{because}"] if alone else []
     log.info(f"Launching {jobs:,} jobs: {', '.join(parts)}")

@@ -38,7 +38,8 @@ TRAINER = {
     "num_sanity_val_steps", "log_every_n_steps", "profiler",
 }  # fmt: skip
 
-CALLBACKS = {"checkpoints", "early_stopping", "progress_bar", "print_epochs", "weights", "convergence"}
+# the doctor speaks to a person who watches one run; nobody watches a member
+CALLBACKS = {"checkpoints", "early_stopping", "progress_bar", "print_epochs", "weights", "convergence", "doctor"}
 
 
 def why_alone(config: Mapping[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ Nothing is synced to the disk here: a member costs less to train again than an f
 members as finished syncs once before.
 """
 
+import io
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from logreg.batched import grouping
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import MemberOptimizer
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.checkpoint_file import sealed
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.experiment import apply_results
 from logreg.module import LogisticRegression
@@ -136,11 +138,18 @@ class MemberWriter:
         trainer.callback_metrics.clear()
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
         trainer.loggers = [logger] if logger else []
+        self._let_trainer_stand_at(self._epochs(number))
         apply_results(self._group.results, Fit(run, trainer, template, self._group.datamodule, metrics))
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
         name = monitored_name(trainer, config["monitor"])
         return None if name is None else metrics[name]
+
+    def _let_trainer_stand_at(self, epochs: int) -> None:
+        """Let `trainer.current_epoch` and `trainer.global_step` be those of a run of so many epochs."""
+        loop = self._group.trainer.fit_loop
+        loop.epoch_progress.current.processed = epochs
+        loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self._steps[epochs - 1] + 1
 
     def _chosen_threshold(self, config: Mapping[str, Any]) -> float:
         val, cost = self._group.datamodule.rows("val"), config["cost"]
@@ -165,7 +174,9 @@ class MemberWriter:
         checkpoint["hyper_parameters"] = self._hparams(number)
         self._template.on_save_checkpoint(checkpoint)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        torch.save(checkpoint, temporary)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        temporary.write_bytes(sealed(content.getvalue()))
         temporary.replace(path)
 
     def _callbacks(self, number: int, folder: Path, best: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -174,7 +185,8 @@ class MemberWriter:
         checkpoints = Checkpoints(folder)
         score = float(module.sign * module.best_score[number])
         epoch = int(module.best_epoch[number])
-        checkpoints.load_state_dict({"best_score": score, "best_epoch": epoch, "best_state": dict(best)})
+        metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
+        checkpoints.load_state_dict({"best_score": score, "best_epoch": epoch, "best_state": dict(best), "metrics": metrics})
         states = {checkpoints.state_key: checkpoints.state_dict()}
         if stopping is not None and module.patience is not None:
             stopping.load_state_dict(self._stopping_state(number, stopping, module.patience))
