@@ -147,7 +147,7 @@ class MemberWriter:
 
     def _let_trainer_stand_at(self, epochs: int) -> None:
         """Let `trainer.current_epoch` and `trainer.global_step` be those of a run of so many epochs."""
-        loop = self._group.trainer.fit_loop
+        loop: Any = self._group.trainer.fit_loop
         loop.epoch_progress.current.processed = epochs
         loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self._steps[epochs - 1] + 1
 
