@@ -4,7 +4,8 @@ Batches of 8,192 rows, float32. Ours is `Trainer.fit` with the project's callbac
 the model that ends in a sigmoid. The plain loop is torch alone over slices of a shuffled order, with the same network, loss and
 optimiser, its batches gathered by `index_select` (with `x[rows]` it would take twice as long). The stock script
 (`DataLoader(TensorDataset, shuffle=True)`, TensorBoardLogger, default checkpointing) is measured on 100,000 rows and its time
-multiplied by 20: all of it is per row or per batch.
+multiplied by 20: all of it is per row or per batch. Everyone has one thread, as SGDClassifier always has: on a busy machine
+several would measure how they wait for each other.
 """
 
 import tempfile
@@ -35,6 +36,7 @@ PLAIN, OURS, SGD, STOCK = "plain loop", "ours", "scikit-learn SGDClassifier", f"
 
 def measure(rounds: int) -> str:
     """Return the table."""
+    torch.set_num_threads(1)
     x, y = simulated()
     with tempfile.TemporaryDirectory() as folder:
         numbered = iter(range(10_000))
