@@ -15,7 +15,10 @@ import pytest
 from processes import Forked, environment
 from runs import Run
 
-RUN, RESUMED, MEMBER = "run", "resumed", "sweep/0"
+RUN, RESUMED = "run", "resumed"
+MEMBERS = {f"sweep/optimizer.lr={rate},trainer.max_epochs=50": rate for rate in (0.1, 1)}
+"""The runs of the sweep, and what differs."""
+
 TABS = ("timeseries", "scalars", "custom_scalars", "images", "distributions", "histograms", "hparams", "pr_curves", "text")
 SCREENSHOTS = os.environ.get("LOGREG_SCREENSHOTS")
 """A folder to keep the screenshots in."""
@@ -77,7 +80,7 @@ def ask(address, route, body=None, **query):
 
 
 def test_every_run_is_there(server):
-    assert {RUN, RESUMED, MEMBER, "sweep/1"} <= set(ask(server, "runs"))
+    assert {RUN, RESUMED, *MEMBERS} <= set(ask(server, "runs"))
 
 
 def test_scalars_hold_every_point_of_the_toy_job(server):
@@ -123,10 +126,10 @@ def test_hparams_compare_the_runs_by_real_metrics(server, logdir):
         for value in group["metricValues"]:
             if value["name"]["tag"] == "train/loss":
                 values[group["sessions"][0]["name"]] = value["value"]
-    for member in ("sweep/0", "sweep/1"):
+    for member in MEMBERS:
         assert values[member] == pytest.approx(Run(logdir / member).curve()[49])
     rates = {group["sessions"][0]["name"]: group["hparams"].get("optimizer.lr") for group in groups}
-    assert (rates["sweep/0"], rates["sweep/1"]) == (0.1, 1)
+    assert {member: rates[member] for member in MEMBERS} == MEMBERS
 
 
 def test_images_have_a_step_for_every_state(server):
