@@ -10,6 +10,7 @@ from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
 from logreg.module import LogisticRegression
 from logreg.networks import Logits
+from logreg.results import optimum
 from logreg.results.certificate import Certificate
 from logreg.results.result import Fit
 from logreg.run_directory import RunDirectory
@@ -21,7 +22,7 @@ def sgd(parameters):
     return torch.optim.SGD(parameters, lr=1.0)
 
 
-def said(tmp_path, features, target, optimizer=sgd, epochs=20, scale="none", **limits):
+def said(tmp_path, features, target, optimizer=sgd, epochs=20, scale="none"):
     """Train, and return the certificate's lines by name and the metrics that it adds."""
     names = tuple(f"x{j + 1}" for j in range(features.shape[1]))
     data = InMemoryDataModule(Examples(features.float(), target.float().reshape(-1, 1), names, "y"), scale=scale)
@@ -31,7 +32,7 @@ def said(tmp_path, features, target, optimizer=sgd, epochs=20, scale="none", **l
     noise.silence()
     trainer.fit(module, data)
     fit = Fit(RunDirectory(tmp_path), trainer, module, data, {})
-    return dict(Certificate(**limits)(fit)), fit.metrics
+    return dict(Certificate()(fit)), fit.metrics
 
 
 def noisy(rows=200, columns=3, seed=0):
@@ -59,6 +60,14 @@ def test_at_the_optimum(tmp_path, optimizer):
     assert metrics["train/excess_loss"] < 1e-9
     assert metrics["converged"] == 1
     assert metrics["train/gradient_max"] < 1e-6
+
+
+def test_quasi_separable_where_newton_ran_far_out(tmp_path):
+    x = torch.tensor([[0.0], [1.0], [2.0], [3.0], [3.0], [4.0], [5.0]])
+    lines, metrics = said(tmp_path, x, torch.tensor([0, 0, 0, 0, 1, 1, 1]), Newton, epochs=100, scale="standard")
+    assert lines["optimum"].startswith("none, some weights grow for ever")
+    assert lines["converged"].startswith("no: the gradient is small")
+    assert metrics["separable"] == 1
 
 
 def test_stopped_too_early(tmp_path):
@@ -118,8 +127,9 @@ def test_more_columns_than_rows(tmp_path, optimizer):
     assert lines["optimum"].startswith("none, the weights grow for ever")
 
 
-def test_a_table_too_large_for_it(tmp_path):
-    lines, metrics = said(tmp_path, *noisy(), most_work=100)
+def test_a_table_too_large_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(optimum, "MOST_WORK", 100)
+    lines, metrics = said(tmp_path, *noisy())
     assert lines["optimum"].startswith("not sought")
     assert metrics["train/gradient_max"] > 0
 
@@ -140,7 +150,7 @@ def test_the_main_job_says_that_there_is_no_optimum(fit, capsys):
 def test_newton_on_the_toy_data_ends_early_and_says_why(fit, capsys):
     fit("optimizer=newton")
     text = capsys.readouterr().out
-    assert "converged no: gradient" in " ".join(text.split())
+    assert "converged no: the gradient is small" in " ".join(text.split())
     assert "none, the weights grow for ever" in text
 
 

@@ -174,3 +174,9 @@ def test_the_study_table_has_the_published_coefficients(fit: Callable[..., Run])
             assert f"{ours[name][column]:.{len(printed.partition('.')[2])}f}" == printed
     assert run.json("statistics.json")["lr_statistic"] == pytest.approx(11.6661, abs=1e-4)
     assert run.json("statistics.json")["lr_p"] == pytest.approx(0.00064, abs=5e-6)
+
+
+def test_a_fit_that_stopped_on_the_way_to_infinity_is_not_short_of_an_optimum(fit, capsys):
+    run = fit("experiment=hours")
+    assert "classes are separable" in run.json("statistics.json")["why_no_errors"]
+    assert "short of the optimum" not in capsys.readouterr().out

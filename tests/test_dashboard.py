@@ -88,3 +88,7 @@ def test_the_layout_puts_train_and_val_loss_into_one_chart(fit):
     charts = {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
     assert charts["loss"] == ["(train|val)/loss"]
     assert {"metrics", "calibration", "weights and bias", "gradient norm", "learning rate"} <= set(charts)
+
+
+def test_weights_beyond_the_bins_of_tensorboard(fit):
+    assert fit("optimizer.lr=1e30", "trainer.max_epochs=3").json()["separable"] == 1

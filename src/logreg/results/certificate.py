@@ -1,16 +1,15 @@
 """How far a fit is from the optimum, or why there is none."""
 
 import torch
-from torch import Tensor
 
-from logreg.data.examples import Examples
-from logreg.penalties import NONE, Firth
+from logreg.penalties import NONE
+from logreg.results.optimum import objective
 from logreg.results.result import Fit, Result, Row
 from logreg.solvers.firth import FirthObjective
-from logreg.solvers.newton import NewtonSteps, Solution, minimum
-from logreg.solvers.objective import Evaluation, Objective
+from logreg.solvers.newton import Solution
+from logreg.solvers.objective import Evaluation
 from logreg.solvers.quadratic import solve
-from logreg.solvers.separation import Separation, Unknown, optimum
+from logreg.solvers.separation import Separation
 from logreg.solvers.solver import Solver
 
 AT_THE_OPTIMUM = 1e-6
@@ -19,15 +18,14 @@ AT_THE_OPTIMUM = 1e-6
 MOST_TERMS = 3
 
 
-def certificate(most_work: float = 3e9, in_sweeps: bool = False, sweep: bool = False) -> "Certificate | None":
+def certificate(in_sweeps: bool = False, sweep: bool = False) -> "Certificate | None":
     """Return the result; None in a sweep, unless it is wanted there.
 
     Args:
-        most_work: rows * features^2 up to which the optimum is sought.
         in_sweeps: seek it for the runs of a sweep too.
         sweep: this run is one of a sweep.
     """
-    return None if sweep and not in_sweeps else Certificate(most_work)
+    return None if sweep and not in_sweeps else Certificate()
 
 
 class Certificate(Result):
@@ -37,26 +35,18 @@ class Certificate(Result):
     (above the optimum; absent where there is none), `separable`, and `converged` where the optimiser had a stopping rule.
     """
 
-    def __init__(self, most_work: float = 3e9) -> None:
-        """Set the limit.
-
-        Args:
-            most_work: rows * features^2 up to which the optimum is sought; about a second. Beyond, the gradient alone is told.
-        """
-        self.most_work = most_work
-
     def __call__(self, fit: Fit) -> list[Row]:
         """Return a line on the optimum and, after an optimiser with a stopping rule, one on whether it stopped by it."""
         rows = fit.datamodule.rows("train")
         assert rows is not None
-        table, network = _objective(fit, rows), fit.module.network
+        table, network = objective(fit.module, rows), fit.module.network
         point = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double()
         here = table(point, isinstance(table, FirthObjective))
         fit.metrics["train/gradient_max"] = here.gradient_norm
-        if len(rows) * (len(point) - 1) ** 2 > self.most_work:
+        best = fit.optimum
+        if best is None:
             text = f"not sought for a table of this size; gradient {here.gradient_norm:.1e} at most"
             return [*_convergence(fit), ("optimum", text)]
-        best = _optimum(table, point)
         fit.metrics["separable"] = float(isinstance(best, Separation))
         if isinstance(best, Separation):
             return [*_convergence(fit, separable=True), ("optimum", _no_optimum(fit, best, len(rows)))]
@@ -64,21 +54,6 @@ class Certificate(Result):
             return [*_convergence(fit), ("optimum", _unknown(here))]
         fit.metrics["train/excess_loss"] = max(here.value - best.value, 0.0)
         return [*_convergence(fit), ("optimum", _distance(fit, here, best))]
-
-
-def _objective(fit: Fit, rows: Examples) -> Objective:
-    pos_weight, penalty = float(getattr(fit.module.loss, "pos_weight", None) or 1.0), fit.module.penalty
-    if isinstance(penalty, Firth):
-        return FirthObjective(rows.features, rows.target, rows.weight, pos_weight=pos_weight)
-    return Objective(rows.features, rows.target, rows.weight, penalty, pos_weight=pos_weight)
-
-
-def _optimum(table: Objective, point: Tensor) -> Solution | Separation | Unknown:
-    if isinstance(table, FirthObjective):
-        return minimum(table, NewtonSteps(1e-9), point)
-    if table.penalty is NONE:
-        return optimum(table, point)
-    return minimum(table, NewtonSteps(1e-10, table.penalty.l1), point)
 
 
 def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
@@ -90,9 +65,10 @@ def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
     optimizers = fit.trainer.optimizers
     solver = optimizers[0] if optimizers and isinstance(optimizers[0], Solver) else None
     norm = fit.metrics["train/gradient_max"] if solver is None else solver.gradient_norm
+    if separable and (fit.module.converged or (solver is not None and norm <= solver.tolerance)):
+        return [("converged", f"no: the gradient is small ({norm:.1e}) only because the weights are so large")]
     asked = "" if solver is None else f" (asked for: {solver.tolerance:.0e})"
-    only = ", but only because the weights are so large" if separable and fit.module.converged else ""
-    return [("converged", f"{'yes' if converged else 'no'}: gradient {norm:.1e} at most{asked}{only}")]
+    return [("converged", f"{'yes' if converged else 'no'}: gradient {norm:.1e} at most{asked}")]
 
 
 def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -13,7 +14,9 @@ from logreg.errors import UserError, did_you_mean
 from logreg.penalties import ElasticNet, Firth
 from logreg.results.coefficient_lines import goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
+from logreg.solvers.separation import Separation
 from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.optimum import SEPARATED
 from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
 MOST_IN_SUMMARY = 12
@@ -96,7 +99,8 @@ class Coefficients(Result):
         if len(names) > self.most:
             why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
             return bare_table(likelihood, theta, names, units, why)
-        return coefficient_table(
+        penalised = _no_likelihood(fit)
+        table = coefficient_table(
             likelihood,
             theta,
             names,
@@ -106,9 +110,12 @@ class Coefficients(Result):
             level=self.level,
             groups=rows.features[:, names.index(self.cluster)] if self.errors == "cluster" and self.cluster else None,
             switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
-            why_none=_no_likelihood(fit),
+            why_none=penalised,
             firth=isinstance(fit.module.penalty, Firth),
         )
+        if penalised is None and table.why_none not in (None, SEPARATED) and _is_separable(fit):
+            return replace(table, why_none=SEPARATED)  # not short of an optimum: there is none
+        return table
 
 
 def as_csv(table: CoefficientTable) -> str:
@@ -150,6 +157,10 @@ def _no_likelihood(fit: Fit) -> str | None:
     if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
         return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
     return None
+
+
+def _is_separable(fit: Fit) -> bool:
+    return isinstance(fit.optimum, Separation) and not fit.optimum.one_class
 
 
 def _weight_decay(fit: Fit) -> float:

@@ -14,6 +14,7 @@ MOST_ROWS = 100_000
 CALIBRATION = ("train/brier", "train/calibration_error")  # those of val and test rows are logged with their metrics
 COLUMNS = ("name", "estimate", "std_error", "p", "ci_low", "ci_high", "odds_ratio")
 MOST_IN_TABLE = 200
+LARGEST_IN_HISTOGRAM = 1e19
 SPLITS = ("train", "val", "test")
 
 
@@ -41,7 +42,7 @@ class Dashboard(Result):
         for writer in writers:
             if table:
                 writer.add_text("coefficients", table, step)
-            writer.add_histogram("weights", fit.module.network.weight.detach(), step)
+            _write_histogram(writer, "weights", fit.module.network.weight.detach(), step)
             for split in SPLITS:
                 examples = fit.datamodule.rows(split)
                 if examples is not None and len(examples):
@@ -80,9 +81,14 @@ def _write_split(writer: Any, split: str, examples: Examples, fit: Fit, step: in
     for each in (0, 1):
         rows = target == each
         if rows.any():
-            writer.add_histogram(f"{split}/logits/class_{each}", logit[rows], step)
-            writer.add_histogram(f"{split}/probabilities/class_{each}", probability[rows], step)
+            _write_histogram(writer, f"{split}/logits/class_{each}", logit[rows], step)
+            _write_histogram(writer, f"{split}/probabilities/class_{each}", probability[rows], step)
     writer.add_pr_curve(f"{split}/pr_curve", target, probability, step)
+
+
+def _write_histogram(writer: Any, tag: str, values: Tensor, step: int) -> None:
+    """Write a histogram; TensorBoard's bins end at 1e20, beyond which torch would find it empty."""
+    writer.add_histogram(tag, values.clamp(-LARGEST_IN_HISTOGRAM, LARGEST_IN_HISTOGRAM), step)
 
 
 def _cell(value: str) -> str:

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import lightning.pytorch as pl
 
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
+from logreg.results import optimum
 from logreg.run_directory import RunDirectory
 
 Row = tuple[str, str]
@@ -30,6 +32,11 @@ class Fit:
     module: LogisticRegression
     datamodule: InMemoryDataModule
     metrics: dict[str, float]
+
+    @cached_property
+    def optimum(self) -> optimum.Verdict:
+        """The optimum of what was aimed at; sought when it is first asked for."""
+        return optimum.verdict(optimum.objective(self.module, self.datamodule.examples))
 
 
 class Result(ABC):

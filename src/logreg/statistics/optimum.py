@@ -31,6 +31,8 @@ def no_optimum(
         return f"every row is of class {classes[0]:.0f}, so the likelihood has no maximum: the best bias is infinite"
     if not bool(torch.isfinite(point.gradient).all() and torch.isfinite(point.information).all()):
         return "the fit has left the numbers: a coefficient is infinite or not a number"
+    if not firth and float(point.information[-1, -1]) == 0 and not tells_classes_apart(likelihood, theta):
+        return "every probability is exactly 0 or 1, where the likelihood is flat and tells nothing of errors"
     if not firth and tells_classes_apart(likelihood, theta):
         return SEPARATED
     step, far = newton_step(point, without)
