@@ -124,8 +124,8 @@ def check_members(network_class, name, batches, precision, tolerance):
 
 
 # A Latin square: every optimiser meets every way of batching, and every network meets each of both.
-@pytest.mark.parametrize(("column", "batches"), enumerate(BATCHES))
-@pytest.mark.parametrize(("row", "name"), enumerate(OPTIMIZERS))
+@pytest.mark.parametrize(("column", "batches"), list(enumerate(BATCHES)))
+@pytest.mark.parametrize(("row", "name"), list(enumerate(OPTIMIZERS)))
 def test_every_member_is_its_own_run(row, name, column, batches):
     check_members(NETWORKS[(row + column) % len(NETWORKS)], name, batches, "64-true", 1e-10)
 
