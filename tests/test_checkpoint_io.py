@@ -155,3 +155,19 @@ def test_a_folder_that_is_gone_is_told(path: Path) -> None:
     path.parent.rmdir()
     with pytest.raises(RunError, match="No such file or directory"):
         AtomicCheckpointIO().save_checkpoint(CONTENT, path)
+
+
+def test_bytes_behind_the_end_or_missing_there_are_damage(path: Path) -> None:
+    whole = path.read_bytes()
+    for damaged in whole + b"junk", whole[:-1], whole[: -len("sha256:") - 64], whole + whole[-22:]:
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="is damaged"):
+            load(path)
+
+
+def test_a_checkpoint_of_torchs_own_has_no_seal_and_is_loaded(path: Path) -> None:
+    torch.save(CONTENT, path)
+    assert equal(load(path), CONTENT)
+    path.write_bytes(path.read_bytes() + b"junk")
+    with pytest.raises(UserError, match="4 bytes at its end are too many or missing"):
+        load(path)

@@ -31,7 +31,7 @@ MISTAKES = {
     "trainer.max_epochs=true": "takes a whole number from 1 up",
     "trainer.max_epochs=null": "takes a whole number from 1 up",
     "trainer.log_every_n_steps=0": "takes a whole number from 1 up",
-    "optimizer.lr=-1": "optimizer.lr=-1 is not allowed: optimizer.lr takes a number above 0.",
+    "optimizer.lr=-1": "optimizer.lr=-1 is not allowed: optimizer.lr takes a number above 0 and up to",
     "optimizer.lr=0": "takes a number above 0",
     "optimizer.lr=nan": "takes a number above 0",
     "optimizer.lr=.nan": "takes a number above 0",
@@ -76,6 +76,28 @@ MISTAKES = {
     "trainer.precision=bf16-true": "Type model=logits trainer.precision=bf16-true",
     "trainer.precision=16": "Type model=logits trainer.precision=16",
     "seed=${sead}": "The config cannot be resolved",
+    # a part that is none
+    "+callbacks.x=1": "callbacks.x=1 is not allowed: it must be a mapping with a _target_ that names what to build",
+    "callbacks.doctor=3": "callbacks.doctor=3 is not allowed",
+    "results.metrics=5": "'results.metrics={_target_:logreg.results.metrics.Metrics}', or null to leave it out",
+    "data.source=5": "data.source=5 is not allowed: it names the function that hands over the rows",
+    "data.source=null": "data.source=null is not allowed",
+    # both bounds, the reason, and values as they are typed
+    "optimizer.lr=1e308": "takes a number above 0 and up to 3.4e+38 (a weight in float32 holds no more)",
+    "results.coefficients.level=2": "takes a number above 0 and up to 0.999999.",
+    "monitor_mode=true": "monitor_mode=true is not allowed",
+    "optimizer.momentum=null": "optimizer.momentum=null is not allowed",
+    "model.weight=[true,null]": "model.weight=[true,null] is not allowed",
+    # left out, and needed
+    "~trainer.max_epochs": "trainer.max_epochs is left out and has no default",
+    "~trainer.enable_progress_bar": "trainer.enable_progress_bar is left out",
+    "~cost": "cost.false_positive is left out",
+    # several processes
+    "trainer.devices=2": "trainer.devices=2 asks for several processes, and a run here is one",
+    "trainer.devices='2'": "trainer.devices=2 asks for several processes",
+    "trainer.devices=[0,1]": "trainer.devices=[0,1] asks for several processes",
+    "trainer.devices='0,1'": "trainer.devices=0,1 asks for several processes",
+    "+trainer.num_nodes=2": "trainer.num_nodes above 1 is not supported",
     "seed=???": "seed is not given: type seed=VALUE.",
 }
 

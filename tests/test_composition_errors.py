@@ -23,7 +23,8 @@ MISTAKES = {
     "a b": "'a b' is not an override of the form key=value.",
     "seed=[1": "'seed=[1' is not an override of the form key=value.",
     "optimizer.lr=1,2": "holds several values. To train once for each of them type: python train.py -m optimizer.lr=1,2.",
-    "+seed=3": "seed",
+    "+seed=3": "seed has a value already: put no + before it, as in seed=VALUE.",
+    "data.source=[1]": "data.source=[1]: data.source holds keys of its own",
 }
 
 
@@ -51,3 +52,13 @@ def test_the_keys_named_are_those_of_the_choice_that_was_typed(monkeypatch: pyte
     told = str(explain(raised.value, CONF, "config"))
     assert "Did you mean 'path'? data has: " in told
     assert "val_fraction" in told
+
+
+@pytest.mark.parametrize("out", ["~trainer", "trainer=null"])
+def test_a_key_of_a_group_that_is_left_out(monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", out, "trainer.max_epochs=2"])
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:
+        compose("config", overrides=["~trainer", "trainer.max_epochs=2"])
+    told = explain(raised.value, CONF, "config")
+    assert str(told) == f"{out} leaves trainer out, and trainer.max_epochs sets a key of it: type one of the two."

@@ -153,3 +153,11 @@ def run_python(tmp_path):
         return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
 
     return run
+
+
+def test_the_curves_of_a_resumed_run_are_read_without_a_word(fit, caplog):
+    run = fit("trainer.max_epochs=5")
+    fit("trainer.max_epochs=8", f"ckpt_path={run.path}", directory=run.path)
+    caplog.clear()
+    assert read(run.path).curves["train/loss"][0] == list(range(8))
+    assert caplog.records == []

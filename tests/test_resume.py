@@ -1,6 +1,7 @@
 """Resume: the same weights, bit for bit, as the run that was never stopped; another run is told apart."""
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -13,6 +14,8 @@ from runs import Run, same_weights
 
 from logreg.checkpoint_io import load
 from logreg.errors import UserError
+from logreg.resume import latest_overrides
+from logreg.run_directory import RunDirectory
 
 MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
 
@@ -55,7 +58,7 @@ def test_a_finished_run_can_be_finished_again(fit: Callable[..., Run]) -> None:
         ("optimizer=adam", "optimizer._target_ was torch.optim.SGD and is torch.optim.Adam"),
         ("model=class", "model._target_ was logreg.networks.Sequential and is logreg.networks.BinaryClassifier"),
         ("data=hours", "data.source._target_ was logreg.data.toy.toy and is logreg.data.hours.hours"),
-        ("data.shuffle=true", "data.shuffle was False and is True"),
+        ("data.shuffle=true", "data.shuffle was false and is true"),
         ("seed=2", "seed was 1 and is 2"),
         ("trainer.max_epochs=3", "nothing is left to train. Type a larger trainer.max_epochs."),
     ],
@@ -82,7 +85,21 @@ def test_best_is_not_resumed_from(fit: Callable[..., Run]) -> None:
         fit("trainer.max_epochs=10", f"ckpt_path={run.path}/checkpoints/best.ckpt", directory=run.path)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(fit: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_advice_of_a_refusal_is_what_was_typed_last_and_never_fewer_epochs(fit: Callable[..., Run]) -> None:
+    run = fit("trainer.max_epochs=5", "optimizer.lr=0.5")
+    fit("trainer.max_epochs=8", "optimizer.lr=0.5", f"ckpt_path={run.path}", directory=run.path)
+    with pytest.raises(UserError) as told:
+        fit("trainer.max_epochs=12", f"ckpt_path={run.path}", directory=run.path)
+    advice = f"trainer.max_epochs=8 optimizer.lr=0.5 ckpt_path={run.path}"
+    assert f"Type the run's own settings again: {advice}; or leave" in str(told.value)
+    fit(*advice.split(), directory=run.path)  # as it says
+    (run.path / ".hydra/resumed-2/overrides.yaml").write_text("[trainer.max_epochs=3, 'ckpt_path=x', 'data.source.a=b c']")
+    assert latest_overrides(RunDirectory(run.path), 8) == (f"trainer.max_epochs=8 'data.source.a=b c' ckpt_path={run.path}")
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    fit: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = fit("trainer.max_epochs=30", directory=tmp_path / "whole")
     run = fit("trainer.max_epochs=10", directory=tmp_path / "run")
     fit("trainer.max_epochs=20", f"ckpt_path={run.path}", directory=run.path)
@@ -91,8 +108,11 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(fit: Callable[..., Ru
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 4
     last.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"is damaged .* The run goes on from the one saved before it"):
-        fit("trainer.max_epochs=30", f"ckpt_path={run.path}", directory=run.path)
+    capsys.readouterr()
+    fit("trainer.max_epochs=30", f"ckpt_path={run.path}", directory=run.path)
+    assert re.fullmatch(
+        r"Note: The .* is damaged .* The run goes on from the one saved before it, .*\n", capsys.readouterr().err
+    )
     assert same_weights(run.state(), whole.state())
     last.write_bytes(content)
     Path(f"{last}.previous").unlink()

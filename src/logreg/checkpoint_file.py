@@ -65,6 +65,17 @@ def _check_bytes(content: bytes) -> None:
         if seal != _seal(body):
             raise zipfile.BadZipFile("its bytes do not match its SHA-256")
         return
+    _check_end(content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if broken := archive.testzip():
             raise zipfile.BadZipFile(f"{broken} does not match its CRC-32")
+
+
+def _check_end(content: bytes) -> None:
+    """Refuse bytes behind the archive, or a comment cut short: with them a sealed file would pass for one without a seal."""
+    start = content.rfind(b"PK\x05\x06")  # the end of the directory: 22 bytes, the last two of them the comment's length
+    if start < 0:
+        return  # no archive, which zipfile says better
+    length = int.from_bytes(content[start + 20 : start + 22], "little")
+    if len(content) != start + 22 + length:
+        raise zipfile.BadZipFile(f"{abs(len(content) - start - 22 - length)} bytes at its end are too many or missing")

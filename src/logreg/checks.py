@@ -35,6 +35,13 @@ ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifi
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""
 
+PARTS = (*NECESSARY, "penalty", "lr_scheduler", "logger")
+COLLECTIONS = ("callbacks", "results")
+"""Groups that are built from a `_target_`, and groups of which each entry is, or is null."""
+
+READ = ("trainer.max_epochs", "trainer.enable_progress_bar", "cost.false_positive", "cost.false_negative")
+"""Keys that the job itself reads: they can be set, not left out."""
+
 HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
 
@@ -42,7 +49,7 @@ HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 class Number:
     """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`.
 
-    Words in `names` are allowed besides.
+    Words in `names` are allowed besides; `reason` says why the bounds are where they are.
     """
 
     integer: bool = False
@@ -51,6 +58,7 @@ class Number:
     high: float = math.inf
     optional: bool = False
     names: tuple[str, ...] = ()
+    reason: str = ""
 
     def accepts(self, value: Any) -> bool:
         """Tell whether `value` is allowed; a bool never is, a string only as one of the names."""
@@ -70,6 +78,8 @@ class Number:
             words += f" from {self.low:g} up" if self.high == math.inf else f" from {self.low:g} to {self.high:.12g}"
         if self.above > -math.inf:
             words += f" above {self.above:g}"
+            words += "" if self.high == math.inf else f" and up to {self.high:.12g}"
+        words += f" ({self.reason})" if self.reason else ""
         return ", ".join([*self.names, words]) + (" or null" if self.optional else "")
 
 
@@ -89,6 +99,7 @@ class OneOf:
 
 COUNT = Number(integer=True, low=1)
 FRACTION = Number(low=0, high=1)
+LARGEST_FLOAT32 = 3.4e38
 
 RULES: dict[str, Number | OneOf] = {
     "seed": Number(integer=True, low=0, high=2**32 - 1),
@@ -104,7 +115,7 @@ RULES: dict[str, Number | OneOf] = {
     "trainer.precision": OneOf(
         ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "32", "64", "16", "bf16")
     ),
-    "optimizer.lr": Number(above=0),
+    "optimizer.lr": Number(above=0, high=LARGEST_FLOAT32, reason="a weight in float32 holds no more"),
     "optimizer.momentum": Number(low=0, high=1),
     "optimizer.weight_decay": Number(low=0),
     "optimizer.tolerance": Number(above=0),
@@ -153,7 +164,9 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
     for key in NECESSARY:
         if key in known and cfg.get(key) is None:
             raise UserError(f"{key}=null leaves out what no run can do without: type {key}=NAME. conf/{key}/ holds the names.")
-    for key, target in _targets(_resolved(cfg)):
+    plain = _resolved(cfg)
+    _check_parts(plain, known)
+    for key, target in _targets(plain):
         _check_target(key, target)
     missing = object()
     values = {key: OmegaConf.select(cfg, key, default=missing) for key in RULES}
@@ -197,6 +210,55 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
             yield from _targets(child, f"{key}[{index}]")
 
 
+def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse `callbacks.doctor=3`: what is built is a mapping that names a class, or is left out."""
+    for group in COLLECTIONS:
+        entries = plain.get(group)
+        if entries is not None and not isinstance(entries, Mapping):
+            raise UserError(f"{group}={shown(entries)} is not allowed: type {group}=NAME. conf/{group}/ holds the names.")
+        for name, part in (entries or {}).items():
+            _check_part(f"{group}.{name}", part)
+    for key in PARTS:
+        if key in known:
+            _check_part(key, plain.get(key))
+    data = plain.get("data")
+    if "trainer" not in known:  # predict.py and the like build nothing
+        return
+    if isinstance(data, Mapping) and data.get("_target_") == "logreg.data.datamodule.InMemoryDataModule":
+        source = data.get("source")
+        if not isinstance(source, Mapping) or "_target_" not in source:
+            raise UserError(
+                f"data.source={shown(source)} is not allowed: it names the function that hands over the rows, as in"
+                " data.source._target_=logreg.data.toy.toy. Type data=NAME to choose one; conf/data/ holds the names."
+            )
+    for key in READ:
+        group, _, name = key.partition(".")
+        if group in known and name not in (plain.get(group) or {}):
+            raise UserError(f"{key} is left out and has no default: set it, as in {key}=VALUE, or drop ~{key}.")
+
+
+def _check_part(key: str, part: Any) -> None:
+    if part not in (None, {}) and not (isinstance(part, Mapping) and "_target_" in part):
+        if key in PARTS:
+            raise UserError(f"{key}={shown(part)} is not allowed: type {key}=NAME, where conf/{key}/ holds the names.")
+        target = "lightning.pytorch.callbacks.Timer" if key.startswith("callbacks.") else "logreg.results.metrics.Metrics"
+        raise UserError(
+            f"{key}={shown(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
+            f" '{key}={{_target_:{target}}}', or null to leave it out."
+        )
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is typed: null, true, [1,2], not None, True and [1, 2]."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{shown(each)}" for name, each in value.items()) + "}"
+    return "[" + ",".join(map(shown, value)) + "]" if isinstance(value, list | tuple) else str(value)
+
+
 def _check_target(key: str, node: Mapping[str, Any]) -> None:
     target = node["_target_"]
     if not isinstance(target, str) or not target.startswith(ALLOWED_TARGETS):
@@ -219,25 +281,40 @@ def _check_target(key: str, node: Mapping[str, Any]) -> None:
 def _check_value(key: str, value: Any, rule: Number | OneOf) -> None:
     if value is None and not isinstance(rule, Number):
         return
+    value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     if isinstance(rule, OneOf) and not isinstance(value, str):
-        value = str(value)
+        value = shown(value)
     if not rule.accepts(value):
-        hint = did_you_mean(str(value), rule.names)
-        raise UserError(f"{key}={value} is not allowed: {key} takes {rule}.{hint}")
+        hint = did_you_mean(shown(value), rule.names)
+        raise UserError(f"{key}={shown(value)} is not allowed: {key} takes {rule}.{hint}")
 
 
 def _check_start(weight: Any) -> None:
-    values = weight if OmegaConf.is_list(weight) or isinstance(weight, list) else [weight]
+    weight = OmegaConf.to_container(weight) if OmegaConf.is_config(weight) else weight
     number = Number(optional=True)
-    if not all(number.accepts(value) for value in values):
+    if not all(number.accepts(value) for value in (weight if isinstance(weight, list) else [weight])):
         raise UserError(
-            f"model.weight={weight} is not allowed: it takes null (torch's own start), one number for every feature, or a"
-            " list with a number for each, as in model.weight=[0.1,-0.2]."
+            f"model.weight={shown(weight)} is not allowed: it takes null (torch's own start), one number for every feature, or"
+            " a list with a number for each, as in model.weight=[0.1,-0.2]."
         )
+
+
+def several_devices(devices: Any) -> UserError:
+    """Return what to tell of a run on several devices: its second process would meet the first one's run directory."""
+    return UserError(
+        f"trainer.devices={shown(devices)} asks for several processes, and a run here is one: each would take all the rows and"
+        " write the same run directory. Type trainer.devices=1. Several runs side by side are a sweep (-m)."
+    )
 
 
 def _check_devices(cfg: DictConfig) -> None:
     devices = OmegaConf.select(cfg, "trainer.devices")
+    devices = OmegaConf.to_container(devices) if OmegaConf.is_config(devices) else devices
+    chosen = devices if isinstance(devices, list) else str(devices).strip("[], ").split(",")
+    if len(chosen) > 1 or (not isinstance(devices, list) and str(devices).isdigit() and int(devices) > 1):
+        raise several_devices(devices)
+    if OmegaConf.select(cfg, "trainer.num_nodes", default=1) not in (1, None):
+        raise UserError("trainer.num_nodes above 1 is not supported: a run here is one process on one machine.")
     if devices in (0, "0") or devices == []:
         raise UserError(
             "trainer.devices=0 leaves nothing to train on: type trainer.devices=1, or trainer.devices=auto for every device"

@@ -150,7 +150,8 @@ def _forget_empty_directory() -> None:
         return
     with contextlib.suppress(OSError):  # not empty, so it is somebody's
         directory.rmdir()
-        directory.parent.rmdir()
+        if directory.parent.parent == Path.cwd() / "outputs":  # ours too; any other folder is the user's
+            directory.parent.rmdir()
 
 
 def _no_directory(error: Exception) -> UserError | None:

@@ -36,6 +36,8 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
         return _no_name_of_a_choice(conf)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
+    if match := re.search(r"Error merging override ([^=]+)=(.*)", str(error)):
+        return UserError(f"{match[0].partition('override ')[2]}: {match[1]} holds keys of its own, which `--cfg job` prints.")
     match = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", str(error))
     if match:
         return _unknown_key(match[1], error, conf, config_name)
@@ -78,6 +80,11 @@ def _no_name_of_a_choice(conf: Path) -> UserError:
 def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:
     cfg = _chosen_config(conf, config_name)
     known = _groups(conf, config_name) | set(_keys(cfg))
+    group = key.partition(".")[0]
+    if out := [word for word in sys.argv[1:] if word in (f"~{group}", f"{group}=null")]:
+        return UserError(f"{out[0]} leaves {group} out, and {key} sets a key of it: type one of the two.")
+    if "An item is already at" in str(error):
+        return UserError(f"{key} has a value already: put no + before it, as in {key}=VALUE.")
     if key in known:  # the key is right, the value is not
         return UserError(f"{key}: {_first_line(error.__cause__) or _first_line(error)}.")
     parent, _, name = key.rpartition(".")

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import environment, noise, resume, signals
+from logreg import checks, environment, noise, resume, signals
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
@@ -68,10 +68,13 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     results = build_results(cfg, datamodule)
     config = module.hparams["config"]
     if checkpoint_path is not None:
-        rerun = resume.first_overrides(run)
-        resume.check_same_run(load(checkpoint_path), config, cfg.trainer.max_epochs, rerun)
+        checkpoint = load(checkpoint_path)
+        rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
+        resume.check_same_run(checkpoint, config, cfg.trainer.max_epochs, rerun)
     logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
     trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None)
+    if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
+        raise checks.several_devices(cfg.trainer.devices)
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
     datamodule.card.write(run.path)
@@ -267,6 +270,8 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
 def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
     rows = apply_results(results, fit)
+    if not any(isinstance(callback, Checkpoint) for callback in fit.trainer.callbacks):  # type: ignore[attr-defined]
+        rows.append(("checkpoint", "none: nothing to resume or predict from"))
     data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
     epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
     print(

@@ -1,6 +1,7 @@
 """From which checkpoint a run goes on, and whether it is still the same run."""
 
-import warnings
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from logreg.checkpoint_io import load, previous
+from logreg.checks import shown
 from logreg.errors import UserError
 from logreg.run_directory import RunDirectory
 
@@ -28,7 +30,7 @@ def whole(path: Path) -> Path:
         if not before.exists():
             raise
         load(before)
-        warnings.warn(f"{error} The run goes on from the one saved before it, {before}.", stacklevel=2)
+        print(f"Note: {error} The run goes on from the one saved before it, {before}.", file=sys.stderr)
         return before
     return path
 
@@ -40,7 +42,7 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
         checkpoint: the loaded checkpoint.
         hparams: the plain config of the run that wants to go on.
         max_epochs: of that run.
-        rerun: the overrides that the first run was given, to type again; None if unknown.
+        rerun: the overrides that the run was given last, to type again; None if unknown.
 
     Raises:
         UserError: the config differs, the checkpoint has other weights, or is beyond `max_epochs`, or cannot be resumed.
@@ -63,14 +65,28 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
         )
 
 
-def first_overrides(run: RunDirectory) -> str | None:
-    """Return the overrides that the run in this directory was first given, as one line."""
-    path = run.path / ".hydra" / "overrides.yaml"
+def latest_overrides(run: RunDirectory, epochs: int) -> str | None:
+    """Return the overrides that the run in this directory was given last, as one line to type; None if unknown.
+
+    Args:
+        run: the run's directory; each resume has left its overrides in `.hydra/resumed-N/`.
+        epochs: that the checkpoint has behind it: fewer are never proposed.
+    """
+    folder = run.path / ".hydra"
+    resumed = sorted(folder.glob("resumed-*/overrides.yaml"), key=lambda path: int(path.parent.name.rpartition("-")[2]))
+    path = resumed[-1] if resumed else folder / "overrides.yaml"
     if not path.exists():
         return None
-    overrides = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(overrides, list)
-    return " ".join(str(override) for override in overrides)
+    overrides = [str(override) for override in OmegaConf.to_container(OmegaConf.load(path)) or ()]
+    kept = [each for each in overrides if not each.startswith("ckpt_path=")]
+    return " ".join(shlex.quote(_at_least(each, epochs)) for each in [*kept, f"ckpt_path={run.path}"])
+
+
+def _at_least(override: str, epochs: int) -> str:
+    """Return the override with as many epochs as the checkpoint has, where it asks for fewer."""
+    key, _, value = override.partition("=")
+    few = key == "trainer.max_epochs" and value.isdigit() and int(value) < epochs
+    return f"{key}={epochs}" if few else override
 
 
 def _differences(key: str, saved: Any, now: Any) -> Iterator[str]:
@@ -78,4 +94,4 @@ def _differences(key: str, saved: Any, now: Any) -> Iterator[str]:
         for name in [*saved, *(name for name in now if name not in saved)]:
             yield from _differences(f"{key}.{name}", saved.get(name), now.get(name))
     elif saved != now:
-        yield f"{key} was {saved} and is {now}"
+        yield f"{key} was {shown(saved)} and is {shown(now)}"
