@@ -308,7 +308,7 @@ def several_devices(devices: Any) -> UserError:
 
 
 def _check_devices(cfg: DictConfig) -> None:
-    devices = OmegaConf.select(cfg, "trainer.devices")
+    devices: Any = OmegaConf.select(cfg, "trainer.devices")
     devices = OmegaConf.to_container(devices) if OmegaConf.is_config(devices) else devices
     chosen = devices if isinstance(devices, list) else str(devices).strip("[], ").split(",")
     if len(chosen) > 1 or (not isinstance(devices, list) and str(devices).isdigit() and int(devices) > 1):
