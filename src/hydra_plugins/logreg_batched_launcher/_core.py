@@ -171,7 +171,8 @@ def _directory(job: Job) -> Path:
 
 def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
     """Train runs together and note how each ended; None where they have to be run one by one after all."""
-    from logreg.batched.experiment import Member, Outcome, train_together
+    from logreg.batched.experiment import train_together
+    from logreg.batched.member import Member, Outcome
 
     members = [
         Member(plan.config, plan.job.base.choices, partial(_text, plan), plan.directory, partial(_write_config, plan))

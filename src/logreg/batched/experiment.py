@@ -1,10 +1,8 @@
 """Runs that go together, from their configs to their run directories: built, fitted as one program, written one by one."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,41 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from logreg import experiment, noise, signals
 from logreg.batched import grouping
 from logreg.batched.batches import member_batches
+from logreg.batched.member import Member, Outcome
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import BATCHED
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import Interrupted
 from logreg.profiler import NoProfiler
-
-
-@dataclass(frozen=True)
-class Member:
-    """A run that is to be trained with others.
-
-    Attributes:
-        config: the job's part of the config, resolved, as plain values.
-        choices: the name that was chosen in each config group.
-        config_text: the config as YAML.
-        directory: the run directory.
-        write_config: writes `.hydra/` into it.
-    """
-
-    config: Mapping[str, Any]
-    choices: Mapping[str, Any]
-    config_text: Callable[[], str]
-    directory: Path
-    write_config: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a member ended: the monitored metric, or why it failed; a mistake is the user's, found before training."""
-
-    value: float | None
-    reason: str | None
-    seconds: float
-    mistake: bool = False
 
 
 def train_together(members: Sequence[Member]) -> Iterator[Outcome]:

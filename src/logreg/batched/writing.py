@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -21,6 +21,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from logreg import environment, event_files, tensorboard, thinning
 from logreg.batched import grouping
+from logreg.batched.member import Member
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import MemberOptimizer
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
@@ -32,10 +33,6 @@ from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
 from logreg.run_directory import RunDirectory
 from logreg.thresholds import best_threshold
-
-if TYPE_CHECKING:
-    from logreg.batched.experiment import Member
-
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
 """Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""
@@ -81,7 +78,7 @@ class MemberWriter:
         self._threshold = self._template.threshold
         self._logged = group.configs[0].get("logger") is not None
 
-    def write(self, number: int, member: "Member") -> float | None:
+    def write(self, number: int, member: Member) -> float | None:
         """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
         run = RunDirectory(member.directory)
         with run.locked():
@@ -100,7 +97,7 @@ class MemberWriter:
         module = self._group.module
         return module.last_epoch.get(number, len(module.times) - 1) + 1
 
-    def _write_events(self, number: int, run: RunDirectory, member: "Member") -> None:
+    def _write_events(self, number: int, run: RunDirectory, member: Member) -> None:
         """Write the curve, HPARAMS and the config as the run's logger would have."""
         module, epochs = self._group.module, self._epochs(number)
         times, steps = module.times[:epochs], self._steps[:epochs]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from logreg.sweeps import member
+from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, Status
-from logreg.sweeps.seeds import SEED_KEYS, write_seeds
+from logreg.sweeps.seeds import write_seeds
 
 SHOWN = 10
 METRICS_SHOWN = ("loss", "accuracy", "auroc")
@@ -141,14 +142,3 @@ def _print_failures(sweep: Path, failed: Sequence[Ranked]) -> None:
 def number(value: Any) -> str:
     """Return a metric as text of six digits behind the point."""
     return f"{value:.6f}" if isinstance(value, int | float) else "-"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of text as columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-__all__ = ["SEED_KEYS", "Ranked", "aligned", "number", "ranked", "report", "statuses", "varied"]

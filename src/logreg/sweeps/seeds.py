@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from logreg.sweeps.columns import aligned
+
 SEED_KEYS = ("seed", "data.fold", "data.split_seed")
 SHOWN = 10
 LEVEL = 0.95
@@ -36,8 +38,6 @@ def write_seeds(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*others, "runs", "mean", "deviation", "low", "high"])
         writer.writerows(rows)
-    from logreg.sweeps.report import aligned
-
     table: list[list[str]] = [[*others, "runs", "mean", "deviation", "95% interval of the mean"]]
     for row in rows[:SHOWN]:
         count, mean, deviation, low, high = row[at:]
