@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import checks, composition_errors, run_directory
+from logreg import arguments, checks, composition_errors, patience, run_directory
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
@@ -46,10 +46,11 @@ def main(job: str, config_name: str) -> None:
         job: "module:function", imported once the config is known to be good; the function takes the config.
         config_name: the primary config in conf/.
     """
-    sys.argv[1:] = _without_groups(sys.argv[1:], config_name)
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
     try:
+        multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
+        sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(Job(job, config_name))()
     except KeyboardInterrupt:
         sweep.tell_interrupted()
@@ -60,6 +61,9 @@ def main(job: str, config_name: str) -> None:
     except BrokenPipeError:  # `python train.py --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except arguments.ArgumentError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
     except Exception as error:
@@ -84,6 +88,8 @@ class Job:
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        if self.job == TRAINING:
+            patience.outlive_readers()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
             return run_member(cfg, self._run, _tell)
         try:
@@ -117,12 +123,6 @@ def _top_level_keys(config_name: str) -> set[str]:
 def _groups(config_name: str) -> set[str]:
     defaults = OmegaConf.load(CONF / f"{config_name}.yaml").defaults
     return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
-
-
-def _without_groups(arguments: list[str], config_name: str) -> list[str]:
-    """Return the arguments with `logger=null` written as Hydra wants it, `~logger`; Hydra knows null for keys only."""
-    groups = _groups(config_name)
-    return [f"~{group}" if (group := argument.removesuffix("=null")) in groups else argument for argument in arguments]
 
 
 def _name_left_out(cfg: DictConfig, known: set[str]) -> None:

@@ -1,0 +1,83 @@
+"""The command line before Hydra reads it: paths as the shell hands them over, and what Hydra would misread."""
+
+from collections.abc import Collection, Iterable
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from logreg.errors import UserError
+
+
+class ArgumentError(UserError):
+    """An argument that Hydra never sees; unlike the mistakes of a job it is not told yet."""
+
+
+PATHS = {
+    "run": "run=outputs/<run>",
+    "ckpt_path": "ckpt_path=outputs/<run>, or leave it out to start anew",
+    "data.path": "data.path=table.csv",
+    "output": "output=<file>",
+    "sweep.resume": "sweep.resume=outputs/sweeps/<sweep>",
+    "hydra.run.dir": "hydra.run.dir=<folder>, or leave it out for a folder of its own in outputs/",
+    "hydra.sweep.dir": "hydra.sweep.dir=<folder>, or leave it out for a folder of its own in outputs/sweeps/",
+}
+"""Keys that take a path -> what to type."""
+
+NEVER_NULL = ("run", "hydra.run.dir", "hydra.sweep.dir")
+
+
+def prepared(arguments: Iterable[str], groups: Collection[str], multirun: bool) -> list[str]:
+    """Return the arguments as Hydra should see them.
+
+    - A path is put in quotes where Hydra's grammar would take it for something else: the runs of a sweep are called
+      `model=class,optimizer.lr=0.1`, and the shell has taken away the quotes that a person typed.
+    - `logger=null` becomes `~logger`: Hydra knows null for keys only.
+
+    Args:
+        arguments: the words behind the command's name.
+        groups: the config groups of the command.
+        multirun: whether commas may separate the values of a sweep.
+
+    Raises:
+        ArgumentError: a path is empty, or a group is given a list.
+    """
+    return [_prepared(argument, groups, multirun) for argument in arguments]
+
+
+def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return argument
+    if key in groups:
+        if value.startswith("["):
+            raise ArgumentError(f"{argument} is a list; {key} takes one choice, as in {key}=NAME. conf/{key}/ holds the names.")
+        return f"~{key}" if value == "null" else argument
+    name = key.lstrip("+")
+    if name not in PATHS:
+        return argument
+    if value.strip() in ("", "''", '""'):
+        raise ArgumentError(f"{name} is empty: type {PATHS[name]}.")
+    if value == "null":
+        if name in NEVER_NULL:
+            raise ArgumentError(f"{name}=null names no folder: type {PATHS[name]}.")
+        return argument
+    return argument if _is_read_as_typed(argument, value, multirun) else f"{key}={_quoted(value)}"
+
+
+def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
+    """Tell whether Hydra takes the value for a text that equals it, for one in quotes, or, with -m, for several."""
+    try:
+        override: Override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    if override.is_sweep_override():
+        return multirun
+    given = override.value()
+    if "${" in value or (isinstance(given, str) and value[0] in "'\""):
+        return True
+    return isinstance(given, str) and (given == value or "\\" in value)  # a comma escaped for Hydra
+
+
+def _quoted(value: str) -> str:
+    return QuotedString(text=value, quote=Quote.single).with_quotes()
