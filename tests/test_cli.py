@@ -145,7 +145,7 @@ def test_experiments_that_must_keep_working(
 def test_a_group_is_left_out_with_null(fork: Callable[..., Forked], arguments: list[str]) -> None:
     ran = fork(*arguments, *FAST)
     assert ran.wait() == 0, ran.output()
-    assert ran.output().startswith("Trained model=")
+    assert "\nTrained model=" in f"\n{ran.output()}"  # the doctor may have spoken before
 
 
 def test_precision_64_trains_in_float64(fit: Callable[..., Run]) -> None:
