@@ -1,5 +1,6 @@
 """What a hostile user typed: each answered by a sentence, with the exit code that it has."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,3 +69,55 @@ def test_ctrl_c_while_the_imports_run_is_130_without_a_word(tmp_path: Path, door
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130 or out, err  # or it was done already
         assert err == ""
+
+
+DOORS = {
+    "predict": "run, data.path and output are not given: type run=VALUE data.path=VALUE output=VALUE, as in python predict.py",
+    "evaluate": "run and data.path are not given: type run=VALUE data.path=VALUE, as in python evaluate.py run=outputs/<run>",
+    "explain": "run is not given: type run=VALUE, as in python explain.py run=outputs/<run>",
+    "export": "run is not given: type run=VALUE, as in python export.py run=outputs/<run>",
+    "report": "run is not given: type run=VALUE, as in python report.py run=outputs/<run>",
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_tells_its_keys_in_its_own_words(tmp_path: Path, door: str) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / f"{door}.py"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+
+    told = run("--help")
+    assert told.returncode == 0 and told.stderr == ""
+    assert f"\n  python {door}.py run=outputs/<run>" in told.stdout
+    assert "\nrun: ???\n" in told.stdout
+    assert "Hydra (https" not in told.stdout and "group=option" not in told.stdout and "optimizer" not in told.stdout
+    nothing = run()
+    assert nothing.returncode == 2
+    assert DOORS[door] in " ".join(nothing.stderr.split())
+
+
+def test_the_keys_that_a_table_lacks_are_named_at_once(fork: Fork) -> None:
+    ran = fork("data=table")
+    assert ran.wait() == 2
+    assert (
+        "data.path and data.target are not given: type data.path=VALUE data.target=VALUE, as in python train.py data=table"
+        in words(ran)
+    )
+
+
+def test_without_its_configs_a_command_says_so(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    shutil.copytree(ROOT / "src/logreg", tmp_path / "src/logreg", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", tmp_path)
+    env = environment() | {"PYTHONPATH": str(tmp_path / "src")}
+    ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert "conf/config.yaml, and without its configs no command knows what to do." in " ".join(ran.stderr.split())
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_value_twice_in_a_sweep_is_told_once(fork: Fork, tmp_path: Path) -> None:
+    ran = fork("-m", "seed=1,1,2", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
+    assert ran.wait() == 0
+    assert words(ran).count("Note: seed=1,1,2 names 1 more than once: such a run is trained once.") == 1
+    assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from logreg import accelerators
 from logreg.errors import UserError, did_you_mean
@@ -151,12 +151,13 @@ RULES: dict[str, Number | OneOf] = {
 """key -> what it may be. Keys that a config does not have are passed over."""
 
 
-def check(cfg: DictConfig, known: Collection[str]) -> None:
+def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     """Raise UserError for the first thing in `cfg` that no run survives.
 
     Args:
         cfg: the composed config, as Hydra hands it to the job.
         known: the keys that it may have at the top; `+key=value` can add others.
+        example: a whole command, shown where keys are missing.
     """
     for key in map(str, cfg):
         if key not in known:
@@ -164,6 +165,7 @@ def check(cfg: DictConfig, known: Collection[str]) -> None:
     for key in NECESSARY:
         if key in known and cfg.get(key) is None:
             raise UserError(f"{key}=null leaves out what no run can do without: type {key}=NAME. conf/{key}/ holds the names.")
+    _check_given(cfg, example)
     plain = _resolved(cfg)
     _check_parts(plain, known)
     for key, target in _targets(plain):
@@ -189,11 +191,27 @@ def check_values(values: Mapping[str, Any]) -> None:
             _check_value(key, value, RULES[key])
 
 
+def _check_given(cfg: DictConfig, example: str) -> None:
+    missing = list(_missing(OmegaConf.to_container(cfg)))
+    if missing:
+        names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
+        typed = " ".join(f"{key}=VALUE" for key in missing)
+        as_in = f", as in {example}" if example else "."
+        raise UserError(f"{names} {'are' if missing[1:] else 'is'} not given: type {typed}{as_in}")
+
+
+def _missing(node: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the keys that have the value ???, in the order of the config."""
+    for name, child in node.items():
+        if isinstance(child, dict):
+            yield from _missing(child, f"{prefix}{name}.")
+        elif child == "???":
+            yield f"{prefix}{name}"
+
+
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
-    except MissingMandatoryValue as error:
-        raise UserError(f"{error.full_key} is not given: type {error.full_key}=VALUE.") from error
     except OmegaConfBaseException as error:
         raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]} (key {error.full_key}).") from error
 

@@ -49,6 +49,7 @@ def main(job: str, config_name: str) -> None:
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
     try:
+        _find_conf(config_name)
         multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
         sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(Job(job, config_name))()
@@ -106,7 +107,7 @@ class Job:
         """Raise UserError for a config that no run survives; name the groups that were left out."""
         known = _top_level_keys(self.config_name)
         _name_left_out(cfg, known)
-        checks.check(cfg, known)
+        checks.check(cfg, known, _example(self.config_name))
 
     def _run(self, cfg: DictConfig) -> Any:
         self.check(cfg)
@@ -123,6 +124,24 @@ def _top_level_keys(config_name: str) -> set[str]:
 def _groups(config_name: str) -> set[str]:
     defaults = OmegaConf.load(CONF / f"{config_name}.yaml").defaults
     return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
+
+
+def _find_conf(config_name: str) -> None:
+    if not (CONF / f"{config_name}.yaml").is_file():
+        raise arguments.ArgumentError(
+            f"There is no {CONF / config_name}.yaml, and without its configs no command knows what to do. Put the project's"
+            " conf/ back beside src/, as in `git checkout conf`."
+        )
+
+
+def _example(config_name: str) -> str:
+    """Return the whole command that the first line of the config names, or of the data that was chosen."""
+    path = CONF / f"{config_name}.yaml"
+    if "data" in _groups(config_name):
+        choices: Any = HydraConfig.get().runtime.choices
+        path = CONF / "data" / f"{choices.get('data')}.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# python")), "")
 
 
 def _name_left_out(cfg: DictConfig, known: set[str]) -> None:

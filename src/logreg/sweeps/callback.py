@@ -2,9 +2,13 @@
 
 import shlex
 import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -16,6 +20,8 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Resolve the directory once: a job in another process would otherwise put its own number into the name."""
+        for note in _twice(config.hydra.overrides.task):
+            print(f"Note: {note}", file=sys.stderr)
         directory = Path(config.hydra.sweep.dir)
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(directory)
@@ -29,6 +35,16 @@ class SweepCallback(Callback):
         code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"))
         if code:
             sys.exit(code)
+
+
+def _twice(overrides: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each override that names one value more than once."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if not override.is_choice_sweep():
+            continue
+        values = [str(getattr(value, "text", value)) for value in cast(ChoiceSweep, override.value()).list]
+        if again := [value for value, number in Counter(values).items() if number > 1]:
+            yield f"{override.input_line} names {', '.join(again)} more than once: such a run is trained once."
 
 
 def tell_interrupted() -> None:
