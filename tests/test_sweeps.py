@@ -26,6 +26,12 @@ def rows(sweep: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
+def words_and_numbers(row: dict[str, str]) -> tuple[dict[str, str], dict[str, float]]:
+    """Return a row of sweep.csv with its metrics apart."""
+    numbers = {key: float(value) for key, value in row.items() if key == "value" or key.startswith("train/")}
+    return {key: value for key, value in row.items() if key not in numbers}, numbers
+
+
 def finished(sweep: Path) -> dict[str, int]:
     """Return the time of writing of every finished run's last checkpoint."""
     paths = [path.parent for path in sweep.glob("*/status.json") if json.loads(path.read_text())["status"] == "finished"]
@@ -59,7 +65,11 @@ def test_an_interrupted_sweep_goes_on_where_it_was(fork, tmp_path, uninterrupted
     after = finished(tmp_path / "sweep")
     assert len(after) == 12
     assert before.items() <= after.items(), "a finished run was written again"
-    assert rows(tmp_path / "sweep") == uninterrupted[launcher]
+    for row, expected in zip(rows(tmp_path / "sweep"), uninterrupted[launcher], strict=True):
+        (words, numbers), (same_words, same_numbers) = words_and_numbers(row), words_and_numbers(expected)
+        assert words == same_words
+        # the runs that are left train in a smaller group, whose sums round differently: float32's tolerance of test_batched.py
+        assert numbers == pytest.approx(same_numbers, rel=2e-5, abs=1e-7)
 
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])
