@@ -230,6 +230,8 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse `callbacks.doctor=3`: what is built is a mapping that names a class, or is left out."""
+    if "trainer" not in known:  # predict.py and the like build nothing
+        return
     for group in COLLECTIONS:
         entries = plain.get(group)
         if entries is not None and not isinstance(entries, Mapping):
@@ -240,8 +242,6 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
         if key in known:
             _check_part(key, plain.get(key))
     data = plain.get("data")
-    if "trainer" not in known:  # predict.py and the like build nothing
-        return
     if isinstance(data, Mapping) and data.get("_target_") == "logreg.data.datamodule.InMemoryDataModule":
         source = data.get("source")
         if not isinstance(source, Mapping) or "_target_" not in source:
