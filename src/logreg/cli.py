@@ -138,6 +138,8 @@ def _example(config_name: str) -> str:
     """Return the whole command that the first line of the config names, or of the data that was chosen."""
     path = CONF / f"{config_name}.yaml"
     if "data" in _groups(config_name):
+        if not HydraConfig.initialized():  # a launcher that checks runs before any of them is begun
+            return ""
         choices: Any = HydraConfig.get().runtime.choices
         path = CONF / "data" / f"{choices.get('data')}.yaml"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
