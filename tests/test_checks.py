@@ -7,9 +7,10 @@ from processes import ROOT
 from runs import compose_config
 
 from logreg import accelerators, checks
-from logreg.checks import Number, OneOf, check
+from logreg.checks import check
 from logreg.cli import _groups, _top_level_keys
 from logreg.errors import UserError
+from logreg.rules import Number, OneOf
 
 KNOWN = _top_level_keys("config")
 

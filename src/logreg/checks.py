@@ -4,31 +4,15 @@ A wrong config raises UserError; nothing else happens here. What can only be kno
 list of weights fit the data) is checked where it is used.
 """
 
-import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from logreg import accelerators
+from logreg import accelerators, rules, targets
 from logreg.errors import UserError, did_you_mean
-from logreg.signatures import find_definition, parameter_names
-
-ALLOWED_TARGETS = (
-    "logreg.",
-    "torch.nn.",
-    "torch.optim.",
-    "lightning.pytorch.Trainer",
-    "lightning.pytorch.callbacks.",
-    "lightning.pytorch.loggers.",
-    "lightning.pytorch.profilers.",
-    "lightning.pytorch.strategies.",
-    "torchmetrics.",
-)
-"""Where a `_target_` may lead. A config from elsewhere can name any callable, `os.system` too: a project that is built on
-this one adds its own package here."""
+from logreg.rules import Number, shown
 
 ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
 
@@ -41,114 +25,6 @@ COLLECTIONS = ("callbacks", "results")
 
 READ = ("trainer.max_epochs", "trainer.enable_progress_bar", "cost.false_positive", "cost.false_negative")
 """Keys that the job itself reads: they can be set, not left out."""
-
-HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
-
-
-@dataclass(frozen=True)
-class Number:
-    """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`.
-
-    Words in `names` are allowed besides; `reason` says why the bounds are where they are.
-    """
-
-    integer: bool = False
-    low: float = -math.inf
-    above: float = -math.inf
-    high: float = math.inf
-    optional: bool = False
-    names: tuple[str, ...] = ()
-    reason: str = ""
-
-    def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is allowed; a bool never is, a string only as one of the names."""
-        if value is None:
-            return self.optional
-        if value in self.names:
-            return True
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        if self.integer and not isinstance(value, int):
-            return False
-        return math.isfinite(value) and self.low <= value <= self.high and value > self.above
-
-    def __str__(self) -> str:
-        words = "a whole number" if self.integer else "a number"
-        if self.low > -math.inf:
-            words += f" from {self.low:g} up" if self.high == math.inf else f" from {self.low:g} to {self.high:.12g}"
-        if self.above > -math.inf:
-            words += f" above {self.above:g}"
-            words += "" if self.high == math.inf else f" and up to {self.high:.12g}"
-        words += f" ({self.reason})" if self.reason else ""
-        return ", ".join([*self.names, words]) + (" or null" if self.optional else "")
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """The names that a key may take."""
-
-    names: tuple[str, ...]
-
-    def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is one of the names."""
-        return value in self.names
-
-    def __str__(self) -> str:
-        return " | ".join(self.names)
-
-
-COUNT = Number(integer=True, low=1)
-FRACTION = Number(low=0, high=1)
-LARGEST_FLOAT32 = 3.4e38
-
-RULES: dict[str, Number | OneOf] = {
-    "seed": Number(integer=True, low=0, high=2**32 - 1),
-    "monitor_mode": OneOf(("min", "max")),
-    "threshold": Number(low=0, high=1, names=("f1", "balanced", "cost")),
-    "calibration": OneOf(("none", "temperature", "platt")),
-    "cost.false_positive": Number(low=0),
-    "cost.false_negative": Number(low=0),
-    "trainer.max_epochs": COUNT,
-    "trainer.log_every_n_steps": COUNT,
-    "trainer.accumulate_grad_batches": COUNT,
-    "trainer.accelerator": OneOf(("cpu", "gpu", "auto", "cuda", "mps", "tpu")),
-    "trainer.precision": OneOf(
-        ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "32", "64", "16", "bf16")
-    ),
-    "optimizer.lr": Number(above=0, high=LARGEST_FLOAT32, reason="a weight in float32 holds no more"),
-    "optimizer.momentum": Number(low=0, high=1),
-    "optimizer.weight_decay": Number(low=0),
-    "optimizer.tolerance": Number(above=0),
-    "optimizer.dtype": OneOf(("float32", "float64")),
-    "optimizer.history_size": COUNT,
-    "penalty.l1": Number(low=0),
-    "penalty.l2": Number(low=0, names=("auto",)),
-    "lr_scheduler.interval": OneOf(("epoch", "step")),
-    "lr_scheduler.frequency": COUNT,
-    "data.scale": OneOf(("none", "standard")),
-    "loss.pos_weight": Number(above=0, optional=True, names=("balanced",)),
-    "data.batch_size": Number(integer=True, low=1, optional=True),
-    "data.missing": OneOf(("refuse", "mean", "drop")),
-    "data.split": OneOf(("fractions", "group", "time", "column", "files", "none")),
-    "data.val_fraction": Number(low=0, high=0.95),
-    "data.test_fraction": Number(low=0, high=0.95),
-    "data.split_seed": Number(integer=True, low=0),
-    "data.max_categories": COUNT,
-    "data.max_columns": COUNT,
-    "model.bias": Number(optional=True),
-    "row": Number(integer=True, low=1, optional=True),
-    "against": OneOf(("average", "zero")),
-    "results.calibration.bins": Number(integer=True, low=2),
-    "results.coefficients.errors": OneOf(("classical", "hc0", "hc1", "cluster")),
-    "results.coefficients.interval": OneOf(("wald", "profile")),
-    "results.coefficients.level": Number(above=0, high=0.999999),
-    "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
-    "callbacks.convergence.tolerance": Number(above=0, optional=True),
-    "callbacks.checkpoints.every_n_seconds": Number(low=0),
-    "callbacks.weights.most_features": Number(integer=True, low=0),
-    "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
-}
-"""key -> what it may be. Keys that a config does not have are passed over."""
 
 
 def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
@@ -168,10 +44,10 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     _check_given(cfg, example)
     plain = _resolved(cfg)
     _check_parts(plain, known)
-    for key, target in _targets(plain):
-        _check_target(key, target)
+    for key, target in targets.all_targets(plain):
+        targets.check_target(key, target)
     missing = object()
-    values = {key: OmegaConf.select(cfg, key, default=missing) for key in RULES}
+    values = {key: OmegaConf.select(cfg, key, default=missing) for key in rules.RULES}
     check_values({key: value for key, value in values.items() if value is not missing})
     _check_start(OmegaConf.select(cfg, "model.weight"))
     _check_devices(cfg)
@@ -187,8 +63,8 @@ def check_values(values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key == "model.weight":
             _check_start(value)
-        elif key in RULES:
-            _check_value(key, value, RULES[key])
+        elif key in rules.RULES:
+            rules.check_value(key, value, rules.RULES[key])
 
 
 def _check_given(cfg: DictConfig, example: str) -> None:
@@ -214,18 +90,6 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise UserError(f"The config cannot be resolved: {str(error).splitlines()[0]} (key {error.full_key}).") from error
-
-
-def _targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every mapping with a `_target_`, with its key."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield key, node
-        for name, child in node.items():
-            yield from _targets(child, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from _targets(child, f"{key}[{index}]")
 
 
 def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
@@ -264,47 +128,6 @@ def _check_part(key: str, part: Any) -> None:
             f"{key}={shown(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
             f" '{key}={{_target_:{target}}}', or null to leave it out."
         )
-
-
-def shown(value: Any) -> str:
-    """Return a value as it is typed: null, true, [1,2], not None, True and [1, 2]."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{shown(each)}" for name, each in value.items()) + "}"
-    return "[" + ",".join(map(shown, value)) + "]" if isinstance(value, list | tuple) else str(value)
-
-
-def _check_target(key: str, node: Mapping[str, Any]) -> None:
-    target = node["_target_"]
-    if not isinstance(target, str) or not target.startswith(ALLOWED_TARGETS):
-        allowed = ", ".join(prefix.rstrip(".") for prefix in ALLOWED_TARGETS)
-        raise UserError(
-            f"{key}._target_={target} is not allowed: a target must lie in {allowed}. To allow a package of your own, add"
-            " it to ALLOWED_TARGETS in src/logreg/checks.py."
-        )
-    if find_definition(target) is None:
-        raise UserError(f"{key}._target_={target} names nothing: there is no such class or function in that module.")
-    accepted = parameter_names(target)
-    if accepted is None:
-        return
-    for name in node:
-        if name not in HYDRA_KEYS and name not in accepted:
-            hint = did_you_mean(name, accepted) or f" It takes: {', '.join(accepted)}."
-            raise UserError(f"{key}.{name} is not an argument of {target}.{hint}")
-
-
-def _check_value(key: str, value: Any, rule: Number | OneOf) -> None:
-    if value is None and not isinstance(rule, Number):
-        return
-    value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    if isinstance(rule, OneOf) and not isinstance(value, str):
-        value = shown(value)
-    if not rule.accepts(value):
-        hint = did_you_mean(shown(value), rule.names)
-        raise UserError(f"{key}={shown(value)} is not allowed: {key} takes {rule}.{hint}")
 
 
 def _check_start(weight: Any) -> None:

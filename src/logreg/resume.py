@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from logreg.checkpoint_io import load, previous
-from logreg.checks import shown
 from logreg.errors import UserError
+from logreg.rules import shown
 from logreg.run_directory import RunDirectory
 
 SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")

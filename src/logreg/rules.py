@@ -1,0 +1,139 @@
+"""What the values of the config may be: one rule for each key."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from logreg.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Number:
+    """The values that a numeric key may take: an integer or any finite number, from `low` (or above it) up to `high`.
+
+    Words in `names` are allowed besides; `reason` says why the bounds are where they are.
+    """
+
+    integer: bool = False
+    low: float = -math.inf
+    above: float = -math.inf
+    high: float = math.inf
+    optional: bool = False
+    names: tuple[str, ...] = ()
+    reason: str = ""
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether `value` is allowed; a bool never is, a string only as one of the names."""
+        if value is None:
+            return self.optional
+        if value in self.names:
+            return True
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.integer and not isinstance(value, int):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high and value > self.above
+
+    def __str__(self) -> str:
+        words = "a whole number" if self.integer else "a number"
+        if self.low > -math.inf:
+            words += f" from {self.low:g} up" if self.high == math.inf else f" from {self.low:g} to {self.high:.12g}"
+        if self.above > -math.inf:
+            words += f" above {self.above:g}"
+            words += "" if self.high == math.inf else f" and up to {self.high:.12g}"
+        words += f" ({self.reason})" if self.reason else ""
+        return ", ".join([*self.names, words]) + (" or null" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The names that a key may take."""
+
+    names: tuple[str, ...]
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether `value` is one of the names."""
+        return value in self.names
+
+    def __str__(self) -> str:
+        return " | ".join(self.names)
+
+
+COUNT = Number(integer=True, low=1)
+FRACTION = Number(low=0, high=1)
+LARGEST_FLOAT32 = 3.4e38
+
+RULES: dict[str, Number | OneOf] = {
+    "seed": Number(integer=True, low=0, high=2**32 - 1),
+    "monitor_mode": OneOf(("min", "max")),
+    "threshold": Number(low=0, high=1, names=("f1", "balanced", "cost")),
+    "calibration": OneOf(("none", "temperature", "platt")),
+    "cost.false_positive": Number(low=0),
+    "cost.false_negative": Number(low=0),
+    "trainer.max_epochs": COUNT,
+    "trainer.log_every_n_steps": COUNT,
+    "trainer.accumulate_grad_batches": COUNT,
+    "trainer.accelerator": OneOf(("cpu", "gpu", "auto", "cuda", "mps", "tpu")),
+    "trainer.precision": OneOf(
+        ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "32", "64", "16", "bf16")
+    ),
+    "optimizer.lr": Number(above=0, high=LARGEST_FLOAT32, reason="a weight in float32 holds no more"),
+    "optimizer.momentum": Number(low=0, high=1),
+    "optimizer.weight_decay": Number(low=0),
+    "optimizer.tolerance": Number(above=0),
+    "optimizer.dtype": OneOf(("float32", "float64")),
+    "optimizer.history_size": COUNT,
+    "penalty.l1": Number(low=0),
+    "penalty.l2": Number(low=0, names=("auto",)),
+    "lr_scheduler.interval": OneOf(("epoch", "step")),
+    "lr_scheduler.frequency": COUNT,
+    "data.scale": OneOf(("none", "standard")),
+    "loss.pos_weight": Number(above=0, optional=True, names=("balanced",)),
+    "data.batch_size": Number(integer=True, low=1, optional=True),
+    "data.missing": OneOf(("refuse", "mean", "drop")),
+    "data.split": OneOf(("fractions", "group", "time", "column", "files", "none")),
+    "data.val_fraction": Number(low=0, high=0.95),
+    "data.test_fraction": Number(low=0, high=0.95),
+    "data.split_seed": Number(integer=True, low=0),
+    "data.max_categories": COUNT,
+    "data.max_columns": COUNT,
+    "model.bias": Number(optional=True),
+    "row": Number(integer=True, low=1, optional=True),
+    "against": OneOf(("average", "zero")),
+    "results.calibration.bins": Number(integer=True, low=2),
+    "results.coefficients.errors": OneOf(("classical", "hc0", "hc1", "cluster")),
+    "results.coefficients.interval": OneOf(("wald", "profile")),
+    "results.coefficients.level": Number(above=0, high=0.999999),
+    "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
+    "callbacks.convergence.tolerance": Number(above=0, optional=True),
+    "callbacks.checkpoints.every_n_seconds": Number(low=0),
+    "callbacks.weights.most_features": Number(integer=True, low=0),
+    "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
+}
+"""key -> what it may be. Keys that a config does not have are passed over."""
+
+
+def check_value(key: str, value: Any, rule: Number | OneOf) -> None:
+    """Raise UserError where `value`, of the key `key`, is not what the rule allows."""
+    if value is None and not isinstance(rule, Number):
+        return
+    value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    if isinstance(rule, OneOf) and not isinstance(value, str):
+        value = shown(value)
+    if not rule.accepts(value):
+        hint = did_you_mean(shown(value), rule.names)
+        raise UserError(f"{key}={shown(value)} is not allowed: {key} takes {rule}.{hint}")
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is typed: null, true, [1,2], not None, True and [1, 2]."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{shown(each)}" for name, each in value.items()) + "}"
+    return "[" + ",".join(map(shown, value)) + "]" if isinstance(value, list | tuple) else str(value)
