@@ -52,6 +52,20 @@ def test_every_training_command_ends_with_the_exit_code_that_is_shown(fork, tmp_
         assert process.wait() == code, f"python train.py {' '.join(arguments)}\n{process.output()}"
 
 
+def test_every_choice_of_conf_is_in_the_table_of_choices_of_both_languages():
+    for text in (TEXT, (ROOT / "README.ko.md").read_text(encoding="utf-8")):
+        told = dict(re.findall(r"^\| `(\w+)=` \| (.*) \|$", text, re.MULTILINE))
+        for path in YAMLS:
+            if path.parent.name != "conf":
+                assert f"`{path.stem}`" in told[path.parent.name], f"{path.parent.name}={path.stem} is not in the table"
+
+
+def test_every_command_of_the_project_is_in_the_table_of_commands_of_both_languages():
+    doors = {path.name for path in ROOT.glob("*.py")}
+    for text in (TEXT, (ROOT / "README.ko.md").read_text(encoding="utf-8")):
+        assert set(re.findall(r"^\| `python (\w+\.py) ", text, re.MULTILINE)) == doors
+
+
 def test_every_picture_and_file_that_is_linked_is_there():
     links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
     assert links
