@@ -21,6 +21,7 @@ from logreg.data import reading
 WHOLE = """
 import sys, threading, time
 from pathlib import Path
+import logreg.data  # before polars, as in train.py: polars' allocator is told to give freed memory back
 import lightning.pytorch, torch, polars
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
