@@ -194,3 +194,10 @@ def test_early_stopping_and_the_choice_on_val_rows(fork, tmp_path, table, thresh
         same_directory(batched / path.name, path)
         epochs.add(torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"])
     assert len(epochs) > 1, "the members were to stop at different epochs"
+
+
+def test_two_groups_in_one_sweep(fork, tmp_path):
+    """Without a penalty there is no objective to log: such runs are a group of their own."""
+    directory = sweep(fork, tmp_path, "batched", "penalty.l2=0,0.01", "seed=1,2", "trainer.max_epochs=5")
+    statuses = [json.loads(path.read_text())["status"] for path in directory.glob("*/status.json")]
+    assert statuses == ["finished"] * 4

@@ -77,7 +77,7 @@ class Base:
 
     def hydra(self, job: Job) -> DictConfig:
         """Return Hydra's part as it is for one job; the next call changes it."""
-        with read_write(self.cfg), open_dict(self.cfg):
+        with read_write(self.cfg.hydra), open_dict(self.cfg.hydra):  # Hydra makes this node read-only once it is set
             self.cfg.hydra.job.id = str(job.number)
             self.cfg.hydra.job.num = job.number
             self.cfg.hydra.overrides.task = job.overrides
