@@ -1,5 +1,7 @@
 """The line on the optimum: true of fits at it, short of it, and of tables that have none."""
 
+import re
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -14,6 +16,7 @@ from logreg.results import optimum
 from logreg.results.certificate import Certificate
 from logreg.results.result import Fit
 from logreg.run_directory import RunDirectory
+from logreg.solvers.descent import largest_lr
 from logreg.solvers.newton import newton
 from logreg.solvers.solver import LBFGS, Newton
 
@@ -48,8 +51,38 @@ def test_short_of_the_optimum(tmp_path):
     assert metrics["train/excess_loss"] > 0
     share = 100 * metrics["train/excess_loss"] / best.loss
     assert lines["optimum"].startswith(f"{share:.2g} % above the least loss, {best.loss:.6f}")
-    assert "optimizer=newton closes the gap" in lines["optimum"]
+    assert "or optimizer=newton would close the gap" in lines["optimum"]
     assert "converged" not in lines
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.8, False), (0.8, True)])
+def test_the_epochs_that_it_names_do_close_the_gap(tmp_path, momentum, nesterov):
+    def descent(parameters):
+        return torch.optim.SGD(parameters, lr=0.05, momentum=momentum, nesterov=nesterov)
+
+    x, y = noisy()
+    x[:, 2] += x[:, 1] * 2  # a narrow valley
+    early = 100
+    lines, _ = said(tmp_path, x, y, descent, epochs=early)
+    last = int(re.search(r"trainer.max_epochs=(\d+)", lines["optimum"])[1])
+    assert last > early
+    assert said(tmp_path, x, y, descent, epochs=round(1.1 * last))[0]["optimum"].startswith("reached")
+    assert not said(tmp_path, x, y, descent, epochs=round(early + 0.8 * (last - early)))[0]["optimum"].startswith("reached")
+
+
+def test_a_learning_rate_that_never_settles(tmp_path):
+    x, y = noisy()
+    too_large = 1.05 * largest_lr(newton(x, y).hessian, 0.0, False)
+    lines, _ = said(tmp_path, x, y, lambda parameters: torch.optim.SGD(parameters, lr=too_large), epochs=300)
+    below = re.search(r"it takes one below ([\d.]+)\. optimizer=newton", lines["optimum"])
+    assert float(below[1]) == pytest.approx(too_large / 1.05, rel=0.05)
+
+
+def test_no_number_of_epochs_is_made_up(tmp_path):
+    for optimizer in (torch.optim.Adam, torch.optim.AdamW):
+        lines, _ = said(tmp_path, *noisy(), optimizer, epochs=5)
+        assert "more epochs" not in lines["optimum"]
+        assert lines["optimum"].endswith("optimizer=newton closes the gap")
 
 
 @pytest.mark.parametrize("optimizer", [Newton, LBFGS])

@@ -4,6 +4,7 @@ import torch
 
 from logreg.penalties import NONE
 from logreg.results.optimum import objective
+from logreg.results.remedy import remedy
 from logreg.results.result import Fit, Result, Row
 from logreg.solvers.firth import FirthObjective
 from logreg.solvers.newton import Solution
@@ -82,12 +83,13 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         off = torch.cat([(ours[0] - theirs[0]).abs(), (ours[1] - theirs[1]).abs().reshape(1)])
         worst = int(off.argmax())
         names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
-        apart = f"coefficients within {float(off[worst]):.1e} ({names[worst]})"
+        apart = f"coefficients within {float(off[worst]):.2g} ({names[worst]})"
     norm = f"gradient {here.gradient_norm:.1e} at most"
-    if excess <= AT_THE_OPTIMUM * abs(best.value):
+    gap = AT_THE_OPTIMUM * abs(best.value)
+    if excess <= gap:
         return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
-    return f"{share} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}. optimizer=newton closes the gap"
+    return f"{share} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}. {remedy(fit, here, best, gap)}"
 
 
 def _what(fit: Fit) -> str:
