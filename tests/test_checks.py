@@ -54,6 +54,11 @@ MISTAKES = {
     "model.weight=[1,nan]": "a list with a number for each",
     "callbacks.checkpoints.every_n_seconds=-1": "takes a number from 0 up",
     "callbacks.print_epochs.every_n_epochs=0.5": "takes a whole number from 0 up",
+    # two that do not go together
+    "optimizer=lbfgs penalty.l1=0.1": "penalty.l1=0.1 does not go with LBFGS: it takes optimizer=newton, sgd, adam or adamw.",
+    "penalty=firth optimizer=lbfgs": "penalty=firth is made of the Hessian, which L-BFGS does without: type optimizer=newton",
+    "penalty=firth data.batch_size=2": "data.batch_size=2 shows it some: type data.batch_size=null",
+    "results.coefficients.errors=cluster": "type data=table data.cluster=COLUMN",
     # one of a few words
     "trainer.accelerator=gup": "trainer.accelerator takes cpu | gpu | auto | cuda | mps | tpu. Did you mean 'gpu'?",
     "trainer.precision=17": "takes 32-true | 64-true",
@@ -106,7 +111,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("override", "said"), MISTAKES.items())
 def test_a_mistake_has_its_paragraph(tmp_path: Path, override: str, said: str) -> None:
     with pytest.raises(UserError) as told:
-        check(compose_config(override, directory=tmp_path), KNOWN)
+        check(compose_config(*override.split(), directory=tmp_path), KNOWN)
     message = str(told.value)
     assert said in message
     assert message.endswith((".", "?"))

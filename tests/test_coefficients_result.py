@@ -77,23 +77,33 @@ def test_a_weighted_class_has_no_errors(fit: Callable[..., Run], spector: str) -
     assert "pos_weight" in run.json("statistics.json")["why_no_errors"]
 
 
-def test_cluster_errors_by_a_column(fit: Callable[..., Run], spector: str) -> None:
-    wanted = ("results.coefficients.errors=cluster", "results.coefficients.cluster=TUCE")
-    run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
+@pytest.mark.parametrize("among_the_features", [False, True])
+def test_cluster_errors_by_a_column_of_text(fit: Callable[..., Run], tmp_path: Path, among_the_features: bool) -> None:
     x, y = TABLES["spector"]()
-    design, groups = np.column_stack([x, np.ones(len(x))]), {"groups": x[:, 1].astype(int)}
-    theirs = sm.Logit(y, design).fit(disp=0, tol=1e-12, ridge_factor=0, cov_type="cluster", cov_kwds=groups)
-    np.testing.assert_allclose([row["std_error"] for row in table_of(run).values()], theirs.bse, rtol=1e-6)
+    schools = x[:, 1].astype(int) % 7
+    path = tmp_path / "schools.csv"
+    columns = {"GPA": x[:, 0], "school": [f"school {number}" for number in schools], "PSI": x[:, 2], "GRADE": y.astype(int)}
+    pl.DataFrame(columns).write_csv(path)
+    wanted = ("data.cluster=school", "results.coefficients.errors=cluster")
+    wanted += ("data.features=[GPA,PSI,school]",) if among_the_features else ()
+    run = fit("data=table", "penalty=elastic_net", f"data.path={path}", "data.target=GRADE", *TO_THE_OPTIMUM, *wanted)
+    design = np.column_stack(
+        [x[:, [0, 2]], *([schools == level for level in range(1, 7)] if among_the_features else []), np.ones(len(x))]
+    )
+    groups = {"groups": schools}
+    theirs = sm.Logit(y, design.astype(float)).fit(disp=0, tol=1e-12, ridge_factor=0, cov_type="cluster", cov_kwds=groups)
+    ours = table_of(run)
+    assert ("school=school 1" in ours) == among_the_features
+    np.testing.assert_allclose([ours[name]["std_error"] for name in ("GPA", "PSI")], theirs.bse[:2], rtol=1e-6)
+    roles = {column["role"] for column in run.json("columns.json")["columns"] if column["name"] == "school"}
+    assert roles == ({"feature", "cluster"} if among_the_features else {"cluster"})
 
 
-@pytest.mark.parametrize("cluster", ["null", "TUCEE"])
-def test_cluster_errors_without_their_column_are_refused_before_training(
-    fit: Callable[..., Run], spector: str, cluster: str, tmp_path: Path
-) -> None:
-    wanted = ("results.coefficients.errors=cluster", f"results.coefficients.cluster={cluster}")
-    with pytest.raises(UserError, match=r"results\.coefficients\.cluster=GPA"):
-        fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *wanted)
-    assert not (tmp_path / "run" / "coefficients.csv").exists()
+def test_a_row_without_a_cluster_is_refused(fit: Callable[..., Run], tmp_path: Path) -> None:
+    path = tmp_path / "gap.csv"
+    path.write_text("x,school,y\n" + "".join(f"{row % 5},{'' if row == 3 else 'a'},{row % 2}\n" for row in range(40)))
+    with pytest.raises(UserError, match=r"'school' \(data.cluster\) has no value in row 4"):
+        fit("data=table", f"data.path={path}", "data.target=y", "data.cluster=school")
 
 
 def test_collinear_columns_are_named_in_the_tables_own_units(

@@ -10,11 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from logreg import accelerators, rules, targets
+from logreg import accelerators, combinations, rules, targets
 from logreg.errors import UserError, did_you_mean
 from logreg.rules import Number, shown
-
-ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
 
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""
@@ -51,7 +49,7 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     check_values({key: value for key, value in values.items() if value is not missing})
     _check_start(OmegaConf.select(cfg, "model.weight"))
     _check_devices(cfg)
-    _check_precision(cfg)
+    combinations.check(cfg)
 
 
 def check_values(values: Mapping[str, Any]) -> None:
@@ -165,14 +163,4 @@ def _check_devices(cfg: DictConfig) -> None:
         raise UserError(
             f"trainer.accelerator={cfg.trainer.accelerator} asks for a GPU and there is none to use: {reason} Type"
             " trainer.accelerator=cpu, or trainer.accelerator=auto to take a GPU only where there is one."
-        )
-
-
-def _check_precision(cfg: DictConfig) -> None:
-    precision = str(OmegaConf.select(cfg, "trainer.precision"))
-    if "16" in precision and OmegaConf.select(cfg, "model._target_") in ENDS_IN_SIGMOID:
-        raise UserError(
-            f"trainer.precision={precision} does not go with a model that ends in a sigmoid and is trained with BCELoss: in 16"
-            " bits a sigmoid is exactly 1 from a logit of 6 or so, and the gradient is gone. Type model=logits"
-            f" trainer.precision={precision} (BCEWithLogitsLoss is safe there), or trainer.precision=32-true."
         )

@@ -65,7 +65,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
         print(line)
     module = build_module(cfg, datamodule)
     _check_choices(cfg, datamodule)
-    results = build_results(cfg, datamodule)
+    results = build_results(cfg)
     config = module.hparams["config"]
     if checkpoint_path is not None:
         checkpoint = load(checkpoint_path)
@@ -147,15 +147,12 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has
     )
 
 
-def build_results(cfg: DictConfig, datamodule: InMemoryDataModule) -> list[Result]:
-    """Return what `cfg.results` makes of a finished fit, known before training to go with the data."""
+def build_results(cfg: DictConfig) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit."""
     late = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
     built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
-    results = [result for result in built if result is not None]
-    for result in results:
-        result.check(datamodule)
-    return results
+    return [result for result in built if result is not None]
 
 
 def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[Callback]:

@@ -72,7 +72,7 @@ def _fitted(configs: Sequence[Mapping[str, Any]], pending: signals.PendingSignal
     datamodule.trainer = trainer
     batches = member_batches(datamodule.train_dataloader(), [config["seed"] for config in configs])
     trainer.fit(module, batches, datamodule.val_dataloader() if datamodule.rows("val") is not None else None)
-    results = experiment.build_results(cfg, datamodule)
+    results = experiment.build_results(cfg)
     return Group(configs, module, template, datamodule, trainer, results, stopping)
 
 

@@ -16,6 +16,7 @@ class Examples:
         feature_names: one name for each feature, in the order of the columns.
         target_name: what 1 means.
         weight: float32, (rows, 1), how much each row counts, above 0; None: all the same.
+        cluster: int64, (rows,), the number of the group of rows that hang together; None: every row stands alone.
     """
 
     features: Tensor
@@ -23,6 +24,7 @@ class Examples:
     feature_names: tuple[str, ...]
     target_name: str
     weight: Tensor | None = None
+    cluster: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)

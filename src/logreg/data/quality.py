@@ -60,6 +60,20 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
     return gaps
 
 
+def groups(series: pl.Series, where: str) -> Tensor:
+    """Return the number of each row's group of rows that hang together, int64, (rows,).
+
+    Raises:
+        UserError: a row has none.
+    """
+    if series.null_count():
+        raise UserError(
+            f"{where}: the column '{series.name}' (data.cluster) has no value in {rows_at(series.is_null().arg_true())}: every"
+            " row needs its group. A row that stands alone is a group of its own."
+        )
+    return torch.from_numpy(series.rank("dense").cast(pl.Int64).to_numpy(writable=True))
+
+
 def weights(series: pl.Series, where: str) -> Tensor:
     """Return the rows' weights, float32, (rows, 1).
 

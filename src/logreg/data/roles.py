@@ -17,6 +17,7 @@ class Roles:
         categorical: features that are categories whatever they look like.
         weight: how much each row counts, or None.
         split_by: the group, the time or the split of each row, or None.
+        cluster: the group of rows that hang together, or None.
         dropped: the columns that are left out.
     """
 
@@ -25,13 +26,14 @@ class Roles:
     categorical: tuple[str, ...]
     weight: str | None
     split_by: str | None
+    cluster: str | None
     dropped: tuple[str, ...]
 
     @property
     def needed(self) -> list[str]:
         """Every column that has to be read."""
-        others = (self.target, self.weight, self.split_by)
-        return [*self.features, *(name for name in others if name is not None and name not in self.features)]
+        others = (self.target, self.weight, self.split_by, self.cluster)
+        return [*dict.fromkeys((*self.features, *(name for name in others if name is not None)))]
 
     @classmethod
     def assign(
@@ -44,6 +46,7 @@ class Roles:
         categorical: Sequence[str],
         weight: str | None,
         split_by: str | None,
+        cluster: str | None,
     ) -> "Roles":
         """Return the roles that the keys data.target, data.features, ... give to the columns of a table.
 
@@ -52,6 +55,7 @@ class Roles:
         """
         keys = {"target": [target], "features": features or [], "drop": drop, "categorical": categorical}
         keys |= {"weight": [weight] if weight else [], "split_by": [split_by] if split_by else []}
+        keys |= {"cluster": [cluster] if cluster else []}
         for key, wanted in keys.items():
             for name in map(str, wanted):
                 if name not in names:
@@ -59,13 +63,13 @@ class Roles:
                         f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, names)} It has:"
                         f" {short_list(names, 20)}."
                     )
-        taken: dict[str, str | None] = {"data.target": target, "data.weight": weight, "data.split_by": split_by}
+        taken: dict[str, str | None] = {"data.target": target, "data.weight": weight}
+        others = {target, weight, split_by, cluster}
         for key, column in taken.items():
-            if features and column in features and key != "data.split_by":
+            if features and column in features:
                 raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
-        others = set(taken.values())
         chosen = [name for name in (features or names) if name not in drop and (features or name not in others)]
         if not chosen:
             raise UserError(f"{where} has no column left to predict '{target}' from.")
         dropped = tuple(name for name in names if name not in chosen and name not in others)
-        return cls(target, tuple(chosen), tuple(categorical), weight, split_by, dropped)
+        return cls(target, tuple(chosen), tuple(categorical), weight, split_by, cluster, dropped)

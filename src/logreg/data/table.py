@@ -39,6 +39,7 @@ def table(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     weight: str | None = None,
+    cluster: str | None = None,
     missing: str = "refuse",
     separator: str = ",",
     encoding: str = "utf-8",
@@ -68,7 +69,7 @@ def table(
     form = CsvFormat(separator, encoding, decimal_comma, tuple(map(str, null_values)))
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed)
     names = reading.column_names(path, form, max_columns)
-    roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by)
+    roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
     draft = _Draft(path, roles)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, missing, max_categories)
@@ -128,6 +129,7 @@ class _Draft:
         self.labels = Labels.fit(frame[roles.target], positive, self.path)
         self.target = self.labels.encode(frame[roles.target], self.path)
         self.weight = None if roles.weight is None else quality.weights(frame[roles.weight], self.path)
+        self.cluster = None if roles.cluster is None else quality.groups(frame[roles.cluster], self.path)
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
 
@@ -195,7 +197,7 @@ class _Draft:
         roles = self.roles
         columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
         columns += self.described
-        for role, name in (("row weight", roles.weight), ("split", roles.split_by)):
+        for role, name in (("row weight", roles.weight), ("split", roles.split_by), ("cluster", roles.cluster)):
             columns += [] if name is None else [{"name": name, "role": role}]
         columns += [{"name": name, "role": "not used"} for name in roles.dropped]
         title = f"Table {self.path}: {len(self.target):,} rows, {len(self.encoders)} columns become {features} features"
@@ -204,4 +206,5 @@ class _Draft:
 
     def _examples(self, features: Tensor, rows: Tensor, names: tuple[str, ...]) -> Examples:
         weight = None if self.weight is None else self.weight[rows]
-        return Examples(features, self.target[rows], names, self.roles.target, weight)
+        cluster = None if self.cluster is None else self.cluster[rows]
+        return Examples(features, self.target[rows], names, self.roles.target, weight, cluster)

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
-from logreg.errors import UserError, did_you_mean
 from logreg.penalties import ElasticNet, Firth
 from logreg.results.coefficient_lines import goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
@@ -32,7 +30,6 @@ class Coefficients(Result):
     def __init__(
         self,
         errors: str = "classical",
-        cluster: str | None = None,
         interval: str = "wald",
         level: float = 0.95,
         most: int = 1000,
@@ -41,31 +38,14 @@ class Coefficients(Result):
 
         Args:
             errors: "classical", "hc0", "hc1" or "cluster" (`statistics/covariance.py` has the formulas).
-            cluster: the feature whose values are the groups of rows, for "cluster".
             interval: "wald" or "profile" (of the likelihood; some twenty passes over the rows for each coefficient).
             level: of the intervals.
             most: with more features than this there are estimates only: errors take features^3 operations.
         """
         self.errors = errors
-        self.cluster = cluster
         self.interval = interval
         self.level = level
         self.most = most
-
-    def check(self, datamodule: InMemoryDataModule) -> None:
-        """Refuse cluster errors without a column of groups.
-
-        Raises:
-            UserError: there is no such column, or none was named.
-        """
-        names = datamodule.feature_names
-        if self.errors == "cluster" and self.cluster not in names:
-            came = f"results.coefficients.cluster={self.cluster}" if self.cluster else "results.coefficients.errors=cluster"
-            raise UserError(
-                f"{came}: cluster-robust errors need the feature whose values are the groups of rows, as in"
-                f" results.coefficients.cluster={names[0]}.{did_you_mean(self.cluster or '', names)} There are:"
-                f" {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}."
-            )
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write and print the table; return the summary's lines: the weights, the bias, and what there is to say of errors."""
@@ -108,7 +88,7 @@ class Coefficients(Result):
             kind=self.errors,
             interval=self.interval,
             level=self.level,
-            groups=rows.features[:, names.index(self.cluster)] if self.errors == "cluster" and self.cluster else None,
+            groups=rows.cluster,
             switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
             why_none=penalised,
             firth=isinstance(fit.module.penalty, Firth),

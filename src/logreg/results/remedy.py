@@ -25,7 +25,7 @@ def remedy(fit: Fit, here: Evaluation, best: Solution, gap: float) -> str:
     descent = _plain_descent(fit)
     if descent is None:
         return NEWTON
-    lr, momentum, nesterov = descent["lr"], descent["momentum"], descent["nesterov"]
+    lr, momentum, nesterov = descent["lr"], descent["momentum"], bool(descent["nesterov"])
     longest = largest_lr(best.hessian, momentum, nesterov)
     if lr >= longest:
         return f"With optimizer.lr={lr:g} it never settles there: it takes one below {longest:.2g}. {NEWTON}"

@@ -45,9 +45,6 @@ class Result(ABC):
     A result is called once, after the fit. What must look on while training goes on is a Lightning callback instead.
     """
 
-    def check(self, datamodule: InMemoryDataModule) -> None:  # noqa: B027
-        """Raise UserError, before training, where the result cannot be had from such data."""
-
     @abstractmethod
     def __call__(self, fit: Fit) -> list[Row]:
         """Write what there is to write; return the lines for the summary."""

@@ -11,8 +11,9 @@ def epochs_to_go(hessian: Tensor, error: Tensor, lr: float, momentum: float, nes
     """Return after how many more steps of full-batch descent the objective is less than `gap` above its minimum.
 
     On the parabola f(e) = e' H e / 2 every eigenvector of H goes its own way. With eigenvalue c, error e and velocity v, a step
-    of torch.optim.SGD is v <- m v + c e, then e <- e - lr v (with Nesterov's momentum e <- e - lr (c e + m v)): a matrix of 2 x 2,
-    whose k-th power tells what is left after k steps. The velocity is taken to have settled at c e / (1 - m).
+    of torch.optim.SGD is v <- m v + c e, then e <- e - lr v (with Nesterov's momentum e <- e - lr (c e + m v)):
+    a matrix of 2 x 2, whose k-th power tells what is left after k steps. The velocity is taken to have settled at
+    c e / (1 - m).
     (Polyak, Some methods of speeding up the convergence of iteration methods, 1964.)
 
     Args:

@@ -1,0 +1,61 @@
+"""Choices that are good by themselves and do not go together, told before torch is imported."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from logreg.errors import UserError
+
+ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
+KNOWS_L1 = ("logreg.solvers.solver.Newton", "torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
+NEEDS_HESSIANS = "logreg.penalties.Firth"
+HAS_NO_HESSIAN = "logreg.solvers.solver.LBFGS"
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise UserError for the first pair in `cfg`, a composed config whose values are allowed, that does not go together."""
+    _check_precision(cfg)
+    _check_l1(cfg)
+    _check_firth(cfg)
+    _check_cluster(cfg)
+
+
+def _check_precision(cfg: DictConfig) -> None:
+    precision = str(OmegaConf.select(cfg, "trainer.precision"))
+    if "16" in precision and OmegaConf.select(cfg, "model._target_") in ENDS_IN_SIGMOID:
+        raise UserError(
+            f"trainer.precision={precision} does not go with a model that ends in a sigmoid and is trained with BCELoss: in 16"
+            " bits a sigmoid is exactly 1 from a logit of 6 or so, and the gradient is gone. Type model=logits"
+            f" trainer.precision={precision} (BCEWithLogitsLoss is safe there), or trainer.precision=32-true."
+        )
+
+
+def _check_l1(cfg: DictConfig) -> None:
+    optimizer = str(OmegaConf.select(cfg, "optimizer._target_"))
+    if OmegaConf.select(cfg, "penalty.l1") and optimizer not in KNOWS_L1:
+        name = optimizer.rpartition(".")[2]
+        raise UserError(
+            f"penalty.l1={cfg.penalty.l1:g} does not go with {name}: it takes optimizer=newton, sgd, adam or adamw. An l2"
+            " penalty (penalty.l2) goes with every optimiser."
+        )
+
+
+def _check_firth(cfg: DictConfig) -> None:
+    if OmegaConf.select(cfg, "penalty._target_") != NEEDS_HESSIANS:
+        return
+    if OmegaConf.select(cfg, "optimizer._target_") == HAS_NO_HESSIAN:
+        raise UserError(
+            "penalty=firth is made of the Hessian, which L-BFGS does without: type optimizer=newton, or sgd or adam."
+        )
+    if (rows := OmegaConf.select(cfg, "data.batch_size")) is not None:
+        raise UserError(
+            f"penalty=firth looks at all rows at once, and data.batch_size={rows} shows it some: type data.batch_size=null, or"
+            " penalty=elastic_net penalty.l2=0.01."
+        )
+
+
+def _check_cluster(cfg: DictConfig) -> None:
+    if OmegaConf.select(cfg, "results.coefficients.errors") != "cluster" or OmegaConf.select(cfg, "data.cluster"):
+        return
+    raise UserError(
+        "results.coefficients.errors=cluster needs to know which rows hang together: type data=table data.cluster=COLUMN, the"
+        " column whose values are the groups, or results.coefficients.errors=hc1 for rows that stand alone."
+    )
