@@ -1,11 +1,15 @@
 """Batches: every row once in an epoch, in an order that is a function of (seed, epoch) alone."""
 
+import threading
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logreg.data import batches as module
 from logreg.data.batches import Batches
+from logreg.data.prefetching import prefetched
 
 
 def batches(rows: int, batch_size: int | None = None, *, shuffle: bool = False, seed: int = 0, epoch: int = 0) -> Batches:
@@ -60,3 +64,52 @@ def test_a_finished_epoch_leaves_nothing_behind() -> None:
     whole = batches(10)
     list(whole)
     assert whole.state_dict() == {"served": 0}
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a part hold two batches of eight rows, so that a small table has several of them."""
+    monkeypatch.setattr(module, "VALUES_IN_A_PART", 20)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("stop_after", [0, 1, 2, 3, 12])
+def test_parts_are_gathered_ahead_and_change_nothing(stop_after: int) -> None:
+    begun = batches(100, 8, shuffle=True, seed=1, epoch=2)
+    served, iterator = [], iter(begun)
+    for _ in range(stop_after):
+        served.append(next(iterator)[0])
+    iterator.close()  # type: ignore[attr-defined]
+    assert [each.name for each in threading.enumerate() if "ThreadPool" in each.name] == []
+    resumed = batches(100, 8, shuffle=True, seed=1, epoch=2)
+    resumed.load_state_dict(begun.state_dict())
+    served += [batch[0] for batch in resumed]
+    generator = torch.Generator().manual_seed(2654435761 + 2)
+    rows = torch.randperm(100, generator=generator)
+    assert [len(each) for each in served] == [8] * 12 + [4]
+    assert torch.equal(torch.cat(served), rows)
+
+
+def test_what_comes_next_is_made_while_the_present_is_used() -> None:
+    asked: list[int] = []
+    begun = threading.Event()
+
+    def make(number: int) -> int:
+        asked.append(number)
+        if number == 1:
+            begun.set()
+        return number * 10
+
+    made = prefetched(make, range(3))
+    assert next(made) == 0
+    assert begun.wait(timeout=10)  # 1 is in the making, though nobody has asked for it
+    assert list(made) == [10, 20]
+    assert asked == [0, 1, 2]
+
+
+def test_a_fault_is_raised_in_its_place() -> None:
+    made = prefetched(lambda number: 1 / number, [1, 0, 2])
+    assert next(made) == 1.0
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+    assert list(prefetched(str, [])) == []
