@@ -13,7 +13,7 @@ from runs import compose_config
 
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.seeds import compare, summary, t_quantile
+from logreg.sweeps.replicates import compare, summary, t_quantile
 
 RUNS = ("optimizer.lr=0.1,0.5,1", "seed=range(4)", "trainer.max_epochs=60")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}

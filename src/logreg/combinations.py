@@ -1,5 +1,8 @@
 """Choices that are good by themselves and do not go together, told before torch is imported."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import UserError
@@ -16,6 +19,33 @@ def check(cfg: DictConfig) -> None:
     _check_l1(cfg)
     _check_firth(cfg)
     _check_cluster(cfg)
+    check_folds(cfg.get("data") or {})
+
+
+def check_folds(data: Mapping[Any, Any]) -> None:
+    """Raise UserError for folds of the rows that cannot be, `data` being that part of a config."""
+    folds, fold = data.get("folds"), data.get("fold")
+    if folds is None and fold is None:
+        return
+    if folds is None:
+        raise UserError(f"data.fold={fold} is one of how many folds? Type data.folds=5 data.fold={fold}, or leave both out.")
+    if fold is None:
+        raise UserError(
+            f"data.folds={folds} needs to know which of them validates: type data.fold=0 for one run, or"
+            f' -m "data.fold=range({folds})" for a run for each; data.fold=all trains on all of them.'
+        )
+    if fold != "all" and fold >= folds:
+        raise UserError(f"data.fold={fold} is not one of data.folds={folds}: they are 0 to {folds - 1}.")
+    if data.get("split") == "time":
+        raise UserError(
+            f"data.folds={folds} does not go with data.split=time: all folds but one would teach, those of the future too. Type"
+            " data.split=group data.split_by=<column> or data.split=fractions, or leave data.folds out."
+        )
+    if data.get("val_path") is not None:
+        raise UserError(
+            f"data.folds={folds} takes its val rows from data.path, and data.val_path={data['val_path']} names others: leave"
+            " one of them out. data.test_path goes with folds."
+        )
 
 
 def _check_precision(cfg: DictConfig) -> None:

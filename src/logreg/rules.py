@@ -98,6 +98,8 @@ RULES: dict[str, Number | OneOf] = {
     "data.val_fraction": Number(low=0, high=0.95),
     "data.test_fraction": Number(low=0, high=0.95),
     "data.split_seed": Number(integer=True, low=0),
+    "data.folds": Number(integer=True, low=2, optional=True),
+    "data.fold": Number(integer=True, low=0, optional=True, names=("all",)),
     "data.max_categories": COUNT,
     "data.max_columns": COUNT,
     "model.bias": Number(optional=True),

@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import checks, cli
+from logreg import checks, cli, combinations
 from logreg.batched.grouping import group_key, why_alone
 from logreg.errors import RunError, UserError
 from logreg.run_directory import RunDirectory
@@ -157,6 +157,7 @@ def _check(task: cli.Job, job: Job, config: Mapping[str, Any]) -> None:
         task.check(OmegaConf.create(dict(config)))
         job.base.is_checked = True
     checks.check_values(job.values)
+    combinations.check_folds(config["data"])
 
 
 def _directory(job: Job) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from logreg.data import splits
 from logreg.data.batches import Batches
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
@@ -61,18 +62,24 @@ class InMemoryDataModule(pl.LightningDataModule):
         batch_size: int | None = None,
         shuffle: bool = False,
         seed: int = 0,
+        folds: int | None = None,
+        fold: int | str | None = None,
+        split_seed: int = 0,
     ) -> None:
-        """Take the rows and, unless the source has done so, fit the scaling.
+        """Take the rows and, unless the source has done so, divide them and fit the scaling.
 
         Args:
-            source: the training rows in their own units, or splits that are prepared already.
+            source: the rows in their own units, or splits that are prepared already.
             scale: "none" or "standard"; a prepared source is scaled.
             batch_size: rows in a batch; None: all rows in one.
             shuffle: draw a new order of the rows for every epoch.
             seed: of the orders.
+            folds: of a cross-validation (`splits.by_folds`); None: every row is for training. A prepared source is divided.
+            fold: the one whose rows are val, or "all": none of them.
+            split_seed: of the folds.
         """
         super().__init__()
-        prepared = source if isinstance(source, Prepared) else _scaled(source, scale)
+        prepared = source if isinstance(source, Prepared) else _scaled(source, scale, folds, fold, split_seed)
         self.splits = prepared.splits
         self.preprocessing = prepared.preprocessing
         self.labels = prepared.labels
@@ -141,9 +148,14 @@ class InMemoryDataModule(pl.LightningDataModule):
         return tuple(tensor.to(self.trainer.strategy.root_device, dtype) for tensor in tensors)
 
 
-def _scaled(examples: Examples, scale: str) -> Prepared:
-    """Return rows that are all for training, scaled by themselves."""
+def _scaled(examples: Examples, scale: str, folds: int | None, fold: int | str | None, seed: int) -> Prepared:
+    """Return rows that are all for training, or but for those of a fold, scaled by the training rows."""
     features = examples.features
-    scaling = Scaling.standard(features) if scale == "standard" else Scaling.identity(features.shape[1])
-    train = replace(examples, features=scaling.transform(features))
-    return Prepared({"train": train}, Preprocessing.of_numbers(examples.feature_names, scaling))
+    if folds is None or fold is None:
+        rows = splits.everything(len(features))
+    else:
+        rows = splits.by_folds(examples.target[:, 0], folds, fold, seed)
+    train = features[rows["train"]]
+    scaling = Scaling.standard(train) if scale == "standard" else Scaling.identity(train.shape[1])
+    parts = {name: examples.at(rows, scaling.transform(features[rows])) for name, rows in rows.items() if len(rows)}
+    return Prepared(parts, Preprocessing.of_numbers(examples.feature_names, scaling))

@@ -29,6 +29,12 @@ class Examples:
     def __len__(self) -> int:
         return len(self.features)
 
+    def at(self, rows: Tensor, features: Tensor) -> "Examples":
+        """Return the rows of those numbers, with their `features`, (rows, features), made anew."""
+        weight = None if self.weight is None else self.weight[rows]
+        cluster = None if self.cluster is None else self.cluster[rows]
+        return Examples(features, self.target[rows], self.feature_names, self.target_name, weight, cluster)
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """The parts of a batch: (features, target), or (features, target, weight) with weights of mean 1."""

@@ -31,6 +31,8 @@ class Plan:
         val_path: a file of val rows.
         test_path: a file of test rows.
         seed: of the draw.
+        folds: of a cross-validation, that divide all but the test rows; None: there is none.
+        fold: the one whose rows are val, or "all": none of them.
     """
 
     way: str
@@ -40,6 +42,8 @@ class Plan:
     val_path: str | None
     test_path: str | None
     seed: int
+    folds: int | None = None
+    fold: int | str | None = None
 
     def __post_init__(self) -> None:
         if self.way == "fractions" and (self.val_path or self.test_path):
@@ -77,7 +81,7 @@ def read_files(
 
 
 def split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | None, where: str) -> Rows:
-    """Return the rows of each split.
+    """Return the rows of each split; where there are folds, they divide what is not test.
 
     Args:
         plan: of the split.
@@ -86,6 +90,14 @@ def split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | Non
         own: the split of each row where files make the splits.
         where: the file, for faults.
     """
+    rows = _split(plan, target, by, own, where)
+    if plan.folds is None or plan.fold is None:
+        return rows
+    groups = _groups(by) if plan.way == "group" and by is not None else None
+    return splits.by_folds(target[:, 0], plan.folds, plan.fold, plan.seed, rows["test"], groups)
+
+
+def _split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | None, where: str) -> Rows:
     if own is not None:
         return splits.by_names(own)
     if plan.way == "none":
@@ -95,11 +107,14 @@ def split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | Non
     if by.null_count():
         raise UserError(f"{where}: the column '{by.name}' (data.split_by) has no value in {rows_at(by.is_null().arg_true())}.")
     if plan.way == "group":
-        groups = torch.from_numpy(by.rank("dense").cast(pl.Int64).to_numpy(writable=True)) - 1
-        return splits.by_groups(groups, plan.val, plan.test, plan.seed)
+        return splits.by_groups(_groups(by), plan.val, plan.test, plan.seed)
     if plan.way == "time":
         return splits.by_time(_times(by, where), plan.val, plan.test)
     return splits.by_names(_names(by, where))
+
+
+def _groups(by: pl.Series) -> Tensor:
+    return torch.from_numpy(by.rank("dense").cast(pl.Int64).to_numpy(writable=True)) - 1
 
 
 def check(rows: Rows, target: Tensor, plan: Plan, labels: Labels, where: str) -> list[str]:

@@ -52,6 +52,8 @@ def table(
     val_path: str | None = None,
     test_path: str | None = None,
     split_seed: int = 0,
+    folds: int | None = None,
+    fold: int | str | None = None,
     scale: str = "standard",
     batch_size: int | None = None,
     shuffle: bool | None = None,
@@ -67,7 +69,8 @@ def table(
         UserError: the table cannot be read, or holds what cannot be trained on.
     """
     form = CsvFormat(separator, encoding, decimal_comma, tuple(map(str, null_values)))
-    plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed)
+    val_fraction = val_fraction if folds is None else 0.0
+    plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
     draft = _Draft(path, roles)

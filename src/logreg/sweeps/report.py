@@ -11,7 +11,7 @@ from typing import Any
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, Status
-from logreg.sweeps.seeds import write_seeds
+from logreg.sweeps.replicates import write_replicates
 
 SHOWN = 10
 METRICS_SHOWN = ("loss", "accuracy", "auroc")
@@ -44,7 +44,7 @@ def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
 
 
 def report(sweep: Path, monitor: str | None, mode: str) -> int:
-    """Write sweep.csv (and sweep_seeds.csv where runs differ only in seed), print the table; return the exit code.
+    """Write sweep.csv (and sweep_replicates.csv where runs differ only in seed or fold), print the table; return the exit code.
 
     Args:
         sweep: its directory.
@@ -57,9 +57,9 @@ def report(sweep: Path, monitor: str | None, mode: str) -> int:
     keys = varied([run.settings for run in runs])
     _write_csv(sweep / "sweep.csv", runs, keys)
     _print_table(sweep, runs, keys, monitor)
-    seeds = write_seeds(sweep, runs, keys, mode)
-    if seeds:
-        print(seeds)
+    replicates = write_replicates(sweep, runs, keys, mode)
+    if replicates:
+        print(replicates)
     print(f"  tensorboard --logdir {sweep}")
     failed = [run for run in runs if run.status.status == FAILED]
     if not failed:

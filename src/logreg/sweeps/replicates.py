@@ -9,13 +9,13 @@ from typing import Any
 
 from logreg.sweeps.columns import aligned
 
-SEED_KEYS = ("seed", "data.fold", "data.split_seed")
+REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 SHOWN = 10
 LEVEL = 0.95
 
 
-def write_seeds(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str) -> str | None:
-    """Write sweep_seeds.csv; return its best lines as text; None where no two runs differ in the seed alone.
+def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str) -> str | None:
+    """Write sweep_replicates.csv; return its best lines as text; None where no two runs differ in the seed alone.
 
     Args:
         sweep: its directory.
@@ -23,8 +23,8 @@ def write_seeds(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str
         keys: in which they differ.
         mode: "min" or "max".
     """
-    seeds = [key for key in keys if key in SEED_KEYS]
-    others = [key for key in keys if key not in SEED_KEYS]
+    seeds = [key for key in keys if key in REPLICATE_KEYS]
+    others = [key for key in keys if key not in REPLICATE_KEYS]
     groups: dict[tuple[str, ...], list[float]] = {}
     for run in runs:
         if run.status.finished and run.status.value is not None:
@@ -34,7 +34,7 @@ def write_seeds(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str
     rows: list[list[Any]] = [[*settings, *summary(values)] for settings, values in groups.items()]
     at = len(others)
     rows.sort(key=lambda row: row[at + 1] if mode == "min" else -row[at + 1])
-    with (sweep / "sweep_seeds.csv").open("w", newline="", encoding="utf-8") as file:
+    with (sweep / "sweep_replicates.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*others, "runs", "mean", "deviation", "low", "high"])
         writer.writerows(rows)
@@ -42,7 +42,7 @@ def write_seeds(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str
     for row in rows[:SHOWN]:
         count, mean, deviation, low, high = row[at:]
         table.append([*row[:at], str(count), f"{mean:.6f}", f"{deviation:.6f}", f"{low:.6f} to {high:.6f}"])
-    more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_seeds.csv'}"] if len(rows) > SHOWN else []
+    more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
     return "\n".join([f"\nOver {', '.join(seeds)}:", aligned(table), *more])
 
 
