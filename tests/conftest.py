@@ -13,8 +13,15 @@ import pytest
 from processes import ROOT, Forked, environment
 from runs import Run, compose_config
 
-from logreg import checks
+from logreg import checks, drawing
 from logreg.cli import _top_level_keys
+
+
+@pytest.fixture(autouse=True)
+def without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no training but where a test is about it."""
+    if request.path.stem != "test_pictures":
+        monkeypatch.setattr(drawing, "find_spec", lambda name: None)
 
 
 @pytest.fixture

@@ -60,6 +60,10 @@ def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str]
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.argv = [str(ROOT / "train.py"), *arguments]
+    from logreg import drawing
     from logreg.cli import main
+
+    if not any("pictures" in each for each in arguments):  # they are drawn where they are the subject
+        drawing.find_spec = lambda name: None  # type: ignore[assignment]
 
     main("logreg.experiment:train", config_name="config")

@@ -54,20 +54,21 @@ def test_in_a_sweep_the_curves_are_off_unless_wanted():
     assert isinstance(weights(sweep=True, in_sweeps=True), Weights)
 
 
-def test_states_are_kept_two_in_every_tenfold():
+@pytest.mark.parametrize(("growth", "expected"), [(3.0, [0, 1, 3, 9, 27, 81]), (1.5, [0, 1, 2, 3, 5, 8, 12, 18, 27, 41])])
+def test_moments_are_kept_at_epochs_that_grow(growth, expected):
     epochs = [0]
-    while epochs[-1] < 1000:
-        epochs.append(_after(epochs[-1]))
-    assert epochs == [0, 1, 3, 10, 30, 100, 300, 1000]
+    while epochs[-1] < 41:
+        epochs.append(_after(epochs[-1], growth))
+    assert epochs == expected
 
 
-def test_a_resumed_run_goes_on_with_its_states(fit, tmp_path):
+def test_a_resumed_run_goes_on_with_its_moments(fit, tmp_path):
     run = fit("trainer.max_epochs=4")
-    states = run.checkpoint()["callbacks"]["Weights"]["states"]
-    assert [epoch for epoch, *_ in states] == [0, 1, 3, 4]
+    moments = run.checkpoint()["callbacks"]["Weights"]["moments"]
+    assert [epoch for epoch, *_ in moments] == [0, 1, 4]
     again = fit("trainer.max_epochs=7", f"ckpt_path={run.path}")
-    assert [epoch for epoch, *_ in again.checkpoint()["callbacks"]["Weights"]["states"]] == [0, 1, 3, 4, 7]
-    assert torch.equal(states[3][2], again.checkpoint()["callbacks"]["Weights"]["states"][3][2])
+    assert [epoch for epoch, *_ in again.checkpoint()["callbacks"]["Weights"]["moments"]] == [0, 1, 4, 7]
+    assert torch.equal(moments[2][2], again.checkpoint()["callbacks"]["Weights"]["moments"][2][2])
     assert sorted(again.curve("bias")) == list(range(8))
 
 

@@ -1,24 +1,35 @@
 """The pictures of a run: that what is drawn is what the run's own numbers say, and that they are where they should be."""
 
+import io
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from runs import compose_config, same_weights
 
 pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install 'logreg[pictures]'")
 
+from PIL import Image
 from scipy.optimize import minimize, minimize_scalar
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
-from logreg import gallery
-from logreg.callbacks.weights import State
+from logreg import drawing, gallery
 from logreg.data.scaling import Scaling
 from logreg.data.toy import toy
 from logreg.plots import surface
+from logreg.plots.moments import Descent, TrainingPictures
+from logreg.plots.rows import Moment, sample
 from logreg.results import pictures as result
+
+PICTURES = "results.pictures.at_least=30"
+"""Draws the training, however busy the machine is; left out of every other test."""
 
 
 def random_rows(rows=300, features=3, seed=0):
@@ -107,16 +118,17 @@ def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
     examples = toy()
     scaling = Scaling.standard(examples.features)
     scaled = replace(examples, features=scaling.transform(examples.features))
-    states = [State(0, 0, torch.zeros(2), torch.tensor(0.0)), State(5, 5, torch.tensor([2.0, 1.0]), torch.tensor(0.5))]
-    drawn = gallery.TrainingPictures(scaled, scaling, states, 0.5).at(1)
-    axes = drawn["probability"].axes[0]
+    moments = [Moment(0, 0, np.zeros(2), 0.0), Moment(5, 5, np.array([2.0, 1.0]), 0.5)]
+    rows = sample(scaled, scaling, 0.5)
+    drawn = TrainingPictures(rows).at(moments[1])
+    axes = drawn["probability"].figure.axes[0]
     assert "after 5 epochs" in axes.get_title(loc="left")
     ends = next(each for each in axes.get_lines() if each.get_label() == "probability = 0.5").get_xydata()
     z = scaling.transform(torch.tensor(ends)).numpy()
     np.testing.assert_allclose(z @ [2.0, 1.0] + 0.5, 0, atol=1e-6)
-    path = drawn["loss_surface"].axes[0].get_lines()[0].get_xydata()
+    path = Descent(rows, moments).at(moments).figure.axes[0].get_lines()[0].get_xydata()
     np.testing.assert_allclose(path, [[0, 0], [2, 1]])
-    bars = sorted(bar.get_height() for bar in drawn["row_losses"].axes[0].patches)
+    bars = sorted(bar.get_height() for bar in drawn["row_losses"].figure.axes[0].patches)
     logit = scaled.features.double().numpy() @ [2.0, 1.0] + 0.5
     np.testing.assert_allclose(bars, np.sort(np.logaddexp(0, logit) - examples.target[:, 0].numpy() * logit), rtol=1e-6)
 
@@ -126,11 +138,157 @@ def test_more_features_are_drawn_over_the_logit():
     examples = replace(
         toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float(), feature_names=tuple("abcd")
     )
-    states = [State(0, 0, torch.zeros(4), torch.tensor(0.0)), State(9, 9, torch.ones(4), torch.tensor(-1.0))]
-    axes = gallery.TrainingPictures(examples, Scaling.identity(4), states, 0.5).at(1)["probability"].axes[0]
+    pictures = TrainingPictures(sample(examples, Scaling.identity(4), 0.5))
+    pictures.at(Moment(0, 0, np.zeros(4), 0.0))
+    axes = pictures.at(Moment(9, 9, np.ones(4), -1.0))["probability"].figure.axes[0]
     assert axes.get_xlabel() == "the logit"
     drawn = np.sort(np.concatenate([line.get_xdata() for line in axes.get_lines() if line.get_label().startswith("class")]))
     np.testing.assert_allclose(drawn, np.sort(x.sum(1) - 1), rtol=1e-5)
+
+
+def test_a_table_is_sampled_evenly_and_says_so():
+    x, y = random_rows(2500, 2)
+    examples = replace(toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())
+    rows = sample(examples, Scaling.identity(2), 0.5)
+    assert rows.every == 3
+    np.testing.assert_array_equal(rows.features, examples.features[::3].numpy())
+    picture = TrainingPictures(rows).at(Moment(2, 2, np.ones(2), 0.0))["row_losses"].figure.axes[0]
+    assert "1 row in 3" in picture.get_title(loc="left")
+    logit = rows.features.astype(float).sum(1)
+    dearest = np.argsort(rows.target * logit - np.logaddexp(0, logit), kind="stable")[:24]
+    assert {int(text.get_text()) for text in picture.texts} == set(3 * dearest + 1)
+
+
+def test_a_moment_of_a_moving_picture_is_the_picture_drawn_anew():
+    examples = toy()
+    rows = sample(examples, Scaling.identity(2), 0.5)
+    first, second = Moment(1, 1, np.array([1.0, 0.5]), -4.0), Moment(3, 3, np.array([-2.0, 1.0]), 1.0)
+    moving, anew = TrainingPictures(rows), TrainingPictures(rows)
+    for picture in moving.at(first).values():
+        picture.frame()
+    for (name, moved), (_, fresh) in zip(moving.at(second).items(), anew.at(second).items(), strict=True):
+        assert moved.frame() == fresh.frame(), name
+
+
+def test_the_path_ahead_is_held_where_it_stays_inside():
+    rows = sample(toy(), Scaling.identity(2), 0.5)
+    moments = [Moment(epoch, epoch, np.array([at, at / 2]), 0.0) for epoch, at in ((0, 0.0), (1, 1.0), (3, 2.0))]
+    descent = Descent(rows, moments, ahead=True)
+    assert descent.holds(Moment(9, 9, np.array([4.0, 2.0]), 0.0))
+    assert not descent.holds(Moment(9, 9, np.array([9.0, 2.0]), 0.0))
+
+
+def test_a_run_has_its_training_on_the_dashboard_at_epochs_that_grow(fit):
+    run = fit(PICTURES, "trainer.max_epochs=30")
+    events = run.events()
+    for name in ("probability", "row_losses", "loss_surface"):
+        assert [event.step for event in events.Images(f"training/{name}")] == [0, 1, 4, 16, 30]
+    assert not (run.path / "pictures").exists()
+    last = events.Images("training/probability")[-1]
+    weights = {tag: run.curve(tag)[30] for tag in ("weight/x1", "weight/x2", "bias")}
+    pixels = np.asarray(Image.open(io.BytesIO(last.encoded_image_string)).convert("RGB")).astype(int)
+    moment = Moment(30, 30, np.array([weights["weight/x1"], weights["weight/x2"]]), weights["bias"])
+    drawn = TrainingPictures(sample(toy(), Scaling.identity(2), 0.5)).at(moment)["probability"]
+    expected = np.asarray(Image.open(io.BytesIO(drawn.frame()[2])).convert("RGB")).astype(int)
+    assert pixels.shape == expected.shape == (last.height, last.width, 3)
+    assert np.mean(np.abs(pixels - expected).max(axis=2) > 8) < 0.001  # a weight is logged in float32
+    axes = drawn.figure.axes[0]
+    ends = next(each for each in axes.get_lines() if each.get_label() == "probability = 0.5").get_xydata()
+    np.testing.assert_allclose(ends @ moment.weight + moment.bias, 0, atol=1e-9)
+    column, row = axes.transData.transform(ends.mean(axis=0))
+    assert pixels[last.height - 1 - int(row), int(column) - 3 : int(column) + 4].min() < 60  # the line, nearly black
+
+
+def test_the_numbers_of_a_fit_do_not_change(fit, tmp_path):
+    with_pictures = fit(PICTURES, "trainer.max_epochs=20", directory=tmp_path / "with")
+    without = fit("results.pictures=null", "trainer.max_epochs=20", directory=tmp_path / "without")
+    assert with_pictures.value == without.value
+    assert same_weights(with_pictures.state(), without.state())
+
+
+def test_a_resumed_run_shows_every_moment_once(fit):
+    run = fit(PICTURES, "trainer.max_epochs=3")
+    again = fit(PICTURES, "trainer.max_epochs=10", f"ckpt_path={run.path}")
+    assert [event.step for event in again.events().Images("training/loss_surface")] == [0, 1, 3, 10]
+
+
+def test_what_is_not_finished_in_time_is_missing_and_the_summary_says_so(fit, capsys):
+    fit("results.pictures.at_least=0", "results.pictures.budget=0", "trainer.max_epochs=2")
+    assert "of 9 are missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "why", ["logger=none", "callbacks.weights=null", "results.pictures=null", "hydra.mode=MULTIRUN", "no matplotlib"]
+)
+def test_nobody_draws_where_nothing_is_wanted(tmp_path, monkeypatch, why):
+    cfg = compose_config(*[each for each in [why] if "=" in each], directory=tmp_path)
+    if why == "no matplotlib":
+        monkeypatch.setattr(drawing, "find_spec", lambda name: None)
+    with drawing.beside(cfg) as artist:
+        assert artist is None
+
+
+def test_the_process_that_draws_is_there_once_and_gone_afterwards(tmp_path):
+    cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
+    with drawing.beside(cfg) as artist, drawing.beside(cfg) as same:
+        assert artist is same is not None
+        number = artist.pid
+        assert os.getsid(number) == number  # no terminal's Ctrl-C gets there
+        artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
+        artist.begin_fit()
+        artist.add(Moment(0, 0, np.zeros(2), 0.0))
+        artist.end()
+        assert [picture.name for picture in artist.pictures(0, 30)] == ["probability", "row_losses", "loss_surface"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
+    cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
+    with drawing.beside(cfg) as artist:
+        os.kill(artist.pid, signal.SIGKILL)
+        artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
+        artist.begin_fit()
+        artist.add(Moment(0, 0, np.zeros(2), 0.0))
+        artist.end()
+        assert list(artist.pictures(0, 30)) == []
+        assert artist.expected == 3
+
+
+PARENT = """
+import sys, time
+from logreg.drawing import DrawingProcess
+artist = DrawingProcess()
+print(artist.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_process_that_draws_ends_when_its_parent_is_killed(number):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    child = int(parent.stdout.readline())
+    os.kill(child, 0)  # it is there
+    parent.send_signal(number)
+    parent.communicate()
+    deadline = time.monotonic() + 20
+    while is_alive(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_the_process_that_draws_imports_no_torch():
+    probe = "import sys, logreg.plots.worker; print({'torch', 'lightning', 'hydra', 'matplotlib.pyplot'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.slow
@@ -144,7 +302,7 @@ def test_a_run_with_pictures_has_them_in_its_folder_and_on_the_dashboard(fit):
         "train/roc",
         "coefficients/odds_ratios",
     } <= set(images)
-    assert [event.step for event in run.events().Images("training/probability")] == [0, 1, 3, 4]
+    assert [event.step for event in run.events().Images("training/probability")] == [0, 1, 4]
     names = {path.name for path in (run.path / "pictures").iterdir()}
     assert {"training_probability.png", "training_probability.svg", "train_roc.svg", "coefficients.png"} <= names
 
@@ -160,8 +318,8 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logreg.experiment, logreg.results.pictures, logreg.results.dashboard\n"
-        "print('logreg.gallery' in sys.modules or 'logreg.plots' in sys.modules)"
+        "import logreg.drawing, logreg.experiment, logreg.results.pictures, logreg.results.dashboard\n"
+        "print({'logreg.gallery', 'logreg.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"

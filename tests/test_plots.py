@@ -10,7 +10,7 @@ pytest.importorskip("matplotlib", reason="the pictures need the extra: pip insta
 
 from scipy.special import expit
 
-from logreg.plots import coefficients, lessons, scores, style, training
+from logreg.plots import coefficients, descent, lessons, scores, style, training
 from logreg.plots.sigmoid import sigmoid_of
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
@@ -148,7 +148,7 @@ def test_misclassified_rows_are_ringed():
 def test_the_path_on_the_loss_surface():
     path = np.array([[0.0, 0.0], [1.0, -1.0], [2.0, 0.5]])
     loss = np.outer([1.0, 2, 3], [0.1, 0.2, 0.3, 0.4])
-    axes = training.loss_surface([0, 1, 2, 3], [-1, 0, 1], loss, path, names=("a", "b")).axes[0]
+    axes = descent.loss_surface([0, 1, 2, 3], [-1, 0, 1], loss, path, names=("a", "b")).axes[0]
     np.testing.assert_array_equal(line(axes, at=1), path)
     np.testing.assert_array_equal(line(axes, "start"), path[:1])
     np.testing.assert_array_equal(line(axes, "here"), path[-1:])
@@ -156,15 +156,15 @@ def test_the_path_on_the_loss_surface():
 
 def test_the_bars_are_the_losses_of_the_rows():
     loss = np.array([0.3, 1.2, 0.1, 0.7])
-    axes = training.row_losses(loss, [0, 1, 1, 0]).axes[0]
+    axes = descent.row_losses(loss, [0, 1, 1, 0]).axes[0]
     heights = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in axes.patches}
     assert heights == dict(enumerate(loss))
 
 
 def test_of_many_rows_the_dearest_are_shown():
     loss = np.arange(100.0)
-    axes = training.row_losses(loss, np.tile([0, 1], 50)).axes[0]
-    assert [int(label.get_text()) for label in axes.get_xticklabels()] == list(range(77, 101))
+    axes = descent.row_losses(loss, np.tile([0, 1], 50)).axes[0]
+    assert [int(label.get_text()) for label in axes.texts] == list(range(77, 101))
     assert sorted(bar.get_height() for bar in axes.patches) == list(range(76, 100))
 
 

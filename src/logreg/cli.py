@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import arguments, checks, composition_errors, patience, run_directory
+from logreg import arguments, checks, composition_errors, drawing, patience, run_directory
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
@@ -112,7 +112,8 @@ class Job:
     def _run(self, cfg: DictConfig) -> Any:
         self.check(cfg)
         run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
-        return _load(self.job)(cfg)
+        with drawing.beside(cfg) if self.job == TRAINING else contextlib.nullcontext():
+            return _load(self.job)(cfg)
 
 
 @functools.cache

@@ -14,13 +14,15 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import checks, environment, noise, resume, signals
+from logreg import checks, drawing, environment, noise, resume, signals
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
+from logreg.drawing import DrawingProcess
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
+from logreg.plots.rows import sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
 from logreg.run_directory import RunDirectory, find_checkpoint
@@ -49,11 +51,11 @@ def train(cfg: DictConfig) -> float | None:
     noise.silence()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked(), signals.raised():
-        return _train(cfg, run, hydra_cfg)
+    with run.locked(), signals.raised(), drawing.beside(cfg) as artist:
+        return _train(cfg, run, hydra_cfg, artist)
 
 
-def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float | None:
+def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: DrawingProcess | None) -> float | None:
     checkpoint_path = find_checkpoint(cfg.ckpt_path, run.path)
     if checkpoint_path is None:
         _refuse_to_overwrite(run)
@@ -63,16 +65,19 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig) -> float |
     datamodule = build_datamodule(cfg)
     for line in datamodule.card.lines:
         print(line)
+    if artist is not None:
+        threshold = START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold
+        artist.lay_out(sample(datamodule.examples, datamodule.preprocessing.scaling, threshold))
     module = build_module(cfg, datamodule)
     _check_choices(cfg, datamodule)
-    results = build_results(cfg)
+    results = build_results(cfg, artist)
     config = module.hparams["config"]
     if checkpoint_path is not None:
         checkpoint = load(checkpoint_path)
         rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
         resume.check_same_run(checkpoint, config, cfg.trainer.max_epochs, rerun)
     logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
-    trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None)
+    trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None, artist=artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
@@ -132,9 +137,11 @@ def automatic_l2(datamodule: InMemoryDataModule) -> float:
     return 1 / sum(datamodule.examples.class_weights)
 
 
-def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False) -> pl.Trainer:
+def build_trainer(
+    cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False, artist: DrawingProcess | None = None
+) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run, has_val)
+    callbacks = _build_callbacks(cfg, run, has_val, artist)
     return _build(
         cfg.trainer,
         "trainer",
@@ -147,19 +154,20 @@ def build_trainer(cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has
     )
 
 
-def build_results(cfg: DictConfig) -> list[Result]:
-    """Return what `cfg.results` makes of a finished fit."""
-    late = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
+def build_results(cfg: DictConfig, artist: DrawingProcess | None = None) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit; `artist` draws the training."""
+    late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
+    late["pictures"] = {"artist": artist}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
     built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
     return [result for result in built if result is not None]
 
 
-def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool) -> list[Callback]:
+def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool, artist: DrawingProcess | None) -> list[Callback]:
     late_arguments = {
         "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
         "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
-        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN},
+        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "artist": artist},
     }
     callbacks = []
     for name, node in (cfg.callbacks or {}).items():

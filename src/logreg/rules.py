@@ -113,6 +113,9 @@ RULES: dict[str, Number | OneOf] = {
     "callbacks.convergence.tolerance": Number(above=0, optional=True),
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
     "callbacks.weights.most_features": Number(integer=True, low=0),
+    "callbacks.weights.growth": Number(above=1),
+    "results.pictures.budget": Number(low=0),
+    "results.pictures.at_least": Number(low=0),
     "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
 }
 """key -> what it may be. Keys that a config does not have are passed over."""

@@ -1,9 +1,8 @@
-"""The weights over time: as curves on the dashboard, and as states for the pictures of training."""
+"""The weights over time: as curves on the dashboard, and as moments for the pictures of training."""
 
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,36 +10,30 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-MOST_STATES_OF = 1_000
-"""Features up to which states are kept: they travel in the checkpoint."""
+from logreg.drawing import DrawingProcess
+from logreg.plots.rows import Moment
+
+MOST_MOMENTS_OF = 1_000
+"""Features up to which moments are kept: they travel in the checkpoint."""
 
 
-def weights(most_features: int = 16, in_sweeps: bool = False, sweep: bool = False) -> "Weights | None":
+def weights(
+    most_features: int = 16,
+    growth: float = 4.0,
+    in_sweeps: bool = False,
+    sweep: bool = False,
+    artist: DrawingProcess | None = None,
+) -> "Weights | None":
     """Return the callback; None in a sweep, unless it is wanted there.
 
     Args:
         most_features: the curves are drawn of models of so many features at most.
-        in_sweeps: draw them in the runs of a sweep too.
+        growth: from the epoch of one picture of the training to that of the next.
+        in_sweeps: draw the curves in the runs of a sweep too.
         sweep: this run is one of a sweep.
+        artist: draws the pictures while the training goes on.
     """
-    return None if sweep and not in_sweeps else Weights(most_features)
-
-
-@dataclass(frozen=True)
-class State:
-    """A network at one moment.
-
-    Attributes:
-        epoch: how many epochs were done.
-        step: how many updates.
-        weight: (features,), as the network holds it.
-        bias: ().
-    """
-
-    epoch: int
-    step: int
-    weight: Tensor
-    bias: Tensor
+    return None if sweep and not in_sweeps else Weights(most_features, growth, artist)
 
 
 class Weights(Callback):
@@ -48,15 +41,19 @@ class Weights(Callback):
 
     At step e stand the weights after e updates: in full-batch training those at which the `train/loss` of step e was measured.
     The gradient is that of an epoch's first batch.
-    States are kept at epochs 0, 1, 3, 10, 30, 100, ...: two in every tenfold.
+    Moments are kept, and handed to the process that draws, at epochs 0, 1, 4, 16, 64, ... and at the end.
 
     Attributes:
-        states: oldest first.
+        moments: oldest first.
+        resumed_at: the step from which a resumed run went on; 0 for a fresh one.
     """
 
-    def __init__(self, most_features: int = 16) -> None:
+    def __init__(self, most_features: int = 16, growth: float = 4.0, artist: DrawingProcess | None = None) -> None:
         self.most_features = most_features
-        self.states: list[State] = []
+        self.growth = growth
+        self.moments: list[Moment] = []
+        self.resumed_at = 0
+        self._artist = artist
         self._names: list[str] = []
         self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self._parameters: list[Tensor] = []
@@ -73,7 +70,12 @@ class Weights(Callback):
             own_weight, _ = data.preprocessing.in_own_units(weight + 1.0, bias)
             is_identity = bool((own_weight == 1.0).all())
             self._in_own_units = None if is_identity else data.preprocessing.in_own_units
-        self._next = _after(self.states[-1].epoch) if self.states else 0
+        self._next = _after(self.moments[-1].epoch, self.growth) if self.moments else 0
+        self.resumed_at = trainer.global_step
+        if self._artist is not None:
+            self._artist.begin_fit()
+            for moment in self.moments:
+                self._artist.add(moment)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
@@ -93,15 +95,17 @@ class Weights(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log and keep the weights that the training ends with."""
         self._keep(trainer, pl_module.network)
+        if self._artist is not None:
+            self._artist.end()
         self._log_weights(trainer, pl_module.network, {})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the states, for a run that goes on."""
-        return {"states": [(state.epoch, state.step, state.weight, state.bias) for state in self.states]}
+        """Return the moments, for a run that goes on."""
+        return {"moments": [(*each[:2], torch.from_numpy(each.weight), each.bias) for each in self.moments]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the states of the run before."""
-        self.states = [State(*parts) for parts in state_dict["states"]]
+        """Go on from the moments of the run before."""
+        self.moments = [Moment(epoch, step, weight.numpy(), bias) for epoch, step, weight, bias in state_dict["moments"]]
 
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
         if not self._names:
@@ -115,16 +119,15 @@ class Weights(Callback):
 
     def _keep(self, trainer: pl.Trainer, network: Any) -> None:
         epoch = trainer.current_epoch
-        self._next = _after(epoch)
-        is_known = bool(self.states) and self.states[-1].epoch >= epoch
-        if not is_known and len(network.weight) <= MOST_STATES_OF:
-            weight, bias = network.weight.detach(), network.bias.detach()
-            self.states.append(State(epoch, trainer.global_step, weight.to("cpu", copy=True), bias.to("cpu", copy=True)))
+        self._next = _after(epoch, self.growth)
+        is_known = bool(self.moments) and self.moments[-1].epoch >= epoch
+        if not is_known and len(network.weight) <= MOST_MOMENTS_OF:
+            weight, bias = network.weight.detach().to("cpu", copy=True), network.bias.item()
+            self.moments.append(Moment(epoch, trainer.global_step, weight.numpy(), bias))
+            if self._artist is not None:
+                self._artist.add(self.moments[-1])
 
 
-def _after(epoch: int) -> int:
-    """Return the first of 0, 1, 3, 10, 30, 100, ... that is larger than `epoch`."""
-    if epoch < 1:
-        return epoch + 1
-    power = 10 ** (len(str(epoch)) - 1)
-    return next(factor * power for factor in (1, 3, 10) if factor * power > epoch)
+def _after(epoch: int, growth: float) -> int:
+    """Return the first epoch after `epoch` that is at least `growth` times as late."""
+    return max(epoch + 1, math.ceil(growth * epoch))

@@ -9,7 +9,7 @@ import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
@@ -24,8 +24,8 @@ CLASS_COLOURS = (BLUE, VERMILION)
 CLASS_MARKERS = ("o", "s")
 """Their markers: a print in black and white still tells them apart."""
 
-PROBABILITY = LinearSegmentedColormap.from_list("probability", ["#5fa8d3", "#f7f7f7", "#f0a06a"])
-"""From class 0 by undecided to class 1; its ends are paler than the points that stand on them."""
+PROBABILITY = LinearSegmentedColormap.from_list("probability", ["#5fa8d3", "#f7f7f7", "#f0a06a"], N=20)
+"""From class 0 by undecided to class 1, a band for every 0.05; its ends are paler than the points that stand on them."""
 
 KOREAN_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "NanumBarunGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
@@ -56,17 +56,23 @@ STYLE: dict[Any, Any] = {
 }
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
     """Let a picture be drawn in the project's style, whatever matplotlib's settings are."""
 
     @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with rc_context({**STYLE, "font.family": _fonts()}):
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        with rc_context(in_style()):
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def in_style() -> dict[Any, Any]:
+    """Return the project's style with this machine's fonts, for matplotlib's rc_context."""
+    return {**STYLE, "font.family": _fonts()}
 
 
 def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:

@@ -1,4 +1,7 @@
-"""Pictures of a network at one moment of its training: its curve or field, the way it came, and what each row costs."""
+"""Pictures of what a network of one or two features says at one moment of its training.
+
+Each is a class, whose `show` moves it to another moment, and a function of arrays that returns the picture of one moment.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,106 +9,143 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
+from logreg.plots.moving import MovingPicture, legend_below, titled
 from logreg.plots.sigmoid import sigmoid_of
-from logreg.plots.style import CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, ORANGE, PROBABILITY, figure, styled
+from logreg.plots.style import CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, PROBABILITY, figure, styled
 
 Array = NDArray[np.float64]
 CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
-MOST_BARS = 24
+ROOM_FOR_WORDS = 0.06
+"""Of the picture's width, between two contours that are labelled."""
+
+SHORTEST_LABELLED = 0.5
+"""Likewise: a contour that is labelled is so long."""
 
 
-@styled
-def s_curve(
-    feature: ArrayLike,
-    target: ArrayLike,
-    weight: float,
-    bias: float,
-    *,
-    name: str,
-    target_name: str,
-    threshold: float = 0.5,
-    moment: str = "",
-) -> Figure:
-    """Return one feature's data, the curve sigmoid(w x + b), and where it crosses the threshold.
+class SCurve(MovingPicture):
+    """One feature's data, the curve sigmoid(w x + b), and where it crosses the threshold."""
 
-    Args:
-        feature: (rows,), in its own units.
-        target: 0 or 1, (rows,).
-        weight: for the feature in its own units.
-        bias: likewise.
-        name: of the feature, with its unit.
-        target_name: what the probability is the probability of.
-        threshold: a row is of class 1 where probability >= threshold.
-        moment: when, such as "after 100 epochs".
-    """
-    feature, target = np.asarray(feature, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    low, high = _reach(feature)
-    x = np.linspace(low, high, 401)
-    picture, (axes,) = figure(6.4, 4.4)
-    axes.plot(x, sigmoid_of(weight * x + bias), color=GREEN, label="probability")
-    wrong = (sigmoid_of(weight * feature + bias) >= threshold) != (target == 1)
-    _points(axes, feature, target, target, wrong)
-    axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5, label=f"threshold {threshold:.3g}")
-    crossing = (np.log(threshold / (1 - threshold)) - bias) / weight if weight else np.inf
-    if low < crossing < high:
-        axes.axvline(crossing, color=GREY, linestyle=":", linewidth=1.5)
-        axes.annotate(f"{name} = {crossing:.4g}", (crossing, 0.2), (5, 0), textcoords="offset points")
-    axes.set_title(_titled(f"Probability of {target_name} over {name}", moment))
-    axes.set(xlabel=name, ylabel=f"probability of {target_name}", xlim=(low, high), ylim=(-0.06, 1.06))
-    _legend_below(axes)
-    return picture
+    @styled
+    def __init__(
+        self,
+        feature: ArrayLike,
+        target: ArrayLike,
+        *,
+        name: str,
+        target_name: str,
+        threshold: float = 0.5,
+        reach: tuple[float, float] | None = None,
+    ) -> None:
+        """Draw what stands still.
+
+        Args:
+            feature: (rows,), in its own units.
+            target: 0 or 1, (rows,).
+            name: of the feature, with its unit.
+            target_name: what the probability is the probability of.
+            threshold: a row is of class 1 where probability >= threshold.
+            reach: the ends of the axis; None: the feature's, with a margin.
+        """
+        super().__init__(figure(6.4, 4.4)[0])
+        (axes,) = self.figure.axes
+        self._feature, self._target = np.asarray(feature, dtype=np.float64), np.asarray(target, dtype=np.float64)
+        self._name, self._threshold = name, threshold
+        self._words = f"Probability of {target_name} over {name}"
+        low, high = reach or _reach(self._feature)
+        self._x = np.linspace(low, high, 401)
+        (self._curve,) = axes.plot([], [], color=GREEN, label="probability")
+        self._points = _points(axes, self._feature, self._target, self._target)
+        axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5, label=f"threshold {threshold:.3g}")
+        self._crossing = axes.axvline(low, color=GREY, linestyle=":", linewidth=1.5)
+        self._place = axes.annotate("", (low, 0.2), (5, 0), textcoords="offset points")
+        self._place.set_in_layout(False)
+        self._title = axes.set_title(titled(self._words, "at some moment"))
+        axes.set(xlabel=name, ylabel=f"probability of {target_name}", xlim=(low, high), ylim=(-0.06, 1.06))
+        legend_below(axes)
+        self.moving = [self._curve, self._crossing, *self._points, self._place, self._title]
+
+    def show(self, weight: float, bias: float, moment: str = "", feature: ArrayLike | None = None) -> "SCurve":
+        """Move to a weight and bias for the feature in its own units, and to other values of the feature if there are any."""
+        x = self._feature if feature is None else np.asarray(feature, dtype=np.float64)
+        wrong = (sigmoid_of(weight * x + bias) >= self._threshold) != (self._target == 1)
+        self._curve.set_data(self._x, sigmoid_of(weight * self._x + bias))
+        _move_points(self._points, x, self._target, self._target, wrong)
+        crossing = (np.log(self._threshold / (1 - self._threshold)) - bias) / weight if weight else np.inf
+        is_seen = bool(self._x[0] < crossing < self._x[-1])
+        self._crossing.set_visible(is_seen)
+        self._place.set_visible(is_seen)
+        if is_seen:
+            self._crossing.set_xdata([crossing, crossing])
+            self._place.xy = (crossing, 0.2)
+            self._place.set_text(f"{self._name} = {crossing:.4g}")
+        self._title.set_text(titled(self._words, moment))
+        return self
 
 
-@styled
-def probability_field(
-    features: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike,
-    bias: float,
-    *,
-    names: Sequence[str],
-    target_name: str,
-    threshold: float = 0.5,
-    moment: str = "",
-) -> Figure:
-    """Return two features' probability as a field with contours, the decision line, and the rows; wrong ones are ringed.
+class ProbabilityField(MovingPicture):
+    """Two features' probability as a field with contours, the decision line, and the rows; wrong ones are ringed."""
 
-    Args:
-        features: (rows, 2), in their own units.
-        target: 0 or 1, (rows,).
-        weight: (2,), for the features in their own units.
-        bias: likewise.
-        names: of the two features, with their units.
-        target_name: what the probability is the probability of.
-        threshold: a row is of class 1 where probability >= threshold; the decision line is where it is equal.
-        moment: when, such as "after 100 epochs".
-    """
-    features, target = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    weight = np.asarray(weight, dtype=np.float64)
-    box = [_reach(features[:, 0]), _reach(features[:, 1])]
-    first, second = np.meshgrid(np.linspace(*box[0], 201), np.linspace(*box[1], 201))
-    field = sigmoid_of(weight[0] * first + weight[1] * second + bias)
-    picture, (axes,) = figure(6.4, 4.6)
-    axes.grid(False)
-    image = axes.imshow(
-        field, cmap=PROBABILITY, vmin=0, vmax=1, origin="lower", extent=(*box[0], *box[1]), aspect="auto", alpha=0.9
-    )
-    levels = axes.contour(
-        first, second, field, levels=[level for level in CONTOURS if level != threshold], colors=GREY, linewidths=0.8, alpha=0.8
-    )
-    axes.clabel(levels, fmt="%g", fontsize=8)
-    line = decision_line(weight, bias, box, threshold)
-    if line is not None:
-        axes.plot(*line.T, color=INK, label=f"probability = {threshold:g}")
-    wrong = (sigmoid_of(features @ weight + bias) >= threshold) != (target == 1)
-    _points(axes, features[:, 0], features[:, 1], target, wrong)
-    picture.colorbar(image, ax=axes, label=f"probability of {target_name}")
-    axes.set_title(_titled("Probability field and decision line", moment))
-    axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
-    _legend_below(axes)
-    return picture
+    @styled
+    def __init__(
+        self, features: ArrayLike, target: ArrayLike, *, names: Sequence[str], target_name: str, threshold: float = 0.5
+    ) -> None:
+        """Draw what stands still.
+
+        Args:
+            features: (rows, 2), in their own units.
+            target: 0 or 1, (rows,).
+            names: of the two features, with their units.
+            target_name: what the probability is the probability of.
+            threshold: a row is of class 1 where probability >= threshold; the decision line is where it is equal.
+        """
+        super().__init__(figure(6.4, 4.6)[0])
+        (axes,) = self.figure.axes
+        axes.grid(False)
+        self._features, self._target = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
+        self._threshold = threshold
+        self._box = box = [_reach(self._features[:, 0]), _reach(self._features[:, 1])]
+        self._first, self._second = np.meshgrid(np.linspace(*box[0], 201), np.linspace(*box[1], 201))
+        shown: dict[str, Any] = {"cmap": PROBABILITY, "vmin": 0, "vmax": 1, "alpha": 0.9, "interpolation": "nearest"}
+        self._image = axes.imshow(np.full((201, 201), 0.5), origin="lower", extent=(*box[0], *box[1]), aspect="auto", **shown)
+        self._levels = [level for level in CONTOURS if level != threshold]
+        self._contours = [axes.plot([], [], color=GREY, linewidth=0.8, alpha=0.8)[0] for _ in self._levels]
+        words: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center", "in_layout": False}
+        self._labels = [axes.text(box[0][0], box[1][0], f"{level:g}", **words) for level in self._levels]
+        (self._line,) = axes.plot([], [], color=INK, label=f"probability = {threshold:g}")
+        self._points = _points(axes, self._features[:, 0], self._features[:, 1], self._target)
+        self.figure.colorbar(self._image, ax=axes, label=f"probability of {target_name}")
+        self._title = axes.set_title(titled("Probability field and decision line", "at some moment"))
+        axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
+        legend_below(axes)
+        frame = [axes.spines["left"], axes.spines["bottom"]]
+        self.moving = [self._image, *self._contours, *self._labels, self._line, *self._points, *frame, self._title]
+
+    def show(self, weight: ArrayLike, bias: float, moment: str = "") -> "ProbabilityField":
+        """Move to a weight (2,) and a bias for the features in their own units."""
+        weight = np.asarray(weight, dtype=np.float64)
+        self._image.set_data(sigmoid_of(weight[0] * self._first + weight[1] * self._second + bias))
+        self._show_contours(weight, bias)
+        _set_line(self._line, decision_line(weight, bias, self._box, self._threshold))
+        wrong = (sigmoid_of(self._features @ weight + bias) >= self._threshold) != (self._target == 1)
+        _move_points(self._points, self._features[:, 0], self._features[:, 1], self._target, wrong)
+        self._title.set_text(titled("Probability field and decision line", moment))
+        return self
+
+    def _show_contours(self, weight: Array, bias: float) -> None:
+        """Draw the contours, which are straight and parallel, and label those that leave room for it."""
+        size = np.ptp(np.asarray(self._box), axis=1)
+        steepness = float(np.linalg.norm(weight * size))
+        spacing = (np.log(0.9 / 0.1) - np.log(0.75 / 0.25)) / steepness if steepness else 0.0
+        for level, line, label in zip(self._levels, self._contours, self._labels, strict=True):
+            ends = decision_line(weight, bias, self._box, level)
+            _set_line(line, ends)
+            is_long = ends is not None and float(np.linalg.norm(np.ptp(ends, axis=0) / size)) > SHORTEST_LABELLED
+            label.set_visible(is_long and spacing > ROOM_FOR_WORDS)
+            if ends is not None:
+                label.set_position(tuple(ends.mean(axis=0)))
 
 
 def decision_line(weight: ArrayLike, bias: float, box: Sequence[tuple[float, float]], threshold: float = 0.5) -> Array | None:
@@ -135,82 +175,21 @@ def decision_line(weight: ArrayLike, bias: float, box: Sequence[tuple[float, flo
     return points[[0, int(apart.argmax())]] if apart.max() > 0 else None
 
 
-@styled
-def loss_surface(
-    first: ArrayLike,
-    second: ArrayLike,
-    loss: ArrayLike,
-    path: ArrayLike,
-    *,
-    names: Sequence[str],
-    moment: str = "",
+def s_curve(feature: ArrayLike, target: ArrayLike, weight: float, bias: float, moment: str = "", **words: Any) -> Figure:
+    """Return the picture of SCurve at one moment."""
+    return SCurve(feature, target, **words).show(weight, bias, moment).figure
+
+
+def probability_field(
+    features: ArrayLike, target: ArrayLike, weight: ArrayLike, bias: float, moment: str = "", **words: Any
 ) -> Figure:
-    """Return the loss over two directions of the weights, the bias at its best, with the way that the descent took.
-
-    Args:
-        first: values along the first direction, (m,).
-        second: values along the second, (n,).
-        loss: mean cross-entropy in nats, (n, m), all above 0.
-        path: where the weights have been, oldest first, (moments, 2).
-        names: of the two directions.
-        moment: when, such as "after 100 epochs".
-    """
-    path, loss = np.asarray(path, dtype=np.float64), np.asarray(loss, dtype=np.float64)
-    picture, (axes,) = figure(6.4, 4.6)
-    axes.grid(False)
-    levels = np.geomspace(max(loss.min(), 1e-6), loss.max(), 14)
-    levels[-1] *= 1.0001
-    filled = axes.contourf(first, second, np.maximum(loss, levels[0]), levels=levels, cmap="cividis", norm="log")
-    bar = picture.colorbar(filled, ax=axes, label="loss (nats, logarithmic), bias at its best", format="%.2g")
-    bar.ax.minorticks_off()
-    bar.set_ticks(levels[::3].tolist())
-    axes.plot(*path.T, color="white", linewidth=3)
-    axes.plot(*path.T, color=ORANGE, linewidth=1.6, marker=".", markersize=7, markeredgecolor="white", markeredgewidth=0.5)
-    axes.plot(*path[0], "o", color="white", markeredgecolor=INK, markersize=8, label="start")
-    axes.plot(*path[-1], "D", color=ORANGE, markeredgecolor=INK, markersize=8, label="here")
-    axes.set_title(_titled("The descent on the loss surface", moment))
-    axes.set(xlabel=names[0], ylabel=names[1])
-    _legend_below(axes)
-    return picture
+    """Return the picture of ProbabilityField at one moment."""
+    return ProbabilityField(features, target, **words).show(weight, bias, moment).figure
 
 
-@styled
-def row_losses(loss: ArrayLike, target: ArrayLike, *, moment: str = "") -> Figure:
-    """Return what each row costs, one bar a row; of more than 24 rows, the 24 dearest.
-
-    Args:
-        loss: of each row in nats, (rows,).
-        target: 0 or 1, (rows,).
-        moment: when, such as "after 100 epochs".
-    """
-    loss, target = np.asarray(loss, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    dearest = np.sort(np.argsort(-loss, kind="stable")[:MOST_BARS]) if len(loss) > MOST_BARS else np.arange(len(loss))
-    picture, (axes,) = figure(6.4, 3.6)
-    places = np.arange(len(dearest))
-    for each in (0, 1):
-        chosen = target[dearest] == each
-        hatch = "" if each == 0 else "///"
-        axes.bar(
-            places[chosen],
-            loss[dearest][chosen],
-            color=CLASS_COLOURS[each],
-            hatch=hatch,
-            edgecolor="white",
-            label=f"class {each}",
-        )
-    axes.axhline(loss.mean(), color=INK, linestyle=":", linewidth=1.5, label=f"mean {loss.mean():.4f}")
-    axes.set_xticks(places, [str(row + 1) for row in dearest], rotation=90 if len(dearest) > 12 else 0)
-    axes.grid(False, axis="x")
-    which = "What each row costs" if len(loss) <= MOST_BARS else f"The {MOST_BARS} dearest of {len(loss):,} rows"
-    axes.set_title(_titled(which, moment))
-    axes.set(xlabel="row", ylabel="loss (nats)")
-    axes.legend(loc="upper right", ncols=3)
-    axes.margins(y=0.2)
-    return picture
-
-
-def _legend_below(axes: Axes) -> None:
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, handletextpad=0.4, columnspacing=1.2)
+def _set_line(line: Line2D, ends: Array | None) -> None:
+    line.set_visible(ends is not None)
+    line.set_data(*(ends.T if ends is not None else ([], [])))
 
 
 def _reach(values: Array) -> tuple[float, float]:
@@ -219,16 +198,19 @@ def _reach(values: Array) -> tuple[float, float]:
     return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _titled(words: str, moment: str) -> str:
-    return f"{words}, {moment}" if moment else words
-
-
-def _points(axes: Axes, x: Array, y: Array, target: Array, wrong: NDArray[np.bool_]) -> None:
+def _points(axes: Axes, x: Array, y: Array, target: Array) -> list[Line2D]:
+    """Draw the rows; return them by class, and the rings around those that are wrong, of which there are none yet."""
     size = 8 if len(x) <= 100 else 4
+    style: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "alpha": 1.0 if len(x) <= 100 else 0.6}
+    lines = []
     for each in (0, 1):
         rows = target == each
-        style: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "alpha": 1.0 if len(x) <= 100 else 0.6}
-        axes.plot(x[rows], y[rows], CLASS_MARKERS[each], color=CLASS_COLOURS[each], label=f"class {each}", **style)
-    if wrong.any():
-        ring: dict[str, Any] = {"markersize": size + (6 if size > 4 else 2), "markeredgewidth": 1.0 if size > 4 else 0.6}
-        axes.plot(x[wrong], y[wrong], "o", color="none", markeredgecolor=INK, label="misclassified", linewidth=0, **ring)
+        lines += axes.plot(x[rows], y[rows], CLASS_MARKERS[each], color=CLASS_COLOURS[each], label=f"class {each}", **style)
+    ring: dict[str, Any] = {"markersize": size + (6 if size > 4 else 2), "markeredgewidth": 1.0 if size > 4 else 0.6}
+    lines += axes.plot([], [], "o", color="none", markeredgecolor=INK, label="misclassified", linewidth=0, **ring)
+    return lines
+
+
+def _move_points(lines: list[Line2D], x: Array, y: Array, target: Array, wrong: NDArray[np.bool_]) -> None:
+    for line, rows in zip(lines, (target == 0, target == 1, wrong), strict=True):
+        line.set_data(x[rows], y[rows])

@@ -7,6 +7,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from logreg.callbacks.weights import Weights
+from logreg.drawing import DrawingProcess, Picture
+from logreg.plots.rows import sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
 
@@ -16,56 +18,53 @@ if TYPE_CHECKING:
 JUDGED = ("test", "val", "train")
 """Whose rows the result is shown on: the first of these that there are."""
 
+LONGEST = 60.0
+"""Seconds to wait for the pictures of the training where files were asked for, and time does not matter."""
+
+
+def pictures(
+    files: bool = False, budget: float = 0.2, at_least: float = 0.1, artist: DrawingProcess | None = None
+) -> "Result | None":
+    """Return the result; None where nobody draws and no files are wanted, as in a sweep.
+
+    Args:
+        files: draw the result too, and write it and the last moment of the training as PNG and SVG.
+        budget: share of the fit's seconds by which the pictures of the training may prolong the run.
+        at_least: seconds that they may take at any rate.
+        artist: draws the training.
+    """
+    return Pictures(files, budget, at_least, artist) if files or artist is not None else None
+
 
 class Pictures(Result):
-    """Draws, after the fit, the training at the states that the callback `weights` kept, and the result.
+    """Puts the pictures of the training under TensorBoard's step slider; they were drawn by another process meanwhile.
 
-    TensorBoard gets all of them, those of the training under a step slider; pictures/ in the run directory gets the last
-    state and the result as PNG and SVG. A picture takes 0.15 s, a thousand epochs have nine states of three: 6 s for the toy
-    run, all of it after the fit.
+    With files, pictures/ in the run directory gets the last moment and the result as PNG and SVG; that takes 4 s.
     """
 
-    def __init__(self, training: bool = True, result: bool = True) -> None:
-        """Say what is wanted.
-
-        Args:
-            training: the pictures of the training.
-            result: the pictures of the result.
-        """
-        self.training = training
-        self.result = result
+    def __init__(self, files: bool, budget: float, at_least: float, artist: DrawingProcess | None) -> None:
+        self.files = files
+        self.budget = budget
+        self.at_least = LONGEST if files else at_least
+        self.artist = artist
 
     def __call__(self, fit: Fit) -> list[Row]:
-        """Draw and write; return where, or why not."""
-        if find_spec("matplotlib") is None:
-            return [("pictures", "none, for want of matplotlib: pip install 'logreg[pictures]'")]
-        finished = self._training(fit) if self.training else {}
-        if self.result:
-            finished |= result_pictures(fit)
-        if not finished:
-            return [("pictures", "none: the rows are all of one class, or no states were kept (callbacks.weights)")]
-        from logreg.plots import style
+        """Show and write; return where, or what is missing."""
+        weights = next((each for each in fit.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
+        rows = self._show_training(fit, self.artist, weights) if self.artist is not None and weights is not None else []
+        return [*rows, *(_write(fit, weights) if self.files else [])]
 
-        folder = fit.run.path / "pictures"
-        folder.mkdir(exist_ok=True)
-        for name, picture in finished.items():
-            style.write(picture, folder / name)
-        return [("pictures", f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES")]
-
-    def _training(self, fit: Fit) -> dict[str, "Figure"]:
-        """Show every state on the dashboard; return the pictures of the last."""
-        callback = next((each for each in fit.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
-        if callback is None or not callback.states:
-            return {}
-        from logreg.gallery import TrainingPictures
-
-        scaling = fit.datamodule.preprocessing.scaling
-        pictures = TrainingPictures(fit.datamodule.examples, scaling, callback.states, fit.module.threshold)
-        for moment, state in enumerate(callback.states):
-            drawn = pictures.at(moment)
-            for name, picture in drawn.items():
-                _show(fit, f"training/{name}", picture, state.step)
-        return {f"training_{name}": picture for name, picture in drawn.items()}
+    def _show_training(self, fit: Fit, artist: DrawingProcess, weights: Weights) -> list[Row]:
+        is_shown_until = weights.resumed_at if (fit.run.path / "metrics.json").exists() else 0  # by the run before
+        drawn = 0
+        for picture in artist.pictures(self.budget, self.at_least):
+            drawn += 1
+            if picture.step >= is_shown_until:
+                _show(fit, f"training/{picture.name}", picture)
+        if drawn == artist.expected:
+            return []
+        why = artist.error or "no time left for them; results.pictures.at_least=5 waits 5 s"
+        return [("pictures", f"{artist.expected - drawn} of {artist.expected} are missing: {why}")]
 
 
 def result_pictures(fit: Fit) -> dict[str, "Figure"]:
@@ -74,20 +73,50 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
 
     split, rows = next((split, rows) for split in JUDGED if (rows := fit.datamodule.rows(split)) is not None and len(rows))
     probability, target, weight = probabilities(fit.module, rows)
-    pictures = of_scores(probability, target, fit.module.threshold, rows.target_name, weight)
-    for name, picture in pictures.items():
-        _show(fit, f"{split}/{name}", picture, fit.trainer.global_step)
+    scores = of_scores(probability, target, fit.module.threshold, rows.target_name, weight)
     estimates = of_coefficients(fit.run.path / "coefficients.csv")
-    for name, picture in estimates.items():
-        _show(fit, f"coefficients/{name}", picture, fit.trainer.global_step)
-    return {f"{split}_{name}": picture for name, picture in pictures.items()} | estimates
+    for folder, drawn in ((split, scores), ("coefficients", estimates)):
+        for name, figure in drawn.items():
+            _show(fit, f"{folder}/{name}", _picture(name, fit.trainer.global_step, figure))
+    return {f"{split}_{name}": figure for name, figure in scores.items()} | estimates
 
 
-def _show(fit: Fit, tag: str, picture: "Figure", step: int) -> None:
+def _write(fit: Fit, weights: Weights | None) -> list[Row]:
+    """Write the files; return where they are, or why there are none."""
+    if find_spec("matplotlib") is None:
+        return [("pictures", "none, for want of matplotlib: pip install 'logreg[pictures]'")]
+    finished = result_pictures(fit) | (_last_moment(fit, weights) if weights is not None and weights.moments else {})
+    if not finished:
+        return [("pictures", "none: the rows are all of one class, or no moments were kept (callbacks.weights)")]
     from logreg.plots import style
 
-    width, height = (int(inches * picture.dpi) for inches in picture.get_size_inches())
-    image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=style.png(picture))
+    folder = fit.run.path / "pictures"
+    folder.mkdir(exist_ok=True)
+    for name, figure in finished.items():
+        style.write(figure, folder / name)
+    return [("pictures", f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES")]
+
+
+def _last_moment(fit: Fit, weights: Weights) -> dict[str, "Figure"]:
+    from logreg.plots.moments import Descent, TrainingPictures
+
+    rows = sample(fit.datamodule.examples, fit.datamodule.preprocessing.scaling, fit.module.threshold)
+    pictures = TrainingPictures(rows)
+    drawn = dict(pictures.at(weights.moments[-1]))
+    if pictures.has_surface:
+        drawn["loss_surface"] = Descent(rows, weights.moments).at(weights.moments)
+    return {f"training_{name}": picture.figure for name, picture in drawn.items()}
+
+
+def _picture(name: str, step: int, figure: "Figure") -> Picture:
+    from logreg.plots import style
+
+    width, height = (int(inches * figure.dpi) for inches in figure.get_size_inches())
+    return Picture(name, step, width, height, style.png(figure))
+
+
+def _show(fit: Fit, tag: str, picture: Picture) -> None:
+    image = Summary.Image(width=picture.width, height=picture.height, colorspace=4, encoded_image_string=picture.png)
     for logger in fit.trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+            logger.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), picture.step)

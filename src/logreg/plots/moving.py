@@ -1,0 +1,69 @@
+"""A picture that moves: what stands still is laid out and drawn once, and each moment adds the few artists that change.
+
+Drawn whole, a picture takes 0.1 to 0.2 s, most of it layout, ticks and words; a moment of a moving one takes a tenth of that.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from logreg.plots.style import in_style
+
+FRAME_DPI = 80
+"""Dots an inch of a moment: 512 points wide, as wide as TensorBoard shows it unasked."""
+
+
+class MovingPicture:
+    """A figure and its artists that change; a subclass has a `show` that changes them.
+
+    Attributes:
+        figure: the picture, whole at every moment.
+        moving: what changes and what lies on top of that, the lowest first.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+        self.moving: list[Artist] = []
+        self._canvas: FigureCanvasAgg | None = None
+        self._still: Any = None
+
+    def frame(self) -> tuple[int, int, bytes]:
+        """Return this moment's width and height in points and its PNG file."""
+        if self._canvas is None:
+            self.lay_out()
+        canvas: Any = self._canvas
+        canvas.restore_region(self._still)
+        for artist in self.moving:
+            if artist.get_visible():
+                artist.draw(canvas.get_renderer())
+        pixels = np.asarray(canvas.buffer_rgba())
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).convert("RGB").save(buffer, format="png", compress_level=1)
+        return pixels.shape[1], pixels.shape[0], buffer.getvalue()
+
+    def lay_out(self) -> None:
+        """Draw what stands still; the first frame does it otherwise."""
+        self.figure.set_dpi(FRAME_DPI)
+        self._canvas = FigureCanvasAgg(self.figure)
+        for artist in self.moving:
+            artist.set_animated(True)
+        with rc_context(in_style()):
+            self._canvas.draw()
+        self._still = self._canvas.copy_from_bbox(self.figure.bbox)
+
+
+def legend_below(axes: Axes) -> None:
+    """Put the legend below the axis, in one line."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, handletextpad=0.4, columnspacing=1.2)
+
+
+def titled(words: str, moment: str) -> str:
+    """Return the title of a picture at a moment such as "after 100 epochs"."""
+    return f"{words}, {moment}" if moment else words
