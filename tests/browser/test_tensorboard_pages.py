@@ -136,7 +136,7 @@ def test_images_have_a_step_for_every_state(server):
     tags = ask(server, "plugin/images/tags")[RUN]
     assert {"training/probability", "training/loss_surface", "training/row_losses", "train/roc"} <= set(tags)
     images = ask(server, "plugin/images/images", run=RUN, tag="training/probability", sample=0)
-    assert [image["step"] for image in images] == [0, 1, 3, 10, 30, 100, 300, 1000, 1001]
+    assert [image["step"] for image in images] == [0, 1, 4, 16, 64, 256, 1001]
     assert ask(server, f"plugin/images/individualImage?{images[-1]['query']}").startswith(b"\x89PNG")
 
 
