@@ -119,12 +119,19 @@ class Job:
 @functools.cache
 def _top_level_keys(config_name: str) -> set[str]:
     """Return the keys and groups that conf/<config_name>.yaml names."""
-    return _groups(config_name) | {str(key) for key in OmegaConf.load(CONF / f"{config_name}.yaml")}
+    return _groups(config_name) | {str(key) for node in _configs(config_name) for key in node}
 
 
 def _groups(config_name: str) -> set[str]:
-    defaults = OmegaConf.load(CONF / f"{config_name}.yaml").defaults
-    return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
+    entries = [entry for node in _configs(config_name) for entry in node.defaults if OmegaConf.is_dict(entry)]
+    return {str(group) for entry in entries for group in entry if not str(group).startswith("override ")}
+
+
+def _configs(config_name: str) -> list[Any]:
+    """Return conf/<config_name>.yaml and the configs that it is made of, but for its groups."""
+    node: Any = OmegaConf.load(CONF / f"{config_name}.yaml")
+    names = [entry for entry in node.defaults if isinstance(entry, str) and entry != "_self_"]
+    return [node, *(each for name in names for each in _configs(name))]
 
 
 def _find_conf(config_name: str) -> None:

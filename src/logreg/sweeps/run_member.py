@@ -48,7 +48,7 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if before is not None:
-            _go_on(cfg, RunDirectory(directory))
+            go_on(cfg, RunDirectory(directory))
         note(member.RUNNING)
         value = job(cfg)
     except (KeyboardInterrupt, Interrupted):
@@ -84,7 +84,7 @@ def _move(hydra_cfg: DictConfig, directory: Path) -> None:
         hydra_cfg.runtime.output_dir = str(directory)
 
 
-def _go_on(cfg: DictConfig, run: RunDirectory) -> None:
+def go_on(cfg: DictConfig, run: RunDirectory) -> None:
     """Let a run that was begun go on from its checkpoint; without one that leads on, clear the way for a new start."""
     if cfg.get("ckpt_path") is not None:
         return

@@ -1,0 +1,10 @@
+"""Choose the penalty by cross-validation, then train with it on all folds.
+
+python select_penalty.py data=table data.path=table.csv data.target=answer
+python select_penalty.py data=study selection.penalty=l1 selection.choose=min
+"""
+
+from logreg.door import main
+
+if __name__ == "__main__":
+    main("logreg.selection.job:select", config_name="select_penalty")

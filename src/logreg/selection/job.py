@@ -1,0 +1,181 @@
+"""What select_penalty.py does with its config; torch is imported once that is known to be good."""
+
+import copy
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from logreg import patience
+from logreg.errors import UserError
+from logreg.rules import Number, check_value
+from logreg.run_directory import RunDirectory
+from logreg.selection.rule import Line, choices, line
+from logreg.sweeps import member
+from logreg.sweeps.columns import aligned
+from logreg.sweeps.run_member import go_on
+
+if TYPE_CHECKING:
+    from logreg.selection.path import Point
+
+SOLVERS = {"l1": ("logreg.solvers.solver.Newton",), "l2": ("logreg.solvers.solver.Newton", "logreg.solvers.solver.LBFGS")}
+NOTES = "selection.json"
+SHOWN = 12
+CHOICES = {"min": "smallest", "1se": "within one standard error of it"}
+
+
+def select(cfg: DictConfig) -> float | None:
+    """Choose the penalty that `cfg` asks for by cross-validation, print why, and train on all folds with it.
+
+    Raises:
+        UserError: what can be known before training is wrong.
+    """
+    patience.outlive_readers()
+    _check(cfg)
+    from logreg import noise
+    from logreg.experiment import train
+
+    noise.silence()
+    run = RunDirectory(HydraConfig.get().runtime.output_dir)
+    with run.locked():
+        values, folds = _folds(cfg, run)
+        lines = [
+            line(value, [points[place].loss for points in folds], [points[place].coefficients for points in folds])
+            for place, value in enumerate(values)
+        ]
+        found = choices(lines)
+        run.write_text("selection.csv", _csv(f"penalty.{cfg.selection.penalty}", lines, found))
+    print(_told(cfg, lines, found))
+    _warn(cfg, folds, found, len(values))
+    cfg.penalty[cfg.selection.penalty] = values[found[cfg.selection.choose]]
+    go_on(cfg, run)
+    return train(cfg)
+
+
+def _check(cfg: DictConfig) -> None:
+    kind, data = cfg.selection.penalty, cfg.data
+    if data.get("folds") is None or data.get("fold") != "all":
+        raise UserError("A penalty is chosen by all folds: type data.folds=5, or another number, and leave data.fold as it is.")
+    if (cfg.penalty or {}).get("_target_") != "logreg.penalties.ElasticNet":
+        raise UserError(f"penalty.{kind} is what is chosen: type penalty=elastic_net, or leave penalty out.")
+    if cfg.optimizer._target_ not in SOLVERS[kind]:
+        names = " or ".join(f"optimizer={name.rpartition('.')[2].lower()}" for name in SOLVERS[kind])
+        raise UserError(f"penalty.{kind} is chosen by the optimum under each of its values, which needs {names}.")
+    values = cfg.selection["values"]
+    if values is not None and len(values) < 2:
+        raise UserError("selection.values takes two values and more to choose from, as in selection.values=[0.1,0.01,0.001].")
+    for value in values or ():
+        check_value("selection.values", value, Number(above=0))
+
+
+def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
+    """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
+    from logreg import experiment
+    from logreg.selection.path import Point, strengths
+
+    digest = member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    notes = _notes(run.path / NOTES, digest)
+    if notes is None:
+        datamodule = experiment.build_datamodule(cfg)
+        values = sorted(set(cfg.selection["values"] or ()), reverse=True)
+        pos_weight = _pos_weight(cfg, datamodule)
+        values = values or strengths(datamodule.examples, cfg.selection.penalty, cfg.selection.count, pos_weight)
+        notes = {"digest": digest, "values": values, "folds": []}
+    folds = [[Point(*each) for each in points] for points in notes["folds"]]
+    for fold in range(len(folds), cfg.data.folds):
+        folds.append(_path(cfg, fold, notes["values"]))
+        notes["folds"].append([[each.loss, each.coefficients, each.converged] for each in folds[-1]])
+        run.write_json(NOTES, notes)
+    return notes["values"], folds
+
+
+def _notes(path: Path, digest: str) -> dict[str, Any] | None:
+    """Return what an earlier process has noted of this selection; None where there is nothing."""
+    if not path.exists():
+        return None
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    if notes["digest"] != digest:
+        raise UserError(f"{path.parent} holds another selection than this one: give another hydra.run.dir, or leave it out.")
+    return notes
+
+
+def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
+    import torch
+    from hydra.utils import instantiate
+
+    from logreg import experiment
+    from logreg.penalties import ElasticNet
+    from logreg.selection.path import follow
+    from logreg.solvers.steps import Steps
+
+    own = copy.deepcopy(cfg)
+    own.data.fold = fold
+    datamodule = experiment.build_datamodule(own)
+    train, val = datamodule.rows("train"), datamodule.rows("val")
+    assert train is not None and val is not None
+    solver = instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(datamodule.in_features + 1))])
+
+    def make_steps(penalty: ElasticNet) -> Steps:
+        solver.penalty = penalty
+        return solver.make_steps(datamodule.in_features)
+
+    fixed = {name: 0.0 if name == cfg.selection.penalty else cfg.penalty[name] for name in ("l1", "l2")}
+    fixed["l2"] = experiment.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
+    pos_weight = _pos_weight(own, datamodule)
+    limit = cfg.trainer.max_epochs
+    return follow(train, val, ElasticNet(**fixed), cfg.selection.penalty, values, make_steps, solver.dtype, pos_weight, limit)
+
+
+def _pos_weight(cfg: DictConfig, datamodule: Any) -> float:
+    """Return how many rows of class 0 a row of class 1 counts as in training."""
+    given = cfg.loss.get("pos_weight")
+    negative, positive = datamodule.examples.class_weights
+    return negative / positive if given == "balanced" else given or 1.0
+
+
+def _csv(name: str, lines: Sequence[Line], found: dict[str, int]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([name, "loss", "standard_error", "coefficients", "choice"])
+    for place, each in enumerate(lines):
+        names = " ".join(name for name, at in found.items() if at == place)
+        writer.writerow([each.value, each.loss, each.error, each.coefficients, names])
+    return text.getvalue()
+
+
+def _told(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
+    """Return the table for the console: the choices, and lines from the whole path."""
+    name, chosen = f"penalty.{cfg.selection.penalty}", cfg.selection.choose
+    step = max(len(lines) // (SHOWN - 2), 1)
+    places = sorted({*range(0, len(lines), step), len(lines) - 1, *found.values()})
+    rows = [[name, "log loss", "standard error", "coefficients", ""]]
+    for place in places:
+        each = lines[place]
+        marks = [CHOICES[choice] for choice, at in found.items() if at == place]
+        numbers = [f"{each.value:.4g}", f"{each.loss:.6f}", f"{each.error:.6f}", f"{each.coefficients:.1f}"]
+        rows.append([*numbers, ", ".join(marks)])
+    value = lines[found[chosen]].value
+    return "\n".join(
+        [
+            f"{name} by {cfg.data.folds}-fold cross-validated log loss, {len(lines)} values in selection.csv",
+            aligned(rows),
+            f"Training on all folds with {name}={value:.4g} (selection.choose={chosen})",
+        ]
+    )
+
+
+def _warn(cfg: DictConfig, folds: Sequence[Sequence["Point"]], found: dict[str, int], values: int) -> None:
+    """Say what makes the choice doubtful."""
+    if failed := sum(not point.converged for points in folds for point in points):
+        total = len(folds) * values
+        print(f"Note: {failed} of {total} fits are not at their optimum: raise trainer.max_epochs.", file=sys.stderr)
+    if found["min"] in (0, values - 1):
+        end, way = ("strongest", "stronger") if found["min"] == 0 else ("weakest", "weaker")
+        note = f"the smallest loss is at the {end} penalty of all; {way} ones may do better: type selection.values=[...]."
+        print(f"Note: {note}", file=sys.stderr)

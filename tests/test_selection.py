@@ -1,0 +1,170 @@
+"""select_penalty.py: the path against scikit-learn on the same folds, the rule by hand, the command as a process."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+
+import breast_cancer
+import numpy as np
+import pytest
+import torch
+from processes import ROOT, environment
+from runs import Run
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.splits import by_folds, by_fractions
+from logreg.data.study import study
+from logreg.data.table import table
+from logreg.penalties import ElasticNet
+from logreg.selection.path import follow, strengths
+from logreg.selection.rule import choices, line
+from logreg.solvers.newton import NewtonSteps, newton
+
+FOLDS = 4  # 484 rows are divided into four of 121: C is the same in each
+
+
+@pytest.fixture(scope="module")
+def cancer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "breast_cancer.csv"
+    breast_cancer.main(path)
+    return path
+
+
+def select(directory, *arguments, code=0):
+    command = [sys.executable, str(ROOT / "select_penalty.py"), *arguments]
+    done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def lines(run):
+    with (run / "selection.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def scikit_learn(l1, l2):
+    """The log loss of each fold, of rows that are divided as ours are."""
+    x, y = load_breast_cancer(return_X_y=True)
+    target = torch.tensor(y).float()
+    test = by_fractions(len(y), 0, 0.15, 0, target)["test"]
+    number = np.full(len(y), -1)
+    for fold in range(FOLDS):
+        number[by_folds(target, FOLDS, fold, 0, test)["val"].numpy()] = fold
+    rows = np.setdiff1d(np.arange(len(y)), test.numpy())
+    rows_that_teach = len(rows) * (FOLDS - 1) // FOLDS
+    terms = ElasticNet(l1, l2).as_sklearn(rows_that_teach)
+    solver = "liblinear" if l1 else "newton-cholesky"
+    model = LogisticRegression(
+        C=terms["C"], l1_ratio=terms["l1_ratio"], solver="saga" if l1 else solver, tol=1e-10, max_iter=100_000
+    )
+    split = PredefinedSplit(number[rows])
+    return -cross_val_score(make_pipeline(StandardScaler(), model), x[rows], y[rows], cv=split, scoring="neg_log_loss")
+
+
+@pytest.mark.parametrize(("kind", "value"), [("l2", 1.0), ("l2", 0.03), ("l2", 0.002), ("l1", 0.1), ("l1", 0.03)])
+def test_the_loss_of_every_fold_is_scikit_learns(cancer, kind, value):
+    losses = []
+    for fold in range(FOLDS):
+        data = table(str(cancer), "benign", folds=FOLDS, fold=fold)
+        own = [value * 4, value]  # the second begins where the first ended
+        points = follow(
+            data.rows("train"), data.rows("val"), ElasticNet(), kind, own, lambda penalty: NewtonSteps(1e-10, penalty.l1)
+        )
+        assert all(point.converged for point in points)
+        losses.append(points[1].loss)
+    np.testing.assert_allclose(losses, scikit_learn(**{"l1": 0.0, "l2": 0.0, kind: value}), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("pos_weight", [1.0, 3.0])
+def test_the_path_begins_where_l1_makes_every_coefficient_zero(cancer, pos_weight):
+    data = table(str(cancer), "benign", folds=5, fold="all")
+    values = strengths(data.examples, "l1", 5, pos_weight)
+    assert values == pytest.approx([values[0] * 10**-step for step in range(5)])
+
+    def make_steps(penalty):
+        return NewtonSteps(1e-9, penalty.l1)
+
+    own = [values[0] * 1.001, values[0] * 0.99]
+    none, some = follow(data.examples, data.examples, ElasticNet(), "l1", own, make_steps, pos_weight=pos_weight)
+    assert none.coefficients == 0
+    assert some.coefficients == 1
+
+
+def test_a_penalty_that_is_not_chosen_stays():
+    data = InMemoryDataModule(study(), folds=5, fold=0)
+    (point,) = follow(
+        data.rows("train"), data.rows("val"), ElasticNet(l2=0.3), "l1", [0.01], lambda each: NewtonSteps(1e-9, each.l1)
+    )
+    train, val = data.rows("train"), data.rows("val")
+    alone = newton(train.features, train.target, l2=0.3, l1=0.01)
+    logit = val.features.double() @ alone.weight + alone.bias
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logit, val.target[:, 0].double())
+    assert point.loss == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_the_one_standard_error_rule_by_hand():
+    losses = {1.0: [0.9, 0.9, 0.9], 0.3: [0.4, 0.5, 0.6], 0.1: [0.3, 0.45, 0.6], 0.03: [0.2, 0.45, 0.61], 0.01: [0.5, 0.5, 0.5]}
+    found = [line(value, each, [1, 2, 3]) for value, each in losses.items()]
+    assert found[1].loss == pytest.approx(0.5)
+    assert found[1].error == pytest.approx(0.1 / math.sqrt(3))
+    assert found[1].coefficients == 2
+    assert choices(found) == {"min": 3, "1se": 1}  # 0.42 + 0.119 reaches 0.5, not 0.9
+
+
+def test_the_command_chooses_trains_and_goes_on(tmp_path, cancer):
+    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.count=12", "hydra.run.dir=chosen")
+    told = select(tmp_path, *command)
+    run = Run(tmp_path / "chosen")
+    found = lines(run.path)
+    (least,) = (row for row in found if "min" in row["choice"])
+    (chosen,) = (row for row in found if "1se" in row["choice"])
+    assert float(least["loss"]) == min(float(row["loss"]) for row in found)
+    assert float(chosen["loss"]) <= float(least["loss"]) + float(least["standard_error"])
+    assert f"penalty.l2={float(chosen['penalty.l2']):.4g} (selection.choose=1se)" in told
+    saved = run.checkpoint()["hyper_parameters"]["config"]["penalty"]
+    assert saved == {"_target_": "logreg.penalties.ElasticNet", "l1": 0.0, "l2": float(chosen["penalty.l2"])}
+    assert "train  484 rows" in " ".join(told.split("\n")).replace("  train", "train")
+    data = table(str(cancer), "benign", folds=5, fold="all")
+    optimum = newton(data.examples.features, data.examples.target, l2=saved["l2"])
+    weight = next(iter(run.state().values())).reshape(-1).double()
+    torch.testing.assert_close(weight, optimum.weight, atol=1e-5, rtol=1e-5)
+    notes = json.loads((run.path / "selection.json").read_text())
+    notes["folds"] = notes["folds"][:2]  # as a process leaves it that was killed in its third fold
+    (run.path / "selection.json").write_text(json.dumps(notes))
+    (run.path / "selection.csv").unlink()
+    select(tmp_path, *command)
+    assert lines(run.path) == found
+    assert "another selection" in select(tmp_path, *command, "selection.choose=min", code=2)
+    predict = [sys.executable, str(ROOT / "predict.py"), "run=chosen", f"data.path={cancer}", "output=p.csv"]
+    assert subprocess.run(predict, cwd=tmp_path, env=environment(), timeout=60).returncode == 0
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 570
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["optimizer=adam"], "needs optimizer=newton or optimizer=lbfgs"),
+        (["selection.penalty=l1", "optimizer=lbfgs"], "needs optimizer=newton."),
+        (["penalty=firth"], "type penalty=elastic_net"),
+        (["selection.values=[1]"], "takes two values and more"),
+        (["data.fold=0"], "leave data.fold as it is"),
+        (["data=toy"], "type data.folds=3"),
+        (["selection.chose=min"], "Did you mean 'choose'?"),
+    ],
+)
+def test_a_mistake_is_told_in_a_paragraph(tmp_path, given, told):
+    assert told in " ".join(select(tmp_path, *given, code=2).split())
+
+
+def test_the_end_of_the_path_is_named(tmp_path):
+    told = select(
+        tmp_path, "data=hours", "data.folds=2", "selection.values=[1,0.1]", "selection.choose=min", "hydra.run.dir=run"
+    )
+    assert "the smallest loss is at the weakest penalty of all; weaker ones may do better" in " ".join(told.split())
