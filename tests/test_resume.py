@@ -182,7 +182,7 @@ def test_killed_twenty_times_and_resumed_to_the_same_weights(
         run = Run(tmp_path / f"run{number}")
         process = fork(*settings, f"hydra.run.dir={run.path.name}", env=env)
         killed += stop_in_training(process, run.path, signal.SIGKILL, after=moment) == -signal.SIGKILL
-        for path in (run.path / "checkpoints").glob("*.ckpt*"):
+        for path in (run.path / "checkpoints").glob("[!.]*.ckpt*"):  # a leading dot: in the making when the process died
             load(path)  # damaged is refused
         resumed = fork(*settings, f"ckpt_path={run.path.name}", env=env)
         assert resumed.wait() == 0, resumed.output()

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from processes import Forked
 from runs import Run, session_groups
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEvents
 
 from logreg.tensorboard import RunLogger, knobs
 
@@ -27,7 +28,9 @@ def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run
         assert {"train/loss", "train/accuracy", "train/learning_rate"} <= values.keys()
         assert -1 not in values.values()
         assert values["train/loss"] == pytest.approx(run.json()["train/loss"])
-        assert {metric.training_step for metric in session.metric_values if metric.name.tag.startswith("train/")} == {29}
+        steps = {metric.name.tag: metric.training_step for metric in session.metric_values}
+        assert steps["train/loss"] == steps["train/accuracy"] == 29
+        assert steps["train/brier"] == 30  # of the weights that the last update has left
         assert session.status == 1  # STATUS_SUCCESS
 
 
@@ -52,6 +55,21 @@ def test_a_resumed_run_is_one_curve_with_no_step_twice(fit: Callable[..., Run], 
         assert resumed.curve(tag) == whole.curve(tag)
     (group,) = session_groups(tmp_path / "out")
     assert {each.name.tag: each.training_step for each in group.sessions[0].metric_values}["train/loss"] == 59
+
+
+def test_a_run_that_had_finished_keeps_its_curve_and_its_results_once(fit: Callable[..., Run], tmp_path: Path) -> None:
+    """A process may be killed after its last event: all there is to do is to make the results once more."""
+    finished = fit("trainer.max_epochs=20", directory=tmp_path / "run")
+    scalars, tensors = finished.events().Tags()["scalars"], finished.events().Tags()["tensors"]
+    curves = {tag: finished.curve(tag) for tag in scalars}
+    again = fit("trainer.max_epochs=20", f"ckpt_path={finished.path}", directory=finished.path)
+    for tag in scalars:
+        steps = [event.step for event in again.events().Scalars(tag)]
+        assert steps == sorted(set(steps))
+        assert again.curve(tag) == curves[tag]
+    shown = PluginEvents(str(again.path)).Reload()  # EventAccumulator never forgets a tensor, TensorBoard itself does
+    assert sorted(again.events().Tags()["tensors"]) == sorted(tensors)
+    assert [event.step for event in shown.Tensors("train/pr_curve")] == [20]
 
 
 def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 Batches of 8,192 rows, float32. Ours is `Trainer.fit` with the project's callbacks, TensorBoard log and checkpoints, Adam and
 the model that ends in a sigmoid, or model=logits: the same map with the loss that SGDClassifier has too (torch's BCELoss alone
 takes a fifth of an epoch, several times as long as BCEWithLogitsLoss). The plain loop is torch alone over slices of a shuffled
-order, with the model that ends in a sigmoid, the same loss and optimiser, its batches gathered by `index_select` (with `x[rows]`
-it would take twice as long). The stock script (`DataLoader(TensorDataset, shuffle=True)`, TensorBoardLogger, default
-checkpointing) is measured on 100,000 rows and its time multiplied by 20; what it takes before the first row, 0.01 s, adds 1 % to
-that. Everyone works in one thread, as SGDClassifier always does: on a busy machine several would measure how they wait for each
+order, with the model that ends in a sigmoid and the same optimiser, its batches gathered by `index_select`: with `x[rows]`
+it would take twice as long. The stock script (`DataLoader(TensorDataset, shuffle=True)`, TensorBoardLogger, default
+checkpointing) is measured on 100,000 rows and its time multiplied by 20; what it takes before the first row, 0.01 s, adds 1 %.
+Everyone works in one thread, as SGDClassifier always does: on a busy machine several would measure how they wait for each
 other. Ours has one more that gathers the next batches.
 """
 

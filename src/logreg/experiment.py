@@ -84,6 +84,8 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: Dr
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
     datamodule.card.write(run.path)
     for each in trainer.loggers:
+        if isinstance(each, RunLogger) and checkpoint_path is not None:
+            each.goes_on_from(checkpoint["global_step"])
         each.log_hyperparams(knobs(config, hydra_cfg.runtime.choices))
         if isinstance(each, RunLogger):
             each.log_config(OmegaConf.to_yaml(cfg, resolve=True))

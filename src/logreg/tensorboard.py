@@ -50,7 +50,7 @@ class RunLogger(TensorBoardLogger):
             flush_secs: seconds after which what was logged is on the disk at the latest.
         """
         super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
-        self._continues = any(Path(save_dir).glob("events.out.tfevents.*"))
+        self._goes_on_from = 0 if any(Path(save_dir).glob("events.out.tfevents.*")) else None
         self._thinning = Thinning()
         self._waiting: list[Note] = []
         self._written_at = time.monotonic()
@@ -64,7 +64,16 @@ class RunLogger(TensorBoardLogger):
         writer: Any = super().experiment
         if begins:
             writer.file_writer.event_writer = _Surviving(writer.file_writer.event_writer, self.save_dir)
+            if self._goes_on_from is not None:
+                _forget_from(writer, self._goes_on_from)
         return writer
+
+    def goes_on_from(self, step: int) -> None:
+        """Let TensorBoard forget what was logged at this step or beyond; to be called before anything is logged.
+
+        A killed process has logged beyond its last checkpoint, and a finished one its results: both are logged again.
+        """
+        self._goes_on_from = step
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -102,8 +111,6 @@ class RunLogger(TensorBoardLogger):
         self._written_at = time.monotonic()
         if not notes:
             return
-        if self._continues:
-            self._forget_from(notes[0].step)
         for note in notes:
             self.experiment.file_writer.event_writer.add_event(_event(note))
         self.experiment.flush()
@@ -114,13 +121,6 @@ class RunLogger(TensorBoardLogger):
         self.save()
         self.experiment.file_writer.add_summary(session_end(status == "success"))
         self.experiment.flush()
-
-    def _forget_from(self, step: int) -> None:
-        """Tell TensorBoard to forget what a killed process logged beyond its last checkpoint; this one logs it again."""
-        self._continues = False
-        writer = self.experiment.file_writer
-        writer.add_event(Event(file_version="brain.Event:2"), step)
-        writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
 
 
 class _Surviving:
@@ -147,6 +147,12 @@ class _Surviving:
         except OSError as error:
             self._writer = None
             warnings.warn(f"The TensorBoard log in {self._where} ends here ({error}); training goes on.", stacklevel=2)
+
+
+def _forget_from(writer: Any, step: int) -> None:
+    """Tell TensorBoard that what follows begins at this step."""
+    writer.file_writer.add_event(Event(file_version="brain.Event:2"), step)
+    writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
 
 
 def _event(note: Note) -> Event:

@@ -60,8 +60,8 @@ class Weights(Callback):
         self._next = 0
         self._logged_epoch = -1
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note where the training starts, or goes on."""
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn the features' names and units."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if data.in_features <= self.most_features:
             self._parameters = list(pl_module.parameters())
@@ -70,6 +70,9 @@ class Weights(Callback):
             own_weight, _ = data.preprocessing.in_own_units(weight + 1.0, bias)
             is_identity = bool((own_weight == 1.0).all())
             self._in_own_units = None if is_identity else data.preprocessing.in_own_units
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where the training starts, or goes on."""
         self._next = _after(self.moments[-1].epoch, self.growth) if self.moments else 0
         self.resumed_at = trainer.global_step
         if self._artist is not None:
@@ -93,10 +96,13 @@ class Weights(Callback):
             self._log_weights(trainer, pl_module.network, {"train/gradient_norm": norm})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log and keep the weights that the training ends with."""
+        """Keep the weights that the training ends with, for the last checkpoint."""
         self._keep(trainer, pl_module.network)
         if self._artist is not None:
             self._artist.end()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the weights that the fit ends with, also where a finished run had nothing left to train."""
         self._log_weights(trainer, pl_module.network, {})
 
     def state_dict(self) -> dict[str, Any]:

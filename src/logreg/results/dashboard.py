@@ -49,7 +49,7 @@ class Dashboard(Result):
                     _write_split(writer, split, examples, fit, step)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
         for logger in fit.trainer.loggers if calibration else ():
-            logger.log_metrics(calibration, step=max(step - 1, 0))
+            logger.log_metrics(calibration, step=step)
         return []
 
 

@@ -57,7 +57,7 @@ class Metrics(Result):
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if value == value}
         for logger in fit.trainer.loggers if finite else ():
-            logger.log_metrics(finite, step=max(fit.trainer.global_step - 1, 0))
+            logger.log_metrics(finite, step=fit.trainer.global_step)
 
 
 def _kept(fit: Fit, has_val: bool) -> list[Row]:
