@@ -50,7 +50,7 @@ class RunLogger(TensorBoardLogger):
             flush_secs: seconds after which what was logged is on the disk at the latest.
         """
         super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
-        self._goes_on_from = 0 if any(Path(save_dir).glob("events.out.tfevents.*")) else None
+        self._begins_at = 0
         self._thinning = Thinning()
         self._waiting: list[Note] = []
         self._written_at = time.monotonic()
@@ -64,8 +64,7 @@ class RunLogger(TensorBoardLogger):
         writer: Any = super().experiment
         if begins:
             writer.file_writer.event_writer = _Surviving(writer.file_writer.event_writer, self.save_dir)
-            if self._goes_on_from is not None:
-                _forget_from(writer, self._goes_on_from)
+            _begin_session(writer, self._begins_at)
         return writer
 
     def goes_on_from(self, step: int) -> None:
@@ -73,7 +72,7 @@ class RunLogger(TensorBoardLogger):
 
         A killed process has logged beyond its last checkpoint, and a finished one its results: both are logged again.
         """
-        self._goes_on_from = step
+        self._begins_at = step
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -149,8 +148,11 @@ class _Surviving:
             warnings.warn(f"The TensorBoard log in {self._where} ends here ({error}); training goes on.", stacklevel=2)
 
 
-def _forget_from(writer: Any, step: int) -> None:
-    """Tell TensorBoard that what follows begins at this step."""
+def _begin_session(writer: Any, step: int) -> None:
+    """Tell TensorBoard that what follows begins at this step.
+
+    It forgets what it has from there on, but not at the first session that it meets: so the first one is told of, too.
+    """
     writer.file_writer.add_event(Event(file_version="brain.Event:2"), step)
     writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
 

@@ -86,8 +86,9 @@ class MemberWriter:
             run.write_json("environment.json", self._environment)
             self._group.datamodule.card.write(run.path)
             logger = tensorboard.RunLogger(run.path) if self._logged else None
-            if self._logged:
+            if logger is not None:
                 self._write_events(number, run, member)
+                logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
             if number in self._group.module.failures:
                 return None
             return self._write_outcome(number, run, logger)
