@@ -41,6 +41,20 @@ def test_twenty_and_twenty_epochs_are_forty(fit: Callable[..., Run], tmp_path: P
     assert (resumed.path / "coefficients.csv").read_text() == (whole.path / "coefficients.csv").read_text()
 
 
+@pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
+@pytest.mark.parametrize("stopped_after", [1, 4])
+def test_a_solver_goes_on_where_it_stood(fit: Callable[..., Run], tmp_path: Path, optimizer: str, stopped_after: int) -> None:
+    settings = ("data=study", f"optimizer={optimizer}", "model=tensors")
+    whole = fit(*settings, directory=tmp_path / "whole")
+    part = fit(*settings, f"trainer.max_epochs={stopped_after}", directory=tmp_path / "part")
+    assert not same_weights(part.state(), whole.state())
+    resumed = fit(*settings, f"ckpt_path={part.path}", directory=part.path)
+    assert same_weights(resumed.state(), whole.state())
+    assert resumed.json() == whole.json()
+    assert resumed.json()["converged"] == 1
+    assert resumed.curve() == whole.curve()
+
+
 def test_a_finished_run_can_be_finished_again(fit: Callable[..., Run]) -> None:
     """A process may be killed after the last checkpoint and before the results: they are made then, from the checkpoint."""
     run = fit("trainer.max_epochs=20")

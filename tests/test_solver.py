@@ -3,6 +3,7 @@
 import lightning.pytorch as pl
 import numpy as np
 import pytest
+import statsmodels.api as sm
 import torch
 from real_tables import TABLES
 
@@ -18,11 +19,13 @@ from logreg.penalties import ElasticNet, Firth
 from logreg.solvers.firth import firth
 from logreg.solvers.newton import newton
 from logreg.solvers.solver import LBFGS, Newton
+from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.table import Units, coefficient_table
 
 
 def examples(name, weight=None):
     x, y = TABLES[name]()
-    x = torch.tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32)
+    x = torch.tensor((x - x.mean(0)) / x.std(0), dtype=torch.float32).contiguous()  # row by row, as data modules have it
     names = tuple(f"x{j}" for j in range(x.shape[1]))
     return Examples(x, torch.tensor(y, dtype=torch.float32)[:, None], names, "y", weight)
 
@@ -54,6 +57,25 @@ def test_full_batches(name, solver, digits):
     assert module.converged
     assert trainer.current_epoch < 100
     np.testing.assert_allclose(coefficients(module), exact(data), rtol=digits)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_lbfgs_in_float32_has_the_table_of_statsmodels_to_four_digits(name):
+    data = examples(name)
+    module, _ = trained(data, LBFGS)
+    x, y = data.features.double().numpy(), data.target[:, 0].double().numpy()
+    theirs = sm.Logit(y, sm.add_constant(x, prepend=False)).fit(disp=0, maxiter=100, tol=1e-12, ridge_factor=0)
+    theta, size = torch.tensor(coefficients(module), dtype=torch.float64), x.shape[1]
+    units = Units(torch.zeros(size).double(), torch.ones(size).double())
+    ours = coefficient_table(Likelihood(data.features, data.target), theta, list(data.feature_names), units)
+    assert ours.why_none is None
+    np.testing.assert_allclose(ours.estimate, theirs.params, rtol=1e-4)
+    np.testing.assert_allclose(ours.std_error, theirs.bse, rtol=1e-4)
+    np.testing.assert_allclose(ours.z, theirs.tvalues, rtol=1e-4)
+    for mine, yours in zip(ours.p.tolist(), theirs.pvalues, strict=True):  # their digits are those of z^2 in the exponent
+        assert mine == yours == 0 or np.log(mine) == pytest.approx(np.log(yours), rel=1e-4, abs=1e-4)
+    width = np.abs(theirs.params)[:, None]  # an end of the interval may lie next to 0
+    assert (np.abs(torch.stack([ours.ci_low, ours.ci_high], 1).numpy() - theirs.conf_int()) <= 1e-4 * width).all()
 
 
 @pytest.mark.parametrize("solver", [Newton, LBFGS])
