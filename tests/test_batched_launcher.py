@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+import statistics
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,24 @@ def test_two_groups_in_one_sweep(fork, tmp_path):
     directory = sweep(fork, tmp_path, "batched", "penalty.l2=0,0.01", "seed=1,2", "trainer.max_epochs=5")
     statuses = [json.loads(path.read_text())["status"] for path in directory.glob("*/status.json")]
     assert statuses == ["finished"] * 4
+
+
+@pytest.mark.parametrize("batches", [("data.batch_size=16", "data.shuffle=true"), ("penalty.l2=0.1",)])
+def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches):
+    """Each fold has rows and scaling of its own, and is a program of its own."""
+    swept = ("data.folds=3", "data.fold=range(3)", "optimizer.lr=0.01,0.1", "trainer.max_epochs=20", *batches)
+    arguments = ("data=table", f"data.path={table}", "data.target=answer", *swept)
+    basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
+    for path in sorted(basic.glob("*/")):
+        same_directory(batched / path.name, path)
+    losses: dict[str, list[float]] = {}
+    for path in basic.glob("*/metrics.json"):
+        lr = OmegaConf.load(path.parent / ".hydra" / "config.yaml").optimizer.lr
+        losses.setdefault(str(lr), []).append(json.loads(path.read_text())["val/loss"])
+    with (batched / "sweep_replicates.csv").open(newline="") as file:
+        found = {row["optimizer.lr"]: row for row in csv.DictReader(file)}
+    assert found.keys() == losses.keys() == {"0.01", "0.1"}
+    for lr, values in losses.items():
+        assert found[lr]["runs"] == "3"
+        assert float(found[lr]["mean"]) == pytest.approx(statistics.fmean(values), abs=1e-9)
+        assert float(found[lr]["deviation"]) == pytest.approx(statistics.stdev(values), abs=1e-9)
