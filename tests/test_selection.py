@@ -3,8 +3,10 @@
 import csv
 import json
 import math
+import signal
 import subprocess
 import sys
+import time
 
 import breast_cancer
 import numpy as np
@@ -163,3 +165,31 @@ def test_a_mistake_is_told_in_a_paragraph(tmp_path, given, told):
 def test_the_end_of_the_path_is_named(tmp_path):
     told = select(tmp_path, "data=hours", "data.folds=2", "selection.values=[1,0.1]")
     assert "the smallest loss is at the weakest penalty of all; weaker ones may do better" in " ".join(told.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, cancer, number, code):
+    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.penalty=l1", "selection.count=30")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "select_penalty.py"), *command, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    notes = tmp_path / "run" / "selection.json"
+    deadline = time.monotonic() + 60
+    while not notes.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(number)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert "Traceback" not in told
+    begun = json.loads(notes.read_text())["folds"]
+    assert 1 <= len(begun) < 5
+    select(tmp_path, *command, "hydra.run.dir=run")
+    assert json.loads(notes.read_text())["folds"][: len(begun)] == begun
+    select(tmp_path, *command, "hydra.run.dir=whole")
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
