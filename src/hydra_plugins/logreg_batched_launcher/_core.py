@@ -54,11 +54,15 @@ class SharedConfigLoader:
         return getattr(self._loader, name)
 
 
+def hydras_loader(context: HydraContext) -> ConfigLoader:
+    """Return the loader that Hydra itself made."""
+    loader = context.config_loader
+    return loader._loader if isinstance(loader, SharedConfigLoader) else loader
+
+
 def composer(context: HydraContext, config: DictConfig, exact: bool) -> Composer:
     """Return the composer of a sweep's jobs, and let the sweeper use it too."""
-    loader = context.config_loader
-    if isinstance(loader, SharedConfigLoader):
-        loader = loader._loader
+    loader = hydras_loader(context)
     parser = OverridesParser.create(config_loader=loader)
 
     made = Composer(
@@ -95,33 +99,58 @@ class Planned:
         member.write(self.directory, Status(status, self.digest, self.job.overrides, **rest))
 
 
-def launch(launcher: "BatchedLauncher", job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-    """Run the jobs of a sweep; see BatchedLauncher."""
-    setup_globals()
-    config = launcher.config
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    jobs = [launcher.composer.job(overrides, first + place) for place, overrides in enumerate(job_overrides)]
-    returns: dict[int, JobReturn] = {}
-    groups: dict[str, list[Planned]] = {}
-    alone: list[Job] = []
-    for job in jobs:
-        found = _plan(launcher, job)
-        if isinstance(found, Planned):
-            groups.setdefault(group_key(found.config), []).append(found)
-        elif found is None:
-            alone.append(job)
-        else:
-            returns[job.number] = found
-    reasons = {reason for job in alone[:REASONS_LOOKED_FOR] if (reason := _why_alone(launcher, job))}
-    _tell_plan(len(jobs), len(returns), groups, alone, reasons)
-    for group in groups.values():
+@dataclass
+class Sorted:
+    """The jobs of a sweep, by what is to be done with them.
+
+    Attributes:
+        jobs: all of them, in their order.
+        returns: what those returned that were finished before, by number.
+        groups: that can be trained together.
+        alone: that are run one by one.
+    """
+
+    jobs: list[Job]
+    returns: dict[int, JobReturn]
+    groups: dict[str, list[Planned]]
+    alone: list[Job]
+
+
+def launch(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str]]]) -> list[JobReturn]:
+    """Run jobs of a sweep, given with their numbers; see BatchedLauncher."""
+    begin(launcher.config)
+    found = sort(launcher, numbered)
+    returns = found.returns
+    reasons = {reason for job in found.alone[:REASONS_LOOKED_FOR] if (reason := _why_alone(launcher, job))}
+    _tell_plan(len(found.jobs), len(returns), found.groups, found.alone, reasons)
+    for group in found.groups.values():
         for start in range(0, len(group), launcher.members):
             part = group[start : start + launcher.members]
             returns |= _train_group(part) or {plan.job.number: _run_alone(launcher, plan.job) for plan in part}
-    for job in alone:
+    for job in found.alone:
         returns[job.number] = _run_alone(launcher, job)
-    return [returns[job.number] for job in jobs]
+    return [returns[job.number] for job in found.jobs]
+
+
+def begin(config: DictConfig) -> None:
+    """Set up Hydra's resolvers and its log, and make the sweep's directory."""
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+
+
+def sort(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str]]]) -> Sorted:
+    """Set apart what is finished, and find what can be trained together."""
+    found = Sorted([launcher.composer.job(overrides, number) for number, overrides in numbered], {}, {}, [])
+    for job in found.jobs:
+        plan = _plan(launcher, job)
+        if isinstance(plan, Planned):
+            found.groups.setdefault(group_key(plan.config), []).append(plan)
+        elif plan is None:
+            found.alone.append(job)
+        else:
+            found.returns[job.number] = plan
+    return found
 
 
 def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
@@ -139,7 +168,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     task, config = launcher.task_function, job.config()
     assert isinstance(task, cli.Job)
     digest = member.digest(config)
-    directory, before = member.place(_directory(job), digest)
+    directory, before = member.place(run_directory(job), digest)
     if before is not None and before.finished:
         return _returned(job, before.value)
     if before is not None and leads_on(directory / "checkpoints" / "last.ckpt", config["trainer"]["max_epochs"]):
@@ -160,7 +189,7 @@ def _check(task: cli.Job, job: Job, config: Mapping[str, Any]) -> None:
     combinations.check_folds(config["data"])
 
 
-def _directory(job: Job) -> Path:
+def run_directory(job: Job) -> Path:
     """Return the directory that Hydra would give the run."""
     base = job.base
     if base.sweep_subdir == OWN_SUBDIR:  # worked out here, for OmegaConf takes 2 ms for it

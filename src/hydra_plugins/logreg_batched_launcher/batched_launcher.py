@@ -48,4 +48,4 @@ class BatchedLauncher(Launcher):
         """Run the jobs; return what each of them returned, in their order."""
         from hydra_plugins.logreg_batched_launcher import _core
 
-        return _core.launch(self, job_overrides, initial_job_idx)
+        return _core.launch(self, list(enumerate(job_overrides, initial_job_idx)))

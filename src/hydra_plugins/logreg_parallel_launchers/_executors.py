@@ -1,0 +1,141 @@
+"""Who runs the chunks. Each executor yields the place of a chunk and what became of it as they end; closed, it stops the rest."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+
+from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
+
+End = tuple[int, list[JobReturn] | Exception]
+SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def _tried(place: int, get: Callable[[], Any]) -> End:
+    try:
+        return place, get()
+    except Exception as error:
+        return place, error
+
+
+def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Iterator[End]:
+    """Run them in loky's processes."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
+
+    tasks = (delayed(_tried)(place, chunk) for place, chunk in enumerate(chunks))
+    finished = False
+    try:
+        yield from Parallel(n_jobs=workers, backend="loky", batch_size=1, return_as="generator_unordered", **options)(tasks)
+        finished = True
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=not finished)
+
+
+def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float) -> Iterator[End]:
+    """Run them as Ray's tasks."""
+    import logging
+
+    import ray
+
+    own = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    try:
+        task = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)(Chunk.__call__)
+        places: dict[Any, int] = {}
+        waiting = list(enumerate(chunks))[::-1]
+        while waiting or places:
+            while waiting and len(places) < workers:
+                place, chunk = waiting.pop()
+                places[task.remote(chunk)] = place
+            for reference in ray.wait(list(places), timeout=1)[0]:
+                yield _tried(places.pop(reference), lambda reference=reference: ray.get(reference))
+    finally:
+        for reference in places:
+            ray.cancel(reference, force=True)
+        ray.shutdown()
+
+
+def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Iterator[End]:
+    """Run each in a process of its own, so many at a time."""
+    import submitit
+
+    executor = submitit.AutoExecutor(folder=folder, cluster="local")
+    executor.update_parameters(**_given(options))
+    waiting = list(enumerate(chunks))[::-1]
+    running: dict[int, Any] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                place, chunk = waiting.pop()
+                running[place] = executor.submit(chunk)
+            yield from _ended(running)
+    finally:
+        _cancel(running)
+
+
+def run_submitit_slurm(
+    chunks: Sequence[Chunk],
+    workers: int,
+    *,
+    folder: str,
+    partition: str | None,
+    account: str | None,
+    setup: Sequence[str],
+    additional_parameters: dict[str, Any],
+    **options: Any,
+) -> Iterator[End]:
+    """Submit them as one array of Slurm and wait for it."""
+    import submitit
+
+    executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
+    slurm = {
+        "partition": partition,
+        "account": account,
+        "setup": list(setup) or None,
+        "additional_parameters": dict(additional_parameters) or None,
+        "array_parallelism": workers,
+    }
+    executor.update_parameters(
+        name="logreg", **_given(options), **{f"slurm_{key}": value for key, value in _given(slurm).items()}
+    )
+    with executor.batch():
+        jobs = [executor.submit(chunk) for chunk in chunks]
+    running: dict[int, Any] = dict(enumerate(jobs))
+    try:
+        while running:
+            yield from _ended(running)
+    finally:
+        _cancel(running)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _ended(running: dict[int, Any]) -> Iterator[End]:
+    """Yield the jobs that have ended, or wait a moment."""
+    for place in [place for place, job in running.items() if job.done()]:
+        job = running.pop(place)
+        yield _tried(place, job.result)
+    time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _cancel(running: dict[int, Any]) -> None:
+    for job in running.values():
+        job.cancel()
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+RUN = {
+    "joblib": run_joblib,
+    "ray": run_ray,
+    "submitit_local": run_submitit_local,
+    "submitit_slurm": run_submitit_slurm,
+}
