@@ -1,10 +1,12 @@
-"""Hydra's own conformance suites for launchers, on the batched launcher: other programs' jobs run one by one through it."""
+"""Hydra's own conformance suites for launchers, on the batched launcher and those beyond one process: other programs' jobs run one by one."""
 
 import pytest
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
 from hydra.version import _UNSPECIFIED_, VersionBase
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Future Hydra versions will no longer change working directory.*:UserWarning")
+
+BEYOND = ("joblib", "submitit_local", "ray")
 
 
 @pytest.fixture(autouse=True)
@@ -14,12 +16,16 @@ def no_version_base(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("batched", [])])
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"), [("batched", []), *((name, ["hydra.launcher.workers=2"]) for name in BEYOND)]
+)
 class TestLauncher(LauncherTestSuite):
     """In this process."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", "hydra/launcher=batched"])])
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"), [({}, ["-m", f"hydra/launcher={name}"]) for name in ("batched", *BEYOND)]
+)
 class TestIntegration(IntegrationTestSuite):
     """Each in a process of its own."""

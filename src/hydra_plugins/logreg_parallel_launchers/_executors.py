@@ -1,8 +1,9 @@
-"""Who runs the chunks. Each executor yields the place of a chunk and what became of it as they end; closed, it stops the rest."""
+"""Who runs the chunks. Each executor yields the place of a chunk and its end; closed, it stops the rest."""
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -20,7 +21,7 @@ def _tried(place: int, get: Callable[[], Any]) -> End:
         return place, error
 
 
-def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Iterator[End]:
+def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Generator[End, None, None]:
     """Run them in loky's processes."""
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
@@ -34,13 +35,15 @@ def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Iterato
         get_reusable_executor().shutdown(wait=True, kill_workers=not finished)
 
 
-def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float) -> Iterator[End]:
+def run_ray(
+    chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float
+) -> Generator[End, None, None]:
     """Run them as Ray's tasks."""
     import logging
 
     import ray
 
-    own = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
+    own: dict[str, Any] = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     try:
         task = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)(Chunk.__call__)
@@ -51,14 +54,14 @@ def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_c
                 place, chunk = waiting.pop()
                 places[task.remote(chunk)] = place
             for reference in ray.wait(list(places), timeout=1)[0]:
-                yield _tried(places.pop(reference), lambda reference=reference: ray.get(reference))
+                yield _tried(places.pop(reference), partial(ray.get, reference))
     finally:
         for reference in places:
             ray.cancel(reference, force=True)
         ray.shutdown()
 
 
-def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Iterator[End]:
+def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Generator[End, None, None]:
     """Run each in a process of its own, so many at a time."""
     import submitit
 
@@ -86,7 +89,7 @@ def run_submitit_slurm(
     setup: Sequence[str],
     additional_parameters: dict[str, Any],
     **options: Any,
-) -> Iterator[End]:
+) -> Generator[End, None, None]:
     """Submit them as one array of Slurm and wait for it."""
     import submitit
 
@@ -115,7 +118,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _ended(running: dict[int, Any]) -> Iterator[End]:
+def _ended(running: dict[int, Any]) -> Generator[End, None, None]:
     """Yield the jobs that have ended, or wait a moment."""
     for place in [place for place, job in running.items() if job.done()]:
         job = running.pop(place)
@@ -133,7 +136,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-RUN = {
+RUN: dict[str, Callable[..., Generator[End, None, None]]] = {
     "joblib": run_joblib,
     "ray": run_ray,
     "submitit_local": run_submitit_local,
