@@ -1,4 +1,4 @@
-"""Hydra's own conformance suites for launchers, on the batched launcher and those beyond one process: other programs' jobs run one by one."""
+"""Hydra's own conformance suites on the batched launcher and on those beyond one process: other programs' jobs, one by one."""
 
 import pytest
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite

@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
 
 End = tuple[int, list[JobReturn] | Exception]
+Ends = Generator[End, None, None]
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
@@ -21,7 +22,7 @@ def _tried(place: int, get: Callable[[], Any]) -> End:
         return place, error
 
 
-def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Generator[End, None, None]:
+def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Ends:
     """Run them in loky's processes."""
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
@@ -35,9 +36,7 @@ def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Generat
         get_reusable_executor().shutdown(wait=True, kill_workers=not finished)
 
 
-def run_ray(
-    chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float
-) -> Generator[End, None, None]:
+def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float) -> Ends:
     """Run them as Ray's tasks."""
     import logging
 
@@ -61,7 +60,7 @@ def run_ray(
         ray.shutdown()
 
 
-def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Generator[End, None, None]:
+def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Ends:
     """Run each in a process of its own, so many at a time."""
     import submitit
 
@@ -89,7 +88,7 @@ def run_submitit_slurm(
     setup: Sequence[str],
     additional_parameters: dict[str, Any],
     **options: Any,
-) -> Generator[End, None, None]:
+) -> Ends:
     """Submit them as one array of Slurm and wait for it."""
     import submitit
 
@@ -118,7 +117,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _ended(running: dict[int, Any]) -> Generator[End, None, None]:
+def _ended(running: dict[int, Any]) -> Ends:
     """Yield the jobs that have ended, or wait a moment."""
     for place in [place for place, job in running.items() if job.done()]:
         job = running.pop(place)
@@ -136,7 +135,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-RUN: dict[str, Callable[..., Generator[End, None, None]]] = {
+RUN: dict[str, Callable[..., Ends]] = {
     "joblib": run_joblib,
     "ray": run_ray,
     "submitit_local": run_submitit_local,
