@@ -19,7 +19,7 @@ BLOCK_ROWS = 16_384
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch to one thread: a block is little work, and on a busy machine threads wait for each other far longer."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ class Preprocessing:
         """
         self.check_columns(frame.columns, where)
         matrix = torch.empty(len(frame), len(self.feature_names))
-        with _one_thread():
+        with one_thread():
             self._fill(matrix, frame, where, first_row)
         return matrix
 

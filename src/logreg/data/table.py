@@ -16,7 +16,7 @@ from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
 from logreg.data.faults import short_list
 from logreg.data.labels import Labels
-from logreg.data.preprocessing import Preprocessing
+from logreg.data.preprocessing import Preprocessing, one_thread
 from logreg.data.roles import Roles
 from logreg.data.scaling import Scaling
 from logreg.data.splits import Rows
@@ -79,7 +79,8 @@ def table(
     del frame
     draft.split(plan, own_split)
     preprocessing = draft.fit(scale, fill_missing=missing == "mean")
-    examples = draft.examples(preprocessing)
+    with one_thread():
+        examples = draft.examples(preprocessing)
     rows = len(examples["train"])
     batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
