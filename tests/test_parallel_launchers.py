@@ -119,6 +119,29 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(run_train, tmp_path, one_a
     same_tables(sweep, one_after_another)
 
 
+@pytest.mark.parametrize(("launcher", "words"), [("joblib", "popen_loky_posix"), ("submitit_local", "submitit.core._submit")])
+def test_runs_of_a_worker_that_dies_are_listed(tmp_path, launcher, words):
+    command = [sys.executable, str(ROOT / "train.py"), "-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [*command, "hydra.launcher.members=5", "seed=range(20)", "trainer.max_epochs=3000", "hydra.sweep.dir=sweep"],
+            cwd=tmp_path, env=environment, stdout=output, stderr=output,
+        )  # fmt: skip
+        deadline = time.monotonic() + 90
+        while not (workers := [each for each in workers_of(tmp_path) if words in Path(f"/proc/{each}/cmdline").read_text()]):
+            assert time.monotonic() < deadline, (tmp_path / "output").read_text()
+            time.sleep(0.05)
+        time.sleep(1)  # it is busy with its first chunk: torch alone takes longer to import
+        os.kill(workers[0], signal.SIGKILL)
+        assert process.wait(90) == 1
+    lost = [row for row in table(tmp_path / "sweep") if row["status"] == "failed"]
+    assert lost
+    told = (tmp_path / "output").read_text()
+    assert len(table(tmp_path / "sweep")) == 20
+    assert all(row["directory"] in told and "Error" in row["reason"] for row in lost)
+
+
 def test_slurm_gets_the_array_and_its_options(run_train, tmp_path, one_after_another):
     """Slurm itself is not here: tests/slurm/sbatch runs the script that Slurm would get."""
     ran = run_train(

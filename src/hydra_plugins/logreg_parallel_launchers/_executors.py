@@ -26,14 +26,18 @@ def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Ends:
     """Run them in loky's processes."""
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     tasks = (delayed(_tried)(place, chunk) for place, chunk in enumerate(chunks))
-    finished = False
+    left = set(range(len(chunks)))
     try:
-        yield from Parallel(n_jobs=workers, backend="loky", batch_size=1, return_as="generator_unordered", **options)(tasks)
-        finished = True
+        for end in Parallel(n_jobs=workers, backend="loky", batch_size=1, return_as="generator_unordered", **options)(tasks):
+            left.discard(end[0])
+            yield end
+    except TerminatedWorkerError as error:  # loky ends them all
+        yield from ((place, error) for place in sorted(left))
     finally:
-        get_reusable_executor().shutdown(wait=True, kill_workers=not finished)
+        get_reusable_executor().shutdown(wait=True, kill_workers=bool(left))
 
 
 def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float) -> Ends:
