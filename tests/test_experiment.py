@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from processes import ROOT
-from runs import Run
+from processes import ROOT, Forked
+from runs import Run, same_weights
 
 TUTORIALS = {each["id"]: each for each in json.loads((ROOT / "scripts/tutorials.json").read_text())["experiments"]}
 
@@ -78,3 +78,13 @@ def test_scores_are_learnt_scaled_and_stall_raw(fit: Callable[..., Run], tmp_pat
     assert scaled.json()["train/loss"] < 0.05
     assert scaled.json()["train/accuracy"] == 1.0
     assert raw.json()["train/loss"] > 10
+
+
+def test_without_a_penalty_group_there_is_no_penalty(fork: Callable[..., Forked], tmp_path) -> None:
+    commands = {"without": ["penalty=null"], "usual": []}
+    for name, more in commands.items():
+        ran = fork(*more, "trainer.max_epochs=30", f"hydra.run.dir={name}")
+        assert ran.wait() == 0, ran.output()
+    without, usual = (Run(tmp_path / name) for name in commands)
+    assert same_weights(without.state(), usual.state())
+    assert without.json() == usual.json()

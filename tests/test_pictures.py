@@ -214,7 +214,7 @@ def test_a_resumed_run_shows_every_moment_once(fit):
 
 def test_what_is_not_finished_in_time_is_missing_and_the_summary_says_so(fit, capsys):
     fit("results.pictures.at_least=0", "results.pictures.budget=0", "trainer.max_epochs=2")
-    assert "of 9 are missing" in capsys.readouterr().out
+    assert "of 9 on the dashboard: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,19 @@ import json
 import math
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from runs import compose_config
+from processes import environment
+from runs import Run, compose_config
 
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.replicates import compare, summary, t_quantile
+from logreg.sweeps.student import compare, summary, t_quantile
 
 RUNS = ("optimizer.lr=0.1,0.5,1", "seed=range(4)", "trainer.max_epochs=60")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -99,7 +103,7 @@ def test_another_run_under_the_same_name_gets_a_directory_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])
 def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launcher):
-    """A mistake, a divergence in float32, and (in the next test) a run that calls sys.exit(0)."""
+    """A mistake, and a divergence in float32."""
     ran = fork(
         "-m",
         f"hydra/launcher={launcher}",
@@ -118,6 +122,42 @@ def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launc
     for row in table[1:]:
         assert row["reason"] in told
         assert row["directory"] in told
+
+
+LEAVES = """
+import sys
+from logreg import experiment
+from logreg.door import main
+
+train = experiment.train
+
+def leaving(cfg):
+    if cfg.penalty.l1:
+        sys.exit(0)
+    return train(cfg)
+
+experiment.train = leaving
+main("logreg.experiment:train", config_name="config")
+"""
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_run_that_calls_sys_exit_does_not_stop_the_others(tmp_path, launcher):
+    """Beside one that diverges and one that is a mistake: three reasons, and the last run is trained all the same."""
+    (tmp_path / "train.py").write_text(LEAVES)
+    command = (
+        *(sys.executable, "train.py", "-m", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep", "trainer.max_epochs=20"),
+        *("data=scores", "data.scale=none", "model=logits", "penalty.l1=0.125,0", "optimizer.lr=1e38,-1,0.1"),
+    )
+    ran = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert ran.returncode == 1, ran.stderr
+    table = rows(tmp_path / "sweep")
+    assert [row["status"] for row in table] == ["finished"] + ["failed"] * 5
+    reasons = {(row["penalty.l1"], float(row["optimizer.lr"])): row["reason"] for row in table}
+    assert reasons["0.125", 0.1] == "the run called sys.exit(0)"
+    assert "optimizer.lr is too large" in reasons["0", 1e38]
+    assert "optimizer.lr=-1 is not allowed" in reasons["0", -1]
+    assert all(row["reason"] in ran.stdout for row in table[1:])
 
 
 @pytest.mark.parametrize(
@@ -166,6 +206,46 @@ def test_seeds_as_one_result():
     assert difference == pytest.approx(0.0725)
     assert p == pytest.approx(told.pvalue, rel=1e-9)
     assert (low, high) == pytest.approx(tuple(told.confidence_interval()), rel=1e-9)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_seeds_are_a_curve_and_configurations_are_compared_in_pairs(fork, tmp_path, launcher):
+    from scipy import stats
+
+    ran = fork(
+        "-m",
+        f"hydra/launcher={launcher}",
+        "model.weight=null,0",
+        "optimizer.lr=0.1,0.5",
+        "seed=1,2,3",
+        "trainer.max_epochs=12",
+        "hydra.sweep.dir=sweep",
+    )
+    assert ran.wait() == 0, ran.output()
+    sweep = tmp_path / "sweep"
+    with (sweep / "sweep_replicates.csv").open(newline="") as file:
+        best, second, *_ = csv.DictReader(file)
+    values = {}
+    for row in rows(sweep):
+        values.setdefault((row["model.weight"], row["optimizer.lr"]), {})[row["seed"]] = float(row["value"])
+    pair = [values[each["model.weight"], each["optimizer.lr"]] for each in (second, best)]
+    told = stats.ttest_rel(*([each[seed] for seed in "123"] for each in pair))
+    assert float(second["difference"]) == pytest.approx(np.mean(list(pair[0].values())) - np.mean(list(pair[1].values())))
+    assert float(second["p"]) == pytest.approx(told.pvalue, rel=1e-6)
+    interval = float(second["difference_low"]), float(second["difference_high"])
+    assert interval == pytest.approx(tuple(told.confidence_interval()), rel=1e-6)
+    assert best["difference"] == ""
+    assert "worse than the best by" in ran.output()
+    name = f"model.weight={best['model.weight']},optimizer.lr={best['optimizer.lr']}"
+    runs = [Run(path.parent) for path in sweep.glob(f"{name},seed=*/status.json")]
+    curves = np.array([list(run.curve().values()) for run in runs])
+    assert curves.shape == (3, 12)
+    shown = Run(sweep / "replicates" / name)
+    np.testing.assert_allclose(list(shown.curve().values()), curves.mean(0), rtol=1e-6)
+    low, high = stats.t.interval(0.95, 2, curves.mean(0), stats.sem(curves))
+    np.testing.assert_allclose(list(shown.curve("train/loss/low").values()), low, rtol=1e-5)
+    np.testing.assert_allclose(list(shown.curve("train/loss/high").values()), high, rtol=1e-5)
+    assert "custom_scalars__config__" in shown.events().Tags()["tensors"]
 
 
 OVERRIDES = [

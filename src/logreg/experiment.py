@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import checks, drawing, environment, noise, resume, signals
+from logreg import checks, drawing, environment, noise, penalties, resume, signals
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
@@ -22,6 +22,7 @@ from logreg.data.examples import Examples
 from logreg.drawing import DrawingProcess
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
+from logreg.penalties import ElasticNet, Firth
 from logreg.plots.rows import sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
@@ -127,11 +128,18 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
         optimizer=optimizer,
         threshold=START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold,
-        penalty=_build(cfg.penalty, "penalty", **({"l2": automatic_l2(datamodule)} if cfg.penalty.get("l2") == "auto" else {})),
+        penalty=_build_penalty(cfg.penalty, datamodule),
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )
+
+
+def _build_penalty(node: DictConfig | None, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
+    if node is None:
+        return penalties.NONE
+    late = {"l2": automatic_l2(datamodule)} if node.get("l2") == "auto" else {}
+    return _build(node, "penalty", **late)
 
 
 def automatic_l2(datamodule: InMemoryDataModule) -> float:

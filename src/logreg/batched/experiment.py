@@ -102,7 +102,8 @@ def _module(
 ) -> BatchedLogisticRegression:
     starts = [_start(config, in_features) for config in configs]
     target = configs[0]["optimizer"]["_target_"]
-    penalties = [automatic_l2 if config["penalty"]["l2"] == "auto" else config["penalty"]["l2"] for config in configs]
+    strengths = [(config["penalty"] or {"l2": 0.0})["l2"] for config in configs]
+    penalties = [automatic_l2 if strength == "auto" else strength for strength in strengths]
     weights = [config["loss"].get("pos_weight") for config in configs]
     weighted = any(weight is not None for weight in weights)
     return BatchedLogisticRegression(

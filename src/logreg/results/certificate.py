@@ -83,7 +83,8 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         off = torch.cat([(ours[0] - theirs[0]).abs(), (ours[1] - theirs[1]).abs().reshape(1)])
         worst = int(off.argmax())
         names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
-        apart = f"coefficients within {float(off[worst]):.2g} ({names[worst]})"
+        largest = float(off[worst])
+        apart = f"coefficients within {f'{largest:.2g}' if largest < 100 else f'{largest:,.0f}'} ({names[worst]})"
     norm = f"gradient {here.gradient_norm:.1e} at most"
     gap = AT_THE_OPTIMUM * abs(best.value)
     if excess <= gap:

@@ -63,8 +63,8 @@ class Pictures(Result):
                 _show(fit, f"training/{picture.name}", picture)
         if drawn == artist.expected:
             return []
-        why = artist.error or "no time left for them; results.pictures.at_least=5 waits 5 s"
-        return [("pictures", f"{artist.expected - drawn} of {artist.expected} are missing: {why}")]
+        why = artist.error or "the fit was too short to draw them beside it; results.pictures.at_least=5 waits"
+        return [("pictures", f"{drawn} of {artist.expected} on the dashboard: {why}")]
 
 
 def result_pictures(fit: Fit) -> dict[str, "Figure"]:

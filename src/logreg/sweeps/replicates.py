@@ -1,21 +1,40 @@
-"""Runs that differ only in their seed (or fold) as one result: mean, deviation, interval."""
+"""Runs that differ only in their seed (or fold) as one result: mean, deviation, interval, and who is better than whom."""
 
 import csv
-import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logreg.sweeps.bands import write_bands
 from logreg.sweeps.columns import aligned
+from logreg.sweeps.student import compare, summary
 
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 SHOWN = 10
-LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A configuration of the sweep, with all its seeds or folds.
+
+    Attributes:
+        values: of the keys in which configurations differ.
+        by_replicate: what tells its runs apart (their seeds and folds) -> the monitored metric.
+        directories: of its runs, relative to the sweep's.
+    """
+
+    values: tuple[str, ...]
+    by_replicate: Mapping[tuple[str, ...], float]
+    directories: Sequence[str]
+
+    def name(self, keys: Sequence[str]) -> str:
+        """Return the configuration as it is typed, with commas."""
+        return ",".join(f"{key}={value}" for key, value in zip(keys, self.values, strict=True)) or "all"
 
 
 def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str) -> str | None:
-    """Write sweep_replicates.csv; return its best lines as text; None where no two runs differ in the seed alone.
+    """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
 
     Args:
         sweep: its directory.
@@ -23,79 +42,60 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode
         keys: in which they differ.
         mode: "min" or "max".
     """
-    seeds = [key for key in keys if key in REPLICATE_KEYS]
+    replicated = [key for key in keys if key in REPLICATE_KEYS]
     others = [key for key in keys if key not in REPLICATE_KEYS]
-    groups: dict[tuple[str, ...], list[float]] = {}
-    for run in runs:
-        if run.status.finished and run.status.value is not None:
-            groups.setdefault(tuple(run.settings.get(key, "") for key in others), []).append(run.status.value)
-    if not seeds or all(len(values) < 2 for values in groups.values()):
+    settings = _settings(runs, others, replicated)
+    if not replicated or all(len(each.by_replicate) < 2 for each in settings):
         return None
-    rows: list[list[Any]] = [[*settings, *summary(values)] for settings, values in groups.items()]
-    at = len(others)
-    rows.sort(key=lambda row: row[at + 1] if mode == "min" else -row[at + 1])
+    sign = 1 if mode == "min" else -1
+    settings.sort(key=lambda each: sign * summary(list(each.by_replicate.values()))[1])
+    write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
+    rows = [[*each.values, *summary(list(each.by_replicate.values())), *_against(settings[0], each)] for each in settings]
     with (sweep / "sweep_replicates.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*others, "runs", "mean", "deviation", "low", "high"])
-        writer.writerows(rows)
-    table: list[list[str]] = [[*others, "runs", "mean", "deviation", "95% interval of the mean"]]
-    for row in rows[:SHOWN]:
-        count, mean, deviation, low, high = row[at:]
-        table.append([*row[:at], str(count), f"{mean:.6f}", f"{deviation:.6f}", f"{low:.6f} to {high:.6f}"])
+        writer.writerow(
+            [*others, "runs", "mean", "deviation", "low", "high", "difference", "difference_low", "difference_high", "p"]
+        )
+        writer.writerows([["" if value != value else value for value in row] for row in rows])
     more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
-    return "\n".join([f"\nOver {', '.join(seeds)}:", aligned(table), *more])
+    return "\n".join([f"\nOver {', '.join(replicated)}:", aligned(_table(others, rows[:SHOWN])), *more])
 
 
-def summary(values: Sequence[float]) -> tuple[int, float, float, float, float]:
-    """Return count, mean, deviation (n - 1) and Student's 95% interval of the mean; of one value the last three are NaN."""
-    count, mean = len(values), statistics.fmean(values)
-    if count < 2:
-        return count, mean, math.nan, math.nan, math.nan
-    deviation = statistics.stdev(values, mean)
-    half = t_quantile((1 + LEVEL) / 2, count - 1) * deviation / math.sqrt(count)
-    return count, mean, deviation, mean - half, mean + half
+def _settings(runs: Sequence[Any], others: Sequence[str], replicated: Sequence[str]) -> list[Setting]:
+    found: dict[tuple[str, ...], list[Any]] = {}
+    for run in runs:
+        if run.status.finished and run.status.value is not None:
+            found.setdefault(tuple(run.settings.get(key, "") for key in others), []).append(run)
+    return [
+        Setting(
+            values,
+            {tuple(run.settings.get(key, "") for key in replicated): run.status.value for run in group},
+            [run.directory for run in group],
+        )
+        for values, group in found.items()
+    ]
 
 
-def compare(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return mean difference, its 95% interval, and the two-sided p of a paired t-test, for values paired by their seed.
-
-    Args:
-        first: values of one configuration.
-        second: values of another, with the same seeds in the same order.
-    """
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    count, mean, deviation, low, high = summary(differences)
-    if not deviation:
-        return mean, low, high, 1.0 if mean == 0 else 0.0
-    t = abs(mean) / (deviation / math.sqrt(count))
-    return mean, low, high, 2 * (1 - t_cdf(t, count - 1))
+def _against(best: Setting, other: Setting) -> tuple[float, float, float, float]:
+    """Return how far another configuration lies from the best, paired by seed and fold: difference, its interval, and p."""
+    common = [each for each in best.by_replicate if each in other.by_replicate]
+    if other is best or len(common) < 2:
+        return (float("nan"),) * 4
+    return compare([other.by_replicate[each] for each in common], [best.by_replicate[each] for each in common])
 
 
-def t_quantile(probability: float, degrees: int) -> float:
-    """Return the quantile of Student's t distribution, for a probability of 0.5 and more."""
-    low, high = 0.0, 1.0
-    while t_cdf(high, degrees) < probability:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, degrees) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def t_cdf(t: float, degrees: int) -> float:
-    """Return P(T <= t) for t >= 0 and whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine = math.cos(angle)
-    if degrees % 2:
-        term, total = cosine, 0.0
-        for k in range(1, (degrees - 1) // 2 + 1):
-            total += term
-            term *= cosine * cosine * 2 * k / (2 * k + 1)
-        within = 2 / math.pi * (angle + math.sin(angle) * total)
-    else:
-        term, total = 1.0, 0.0
-        for k in range(1, degrees // 2 + 1):
-            total += term
-            term *= cosine * cosine * (2 * k - 1) / (2 * k)
-        within = math.sin(angle) * total
-    return (1 + within) / 2
+def _table(others: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    at, compared = len(others), len(rows) > 1
+    head = [*others, "runs", "mean", "deviation", "95% interval of the mean"]
+    table = [[*head, "worse than the best by", "p"] if compared else head]
+    for row in rows:
+        count, mean, deviation, low, high, difference, from_, to, p = row[at:]
+        cells = [*row[:at], str(count), f"{mean:.6f}", f"{deviation:.6f}", f"{low:.6f} to {high:.6f}"]
+        if compared:
+            known = difference == difference
+            cells += [
+                f"{abs(difference):.6f} ({abs(to - from_) / 2:.6f} either way)" if known else "",
+                f"{p:.2g}" if known else "",
+            ]
+        table.append(cells)
+    return table

@@ -1,0 +1,85 @@
+"""Runs that differ only in seed or fold as one curve in TensorBoard: their mean, and the interval around it."""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logreg.sweeps.student import LEVEL, t_quantile
+
+FOLDER = "replicates"
+"""Within the sweep's directory: a folder for each configuration, made anew whenever the sweep ends."""
+
+TAGS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+MOST_RUNS = 200
+"""Of a sweep whose curves are read back, some 20 ms each."""
+
+Curve = Mapping[int, float]
+"""Step -> value."""
+
+
+def write_bands(sweep: Path, groups: Mapping[str, Sequence[Path]]) -> None:
+    """Write, for each configuration, the mean curve of its runs with the 95 % interval of the mean.
+
+    TensorBoard shows `<sweep>/replicates/<configuration>` as a run of its own: the mean under the tag that the runs have, so
+    that it lies among them, and the band as a chart of CUSTOM SCALARS.
+
+    Args:
+        sweep: its directory.
+        groups: name of a configuration -> the run directories of its seeds or folds.
+    """
+    shutil.rmtree(sweep / FOLDER, ignore_errors=True)
+    if sum(map(len, groups.values())) > MOST_RUNS:
+        return
+    for name, runs in groups.items():
+        curves = [_curves(run) for run in runs]
+        bands = {
+            tag: band([each[tag] for each in curves]) for tag in TAGS if len(runs) > 1 and all(tag in each for each in curves)
+        }
+        if bands:
+            _write(sweep / FOLDER / name.replace("/", "_"), bands)
+
+
+def band(curves: Sequence[Curve]) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the steps that all curves have, their mean there, and the half width of Student's interval of the mean."""
+    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    values = np.array([[curve[step] for step in steps] for curve in curves])
+    count = len(curves)
+    half = t_quantile((1 + LEVEL) / 2, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count)
+    return steps, values.mean(axis=0), half
+
+
+def _curves(run: Path) -> dict[str, Curve]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of every session of a resumed run
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors": 1, "images": 1, "histograms": 1})
+    events.Reload()
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in TAGS if tag in events.Tags()["scalars"]}
+
+
+def _write(folder: Path, bands: Mapping[str, tuple[list[int], NDArray[np.float64], NDArray[np.float64]]]) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from torch.utils.tensorboard.summary import custom_scalars
+
+    from logreg import event_files
+
+    charts = {tag: ["Margin", [tag, f"{tag}/low", f"{tag}/high"]] for tag in bands}
+    now = time.time()
+    head = [
+        Event(wall_time=now, file_version="brain.Event:2"),
+        Event(wall_time=now, summary=custom_scalars({"Mean of the runs and its 95 % interval": charts})),
+    ]
+    parts = [event_files.records([event.SerializeToString() for event in head])]
+    for tag, (steps, mean, half) in bands.items():
+        values = {tag: mean, f"{tag}/low": mean - half, f"{tag}/high": mean + half}
+        parts.append(
+            event_files.curve([now] * len(steps), steps, {name: each.astype(np.float32) for name, each in values.items()})
+        )
+    folder.mkdir(parents=True)
+    (folder / f"events.out.tfevents.{int(now):010d}.{FOLDER}").write_bytes(b"".join(parts))
