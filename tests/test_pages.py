@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import breast_cancer
 import pytest
 import readme
 from processes import ROOT
@@ -23,8 +24,10 @@ def page(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["statistics.md", "sweeps.md"])
-def test_every_training_command_runs(run_train, name):
+def test_every_training_command_runs(run_train, tmp_path, name):
     assert trainings(name)
+    if "breast_cancer.csv" in page(name):
+        breast_cancer.main(tmp_path / "breast_cancer.csv")
     for arguments in trainings(name):
         done = run_train(*arguments, "trainer.max_epochs=20")
         assert done.returncode == 0, f"python train.py {' '.join(arguments)}\n{done.stdout}{done.stderr}"

@@ -89,8 +89,16 @@ def test_a_run_that_fails_does_not_stop_the_others(run_train, tmp_path, launcher
     assert "Error:" not in ran.stderr, "workers are quiet"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [
+        ("joblib", signal.SIGKILL),
+        ("joblib", signal.SIGTERM),
+        ("joblib", signal.SIGINT),
+        ("submitit_local", signal.SIGKILL),
+        ("submitit_local", signal.SIGINT),
+    ],
+)
 def test_a_killed_sweep_leaves_no_process_and_goes_on(run_train, tmp_path, one_after_another, launcher, number):
     command = ("-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2", "hydra.launcher.members=10", *RUNS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
