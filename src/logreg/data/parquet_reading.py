@@ -12,10 +12,6 @@ from logreg.errors import UserError
 MAGIC = b"PAR1"
 ENDINGS = (".parquet", ".pq")
 
-VALUES_AT_A_TIME = 2**24
-"""Values that are decoded at a time: a slice that ends inside a row group has the whole group decoded, and once more for the
-next slice."""
-
 
 def files(path: Path) -> list[Path]:
     """Return the file, or the Parquet files of a folder in the order of their names."""
@@ -43,13 +39,12 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
     for file in _checked(path, max_columns):
         scan = pl.scan_parquet(file, glob=False)
         names = [name for name in _schema(file) if columns is None or name in columns]
-        at_a_time = max(VALUES_AT_A_TIME // max(len(names), 1) // rows, 1) * rows
-        for start in range(0, _rows(file), at_a_time):
+        total = _rows(file)
+        for start in range(0, total, rows):
             try:
-                read = scan.select(names).slice(start, at_a_time).collect()
+                yield scan.select(names).slice(start, rows).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise _damaged(file, error) from None
-            yield from read.iter_slices(rows)
 
 
 def _checked(path: Path, max_columns: int) -> list[Path]:
