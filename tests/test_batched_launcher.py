@@ -164,8 +164,8 @@ def test_what_is_not_known_to_come_out_alike_is_trained_alone(chosen, reason, tm
 @pytest.mark.parametrize("case", CASES)
 def test_a_batched_run_leaves_what_a_run_alone_leaves(fork, tmp_path, case):
     basic, batched = (sweep(fork, tmp_path, launcher, *CASES[case]) for launcher in ("basic", "batched"))
-    names = sorted(path.name for path in basic.iterdir() if path.is_dir())
-    assert names == sorted(path.name for path in batched.iterdir() if path.is_dir())
+    names = sorted(path.parent.name for path in basic.glob("*/status.json"))
+    assert names == sorted(path.parent.name for path in batched.glob("*/status.json"))
     assert len(names) >= 2
     for name in names:
         same_directory(batched / name, basic / name)
@@ -191,9 +191,9 @@ def test_early_stopping_and_the_choice_on_val_rows(fork, tmp_path, table, thresh
     )
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments, *swept) for launcher in ("basic", "batched"))
     epochs = set()
-    for path in sorted(basic.glob("*/")):
-        same_directory(batched / path.name, path)
-        epochs.add(torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"])
+    for path in sorted(basic.glob("*/status.json")):
+        same_directory(batched / path.parent.name, path.parent)
+        epochs.add(torch.load(path.parent / "checkpoints" / "last.ckpt", weights_only=True)["epoch"])
     assert len(epochs) > 1, "the members were to stop at different epochs"
 
 
@@ -210,8 +210,8 @@ def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches)
     swept = ("data.folds=3", "data.fold=range(3)", "optimizer.lr=0.01,0.1", "trainer.max_epochs=20", *batches)
     arguments = ("data=table", f"data.path={table}", "data.target=answer", *swept)
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
-    for path in sorted(basic.glob("*/")):
-        same_directory(batched / path.name, path)
+    for path in sorted(basic.glob("*/status.json")):
+        same_directory(batched / path.parent.name, path.parent)
     losses: dict[str, list[float]] = {}
     for path in basic.glob("*/metrics.json"):
         lr = OmegaConf.load(path.parent / ".hydra" / "config.yaml").optimizer.lr

@@ -12,12 +12,13 @@ import pytest
 import sklearn.metrics as sk
 import torch
 from processes import ROOT, environment
-from runs import Run
+from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
 from logreg import jobs
 from logreg.data import reading
 from logreg.errors import RunError, UserError
+from logreg.experiment import train
 from logreg.model_file import load_model
 from logreg.prediction import predict
 
@@ -214,3 +215,18 @@ def test_the_doors_as_a_person_opens_them(run: Run, new: Path) -> None:
     done = door("evaluate", f"run={run.path}", cwd=new.parent)
     assert done.returncode == 2
     assert [path.name for path in new.parent.iterdir()] == ["new.csv"]  # no folders of Hydra's
+
+
+def test_true_and_false_are_the_same_however_they_are_written(tmp_path):
+    rows = [(value, (number * 7 + value) % 3 == 0) for number in range(60) for value in (0, 1)]
+    words = {"upper": ("FALSE", "TRUE"), "lower": ("false", "true"), "mixed": ("False", "true")}
+    for name, (no, yes) in words.items():
+        lines = "".join(f"{yes if value else no},{number % 5},{int(answer)}\n" for number, (value, answer) in enumerate(rows))
+        (tmp_path / f"{name}.csv").write_text(f"smokes,age,ill\n{lines}")
+    written = f"data.path={tmp_path / 'upper.csv'}"
+    train(compose_config("data=table", written, "data.target=ill", "trainer.max_epochs=5", directory=tmp_path / "run"))
+    model = load_model(tmp_path / "run")
+    reports = {name: predict(model, str(tmp_path / f"{name}.csv"), str(tmp_path / f"{name}.out.csv"), []) for name in words}
+    assert all(not report.unseen for report in reports.values())
+    outputs = {(tmp_path / f"{name}.out.csv").read_text() for name in words}
+    assert len(outputs) == 1

@@ -39,12 +39,13 @@ OmegaConf.register_new_resolver("sweep_dir", member.resume_directory, replace=Tr
 OmegaConf.register_new_resolver("sweep_subdir", member.directory_name, replace=True)
 
 
-def main(job: str, config_name: str) -> None:
+def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None) -> None:
     """Run `job` once, or once for each job of a sweep, on the config that the command line composes; exit.
 
     Args:
         job: "module:function", imported once the config is known to be good; the function takes the config.
         config_name: the primary config in conf/.
+        begin: called when there is something to lose: before the job, or before a sweep.
     """
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
@@ -52,7 +53,10 @@ def main(job: str, config_name: str) -> None:
         _find_conf(config_name)
         multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
         sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(Job(job, config_name))()
+        if multirun:
+            begin()
+        task = Job(job, config_name, None if multirun else begin)
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except KeyboardInterrupt:
         sweep.tell_interrupted()
         sys.exit(128 + signal.SIGINT)
@@ -81,14 +85,17 @@ class Job:
     A class, not a closure, so that a launcher can send it to another process, which finds everything by importing this module.
     """
 
-    def __init__(self, job: str, config_name: str) -> None:
-        """Take "module:function" and the name of the primary config."""
+    def __init__(self, job: str, config_name: str, begin: Callable[[], object] | None = None) -> None:
+        """Take "module:function", the name of the primary config, and what to call first."""
         self.job = job
         self.config_name = config_name
+        self.begin = begin
         self.__name__ = self.__qualname__ = job.partition(":")[2]
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        if self.begin is not None:
+            self.begin()
         if self.job == TRAINING:
             patience.outlive_readers()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:

@@ -5,13 +5,15 @@ Nothing is imported here that takes time; Hydra takes a third of a second.
 
 import os
 import signal
+from functools import partial
 from types import FrameType
 
 
 def main(job: str, config_name: str) -> None:
-    """Run `logreg.cli.main`; a Ctrl-C while it is being imported ends the process in one step.
+    """Run `logreg.cli.main`; a Ctrl-C before the job begins ends the process in one step.
 
-    An exception would not do: there are libraries that catch it, or print a traceback, while they are imported.
+    An exception would not do: there are libraries that catch it, or print a traceback, while they are imported, and Hydra makes
+    another fault of it while it composes.
 
     Args:
         job: "module:function".
@@ -23,8 +25,7 @@ def main(job: str, config_name: str) -> None:
     try:
         from logreg import cli
 
-        signal.signal(signal.SIGINT, earlier)
-        cli.main(job, config_name)
+        cli.main(job, config_name, partial(signal.signal, signal.SIGINT, earlier))
     except KeyboardInterrupt:
         _stop(signal.SIGINT, None)
 

@@ -42,15 +42,16 @@ class RunLogger(TensorBoardLogger):
     metric, at its last value. A metric named in advance is what shows as -1 elsewhere.
     """
 
-    def __init__(self, save_dir: str | Path, flush_secs: int = 5) -> None:
+    def __init__(self, save_dir: str | Path, flush_secs: int = 5, begins_at: int = 0) -> None:
         """Log into a folder.
 
         Args:
             save_dir: the run directory itself, no sub-folder is made.
             flush_secs: seconds after which what was logged is on the disk at the latest.
+            begins_at: the first step that is logged; TensorBoard forgets what another session has logged from there on.
         """
         super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
-        self._begins_at = 0
+        self._begins_at = begins_at
         self._thinning = Thinning()
         self._waiting: list[Note] = []
         self._written_at = time.monotonic()
@@ -71,8 +72,12 @@ class RunLogger(TensorBoardLogger):
         """Let TensorBoard forget what was logged at this step or beyond; to be called before anything is logged.
 
         A killed process has logged beyond its last checkpoint, and a finished one its results: both are logged again.
+        TensorBoard reads the files of a run in the order of their names, which begin with the second: this one is a later one.
         """
         self._begins_at = step
+        last = max((int(path.name.split(".")[3]) for path in Path(self.save_dir).glob("events.out.tfevents.*")), default=0)
+        while last >= int(time.time()) > last - 2:
+            time.sleep(0.02)
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]

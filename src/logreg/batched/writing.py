@@ -85,10 +85,10 @@ class MemberWriter:
             member.write_config()
             run.write_json("environment.json", self._environment)
             self._group.datamodule.card.write(run.path)
-            logger = tensorboard.RunLogger(run.path) if self._logged else None
-            if logger is not None:
+            after = self._steps[self._epochs(number) - 1] + 1
+            logger = tensorboard.RunLogger(run.path, begins_at=after) if self._logged else None
+            if self._logged:
                 self._write_events(number, run, member)
-                logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
             if number in self._group.module.failures:
                 return None
             return self._write_outcome(number, run, logger)

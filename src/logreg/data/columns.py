@@ -122,15 +122,20 @@ class Category(Column):
 
     def unseen(self, series: "pl.Series") -> "pl.Series":
         """Return the rows' values that the training rows do not have, missing ones left out."""
-        values = as_text(series).drop_nulls()
+        values = self._text(series).drop_nulls()
         return values.filter(~values.is_in(list(self.levels)))
+
+    def _text(self, series: "pl.Series") -> "pl.Series":
+        """Return the values as the levels are written; TRUE is true where the levels are true and false."""
+        text = as_text(series)
+        return text.str.to_lowercase() if set(self.levels) <= {"true", "false"} else text
 
     def _codes(self, series: "pl.Series") -> Tensor:
         """Return each row's number in the table of `encode`: that of its level, of the unseen, or of NaN."""
         unseen, nan = len(self.shares), len(self.shares) + 1
         missing = {"level": len(self.levels), "unseen": unseen, "refuse": nan}[self.missing]
         numbers = {level: number for number, level in enumerate(self.levels)}
-        text = as_text(series)
+        text = self._text(series)
         codes = text.replace_strict(list(numbers), list(numbers.values()), default=unseen)
         return torch.from_numpy(codes.set(text.is_null(), missing).cast(int).to_numpy(writable=True))
 

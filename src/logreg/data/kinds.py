@@ -70,6 +70,12 @@ def as_dates(series: pl.Series, where: str, first_row: int) -> pl.Series:
     return dates
 
 
+def lower_truth(text: pl.Series) -> pl.Series:
+    """Return TRUE and True as true where nothing else than true and false stands: which program wrote them says nothing."""
+    lower = text.str.to_lowercase()
+    return lower if len(text.drop_nulls()) and lower.drop_nulls().is_in(["true", "false"]).all() else text
+
+
 def settle(series: pl.Series, categorical: bool, where: str, max_categories: int = MAX_CATEGORIES) -> tuple[str, pl.Series]:
     """Return the kind of a feature column ("number", "category", "date") and the column in the type that goes with it.
 
@@ -118,7 +124,7 @@ def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[st
             f" categories. If it is a name, an identifier or a sentence, type data.drop=[{series.name}]; to make a feature of"
             f" every value, data.categorical=[{series.name}]."
         )
-    return "category", series
+    return "category", lower_truth(series)
 
 
 def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logreg.sweeps.bands import write_bands
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.student import compare, summary
 
@@ -47,6 +46,8 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode
     settings = _settings(runs, others, replicated)
     if not replicated or all(len(each.by_replicate) < 2 for each in settings):
         return None
+    from logreg.sweeps.bands import write_bands
+
     sign = 1 if mode == "min" else -1
     settings.sort(key=lambda each: sign * summary(list(each.by_replicate.values()))[1])
     write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
