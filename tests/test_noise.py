@@ -21,7 +21,7 @@ def test_lightning_talks_of_itself_in_warnings_only() -> None:
 
 def test_other_warnings_still_come() -> None:
     noise.silence()
-    with pytest.warns(UserWarning, match="something new"):
+    with pytest.raises(UserWarning, match="something new"):  # warnings are errors here, unless somebody ignores them
         warnings.warn("something new", stacklevel=1)
 
 
