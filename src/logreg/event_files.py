@@ -1,4 +1,4 @@
-"""TensorBoard event files, encoded in bulk: a thousand runs of a thousand epochs are a million records.
+"""TensorBoard event files, read back, and encoded in bulk: a thousand runs of a thousand epochs are a million records.
 
 A record is length (uint64), its masked CRC-32C, the content, and the content's masked CRC-32C, all little-endian
 (tensorflow/core/lib/io/record_writer.h). The content of a scalar record is a serialised `Event`: wall time, step, and one
@@ -7,7 +7,9 @@ one length are rows of a byte matrix, and the CRCs of a whole curve are worked o
 """
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,20 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 Bytes = NDArray[np.uint8]
+
+
+def scalars(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Return the curves of a run, tag -> (steps, values), whole, as TensorBoard's own reader has them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a resumed run's steps begin twice, which it tells for each tag
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 1, "images": 1, "histograms": 1})
+    events.Reload()
+    curves = {}
+    for tag in events.Tags()["scalars"]:
+        points = {event.step: event.value for event in events.Scalars(tag)}
+        curves[tag] = (list(points), list(points.values()))
+    return curves
 
 
 def records(contents: Sequence[bytes]) -> bytes:

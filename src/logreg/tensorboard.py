@@ -42,16 +42,15 @@ class RunLogger(TensorBoardLogger):
     metric, at its last value. A metric named in advance is what shows as -1 elsewhere.
     """
 
-    def __init__(self, save_dir: str | Path, flush_secs: int = 5, begins_at: int = 0) -> None:
+    def __init__(self, save_dir: str | Path, flush_secs: int = 5) -> None:
         """Log into a folder.
 
         Args:
             save_dir: the run directory itself, no sub-folder is made.
             flush_secs: seconds after which what was logged is on the disk at the latest.
-            begins_at: the first step that is logged; TensorBoard forgets what another session has logged from there on.
         """
         super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
-        self._begins_at = begins_at
+        self._begins_at = 0
         self._thinning = Thinning()
         self._waiting: list[Note] = []
         self._written_at = time.monotonic()

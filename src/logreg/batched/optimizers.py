@@ -4,6 +4,7 @@ Conventions: a parameter is (members, ...), a number is (members,). The order of
 code, so that a member's steps are those of its own optimiser but for the rounding of a tensor product.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 
-class MemberOptimizer(Optimizer):
+class MemberOptimizer(Optimizer, ABC):
     """Takes one step for every member that is still active.
 
     Attributes:
@@ -58,9 +59,9 @@ class MemberOptimizer(Optimizer):
             parameter.copy_(new if self.all_active else self.only_active(new, parameter))
         return loss
 
+    @abstractmethod
     def updated(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         """Return the parameters after a step; what the optimiser remembers is updated in place."""
-        raise NotImplementedError
 
     def only_active(self, new: Tensor, old: Tensor) -> Tensor:
         """Return the new values of the active members and the old ones of the others."""
@@ -72,9 +73,9 @@ class MemberOptimizer(Optimizer):
         state[name] = new if self.all_active or name not in state else self.only_active(new, state[name])
         return state[name]
 
+    @abstractmethod
     def member_state(self, member: int, parameter: Tensor, shape: torch.Size) -> dict[str, Tensor]:
         """Return what torch's optimiser would remember of a parameter of that shape; on the CPU."""
-        raise NotImplementedError
 
 
 class BatchedSGD(MemberOptimizer):

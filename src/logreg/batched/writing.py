@@ -85,9 +85,9 @@ class MemberWriter:
             member.write_config()
             run.write_json("environment.json", self._environment)
             self._group.datamodule.card.write(run.path)
-            after = self._steps[self._epochs(number) - 1] + 1
-            logger = tensorboard.RunLogger(run.path, begins_at=after) if self._logged else None
-            if self._logged:
+            logger = tensorboard.RunLogger(run.path) if self._logged else None
+            if logger is not None:
+                logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
                 self._write_events(number, run, member)
             if number in self._group.module.failures:
                 return None

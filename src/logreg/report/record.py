@@ -2,7 +2,6 @@
 
 import csv
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from logreg import event_files
 from logreg.errors import UserError
 
 MOST_POINTS = 2_100
@@ -70,7 +70,7 @@ def read(path: Path, with_curves: bool = True) -> Record:
         config=(path / ".hydra" / "config.yaml").read_text(encoding="utf-8"),
         overrides=_list(path / ".hydra" / "overrides.yaml"),
         choices=OmegaConf.to_container(OmegaConf.select(hydra, "hydra.runtime.choices", default={})),  # type: ignore[arg-type]
-        curves=_curves(path) if with_curves else {},
+        curves=event_files.scalars(path) if with_curves else {},
     )
 
 
@@ -86,19 +86,6 @@ def thinned(steps: list[int], values: list[float], most: int = MOST_POINTS) -> t
     every = -(-len(steps) // most)
     places = sorted({*range(0, len(steps), every), len(steps) - 1}) if steps else []
     return [steps[place] for place in places], [values[place] for place in places]
-
-
-def _curves(path: Path) -> dict[str, tuple[list[int], list[float]]]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a resumed run's steps begin twice, which it tells for each tag
-    events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 1, "images": 1, "histograms": 1})
-    events.Reload()
-    curves = {}
-    for tag in events.Tags()["scalars"]:
-        points = {event.step: event.value for event in events.Scalars(tag)}
-        curves[tag] = (list(points), list(points.values()))
-    return curves
 
 
 def _json(path: Path) -> dict[str, Any]:

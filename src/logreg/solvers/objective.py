@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -109,8 +109,28 @@ class Objective:
         return evaluation(self.sums(parameters, hessian), parameters, self.penalty)
 
     def sums(self, parameters: Tensor, hessian: bool = True) -> Sums:
-        """Return the sums over all rows at `parameters`, without the penalty."""
-        return sums(self.features, self.target, self.weight, parameters, hessian, self.dtype, self.pos_weight)
+        """Return the sums over all rows at `parameters`, without the penalty; a large table is shared out among the cores.
+
+        Each core works through its own rows block by block, in one thread, and waits for no other before the end. torch's way
+        of many cores in every operation waits at each of them, which is slow where other processes want the cores too.
+        """
+        cores, rows = torch.get_num_threads(), len(self.features)
+        if cores == 1 or self.features.numel() < WORTH_SHARING or self.features.device.type != "cpu":
+            return self._sums(parameters, hessian)
+        span = -(-rows // cores)
+        parts = [self.part(slice(start, start + span)) for start in range(0, rows, span)]
+        return functools.reduce(operator.add, _pool(cores).map(lambda part: part._sums(parameters, hessian), parts))
+
+    def part(self, rows: slice) -> Objective:
+        """Return the same objective of some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, features=self.features[rows], target=self.target[rows], weight=weight)
+
+    def _sums(self, parameters: Tensor, hessian: bool) -> Sums:
+        size, rows = rows_in_a_block(self.features.shape[1]), len(self.features)
+        assert rows, "a table without rows"
+        blocks = (self.part(slice(start, start + size)) for start in range(0, rows, size))
+        return functools.reduce(operator.add, (_block_sums(block, parameters, hessian) for block in blocks))
 
     def logits(self, parameters: Tensor) -> Tensor:
         """Return every row's logit, (rows,), float64."""
@@ -122,33 +142,6 @@ class Objective:
 def rows_in_a_block(features: int) -> int:
     """Return the number of rows to work on at a time."""
     return max(NUMBERS_IN_A_BLOCK // max(features, 1), 1024)
-
-
-def sums(
-    features: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    parameters: Tensor,
-    hessian: bool = True,
-    dtype: torch.dtype = torch.float64,
-    pos_weight: float = 1.0,
-) -> Sums:
-    """Return the sums over some rows (shapes and formula: `Objective`); a large table is shared out among the cores.
-
-    Each core works through its own rows block by block, in one thread, and waits for no other before the end. torch's way of
-    many cores in every operation waits at each of them, which is slow where other processes want the cores too.
-    """
-
-    def of(rows: slice) -> Sums:
-        weights = None if weight is None else weight[rows]
-        return _span_sums(features[rows], target[rows], weights, parameters, hessian, dtype, pos_weight)
-
-    cores = torch.get_num_threads()
-    if cores == 1 or features.numel() < WORTH_SHARING or features.device.type != "cpu":
-        return of(slice(None))
-    span = -(-len(features) // cores)
-    spans = [slice(start, start + span) for start in range(0, len(features), span)]
-    return functools.reduce(operator.add, list(_pool(cores).map(of, spans)))
 
 
 @functools.cache
@@ -175,34 +168,9 @@ def one_core(size: int) -> Iterator[None]:
         torch.set_num_threads(cores)
 
 
-def _span_sums(
-    features: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    parameters: Tensor,
-    hessian: bool,
-    dtype: torch.dtype,
-    pos_weight: float,
-) -> Sums:
-    size, total = rows_in_a_block(features.shape[1]), None
-    for start in range(0, len(features), size):
-        rows = slice(start, start + size)
-        weights = None if weight is None else weight[rows]
-        block = _block_sums(features[rows], target[rows], weights, parameters, hessian, dtype, pos_weight)
-        total = block if total is None else total + block
-    assert total is not None, "a table without rows"
-    return total
-
-
-def _block_sums(
-    features: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    parameters: Tensor,
-    hessian: bool,
-    dtype: torch.dtype,
-    pos_weight: float,
-) -> Sums:
+def _block_sums(block: Objective, parameters: Tensor, hessian: bool) -> Sums:
+    """Return the sums over rows that are few enough to stay in the cache."""
+    features, target, weight, dtype = block.features, block.target, block.weight, block.dtype
     x, sign = features.to(dtype), target.reshape(-1).to(dtype) * 2 - 1
     point = parameters.to(x)
     margin = (x @ point[:-1]).add_(point[-1]).mul_(sign)
@@ -216,8 +184,8 @@ def _block_sums(
     if weight is not None:
         rows = weight.reshape(-1).to(x)
         total, right = float(rows.double().sum()), right * rows
-    if pos_weight != 1:
-        rows = torch.where(sign > 0, pos_weight, 1.0).to(x) * (1 if rows is None else rows)
+    if block.pos_weight != 1:
+        rows = torch.where(sign > 0, block.pos_weight, 1.0).to(x) * (1 if rows is None else rows)
     if rows is not None:
         losses, slope, variance = losses * rows, slope * rows, variance * rows
     gradient = torch.cat([slope @ x, slope.sum()[None]]).double()

@@ -14,7 +14,7 @@ from logreg.penalties import ElasticNet, Firth
 from logreg.solvers.firth import firth_evaluation
 from logreg.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logreg.solvers.newton import NewtonSteps, minimum
-from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core, sums
+from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core
 from logreg.solvers.steps import Steps
 
 SAMPLE_ROWS_PER_COLUMN = 50
@@ -94,8 +94,8 @@ class Solver(torch.optim.Optimizer, ABC):
         assert self.steps is not None and self._point is not None
         if isinstance(self.penalty, Firth):
             self._only_batch = Objective(features, target, weight, pos_weight=self.pos_weight)
-        point, hessian = self._point.to(features.device), self.steps.wants_hessian
-        part = sums(features, target, weight, point, hessian, self.dtype, self.pos_weight)
+        batch = Objective(features, target, weight, dtype=self.dtype, pos_weight=self.pos_weight)
+        part = batch.sums(self._point.to(features.device), self.steps.wants_hessian)
         self._sums = part if self._sums is None else self._sums + part
         return part.loss / part.weight, part.right / part.weight
 

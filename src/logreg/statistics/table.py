@@ -142,10 +142,7 @@ def coefficient_table(
     error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
     if why_none is None:
         scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups)
-        error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
-        effect_error = (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt() * per_unit
-        error[_open(depends, len(own))] = torch.nan
-        effect_error[error[:-1].isnan()] = torch.nan
+        error, effect_error = _errors(scatter, units, jacobian, _open(depends, len(own)))
     said = wald(own, error, level)
     low, high = said.low, said.high
     interval = "wald" if firth else interval
@@ -160,7 +157,7 @@ def coefficient_table(
         ci_low=low,
         ci_high=high,
         marginal_effect=_with_nan(effect * per_unit),
-        marginal_effect_std_error=_with_nan(effect_error),
+        marginal_effect_std_error=_with_nan(effect_error * per_unit),
         mean=_with_nan(_means(likelihood) * units.scale + units.center),
         indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
         kind=kind,
@@ -171,6 +168,15 @@ def coefficient_table(
         why_none=why_none,
         firth=firth,
     )
+
+
+def _errors(scatter: Tensor, units: Units, jacobian: Tensor, unknown: list[int]) -> tuple[Tensor, Tensor]:
+    """Return the standard errors of the coefficients, (features + 1,), and of the effects, (features,); NaN where unknown."""
+    error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
+    effect_error = (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt()
+    error[unknown] = torch.nan
+    effect_error[error[:-1].isnan()] = torch.nan
+    return error, effect_error
 
 
 def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], units: Units, why_none: str) -> CoefficientTable:

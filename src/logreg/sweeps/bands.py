@@ -1,6 +1,5 @@
 """Runs that differ only in seed or fold as one curve in TensorBoard: their mean, and the interval around it."""
 
-import logging
 import math
 import shutil
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from logreg import event_files
 from logreg.sweeps.student import LEVEL, t_quantile
 
 FOLDER = "replicates"
@@ -37,7 +37,7 @@ def write_bands(sweep: Path, groups: Mapping[str, Sequence[Path]]) -> None:
     if sum(map(len, groups.values())) > MOST_RUNS:
         return
     for name, runs in groups.items():
-        curves = [_curves(run) for run in runs]
+        curves = [{tag: dict(zip(*curve, strict=True)) for tag, curve in event_files.scalars(run).items()} for run in runs]
         bands = {
             tag: band([each[tag] for each in curves]) for tag in TAGS if len(runs) > 1 and all(tag in each for each in curves)
         }
@@ -54,20 +54,9 @@ def band(curves: Sequence[Curve]) -> tuple[list[int], NDArray[np.float64], NDArr
     return steps, values.mean(axis=0), half
 
 
-def _curves(run: Path) -> dict[str, Curve]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of every session of a resumed run
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors": 1, "images": 1, "histograms": 1})
-    events.Reload()
-    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in TAGS if tag in events.Tags()["scalars"]}
-
-
 def _write(folder: Path, bands: Mapping[str, tuple[list[int], NDArray[np.float64], NDArray[np.float64]]]) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from torch.utils.tensorboard.summary import custom_scalars
-
-    from logreg import event_files
 
     charts = {tag: ["Margin", [tag, f"{tag}/low", f"{tag}/high"]] for tag in bands}
     now = time.time()
