@@ -1,13 +1,20 @@
 """Signals: held until the run can save itself, raised elsewhere, and handed back."""
 
+import contextlib
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigKeyError
+from runs import compose_config
 
 from logreg.errors import Interrupted
-from logreg.signals import STOPPING, held, raised
+from logreg.signals import STOPPING, held, raised, reraise
+from logreg.sweeps import member
+from logreg.sweeps.run_member import run_member
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -43,3 +50,47 @@ def test_outside_the_main_thread_nothing_is_touched() -> None:
     thread.start()
     thread.join()
     assert seen == [(None, before)]
+
+
+@pytest.mark.parametrize("library", ["swallows it", "makes an error of it"])
+def test_a_signal_ends_the_run_whatever_a_library_makes_of_it(library: str) -> None:
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            if library == "makes an error of it":
+                raise KeyError("half made") from None
+
+    with pytest.raises(Interrupted) as stop, raised():
+        work()
+    assert stop.value.code == 143
+    with raised():  # the next run is another one
+        reraise()
+
+
+def test_a_run_of_a_sweep_is_not_called_failed_for_a_signal(tmp_path: Path) -> None:
+    """OmegaConf, found with a config half made, raises an error of its own in a `finally`."""
+    config = compose_config("monitor=null", directory=tmp_path / "run")
+
+    def job(cfg: DictConfig) -> None:
+        with contextlib.suppress(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise ConfigKeyError("'NoneType' object has no attribute '_invalidate_flags_cache'")
+
+    with pytest.raises(Interrupted), raised():
+        run_member(config, job, pytest.fail)
+    assert member.read(tmp_path / "run").status == member.RUNNING
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """`nohup python train.py` goes on when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raised(), held() as pending:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert pending.number == signal.SIGTERM
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

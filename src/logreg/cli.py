@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import arguments, checks, composition_errors, drawing, patience, run_directory
+from logreg import arguments, checks, composition_errors, drawing, patience, run_directory, signals
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
@@ -53,13 +53,11 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         _find_conf(config_name)
         multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
         sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
+        task = Job(job, config_name, None if multirun else begin)
         if multirun:
             begin()
-        task = Job(job, config_name, None if multirun else begin)
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
-    except KeyboardInterrupt:
-        sweep.tell_interrupted()
-        sys.exit(128 + signal.SIGINT)
+        with signals.raised() if multirun else contextlib.nullcontext():
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except Interrupted:
         sweep.tell_interrupted()
         raise
@@ -101,13 +99,15 @@ class Job:
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
             return run_member(cfg, self._run, _tell)
         try:
-            return self._run(cfg)
+            with signals.raised():
+                return self._run(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
             _tell(error)
             sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
         except Interrupted as stop:
-            print(_how_to_go_on(stop), file=sys.stderr)
+            if self.job == TRAINING:
+                print(_how_to_go_on(stop), file=sys.stderr)
             raise
 
     def check(self, cfg: DictConfig) -> None:

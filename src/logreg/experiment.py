@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import checks, drawing, environment, noise, penalties, resume, signals
+from logreg import checks, drawing, environment, noise, penalties, resume
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.data.datamodule import InMemoryDataModule
@@ -52,7 +52,7 @@ def train(cfg: DictConfig) -> float | None:
     noise.silence()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked(), signals.raised(), drawing.beside(cfg) as artist:
+    with run.locked(), drawing.beside(cfg) as artist:
         return _train(cfg, run, hydra_cfg, artist)
 
 

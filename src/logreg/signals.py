@@ -21,7 +21,8 @@ class PendingSignal:
         """Remember the signal; a second one of any kind ends the process at once, as without us."""
         self.number = number
         for each in STOPPING:
-            signal.signal(each, signal.SIG_DFL)
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, signal.SIG_DFL)
 
 
 @contextmanager
@@ -36,23 +37,48 @@ def held() -> Iterator[PendingSignal]:
 def raised() -> Iterator[None]:
     """Raise Interrupted where a signal finds the run: open files are closed and folders unlocked on the way out.
 
-    Left alone, SIGTERM ends Lightning's fit with exit code 0 and Ctrl-C with 1.
+    Left alone, SIGTERM ends Lightning's fit with exit code 0 and Ctrl-C with 1. Whatever a library makes of it, the context
+    ends by Interrupted.
     """
+    global _came
+    if signal.getsignal(signal.SIGTERM) is not _raise:
+        _came = None
     with _handled_by(_raise):
-        yield
+        try:
+            yield
+        finally:
+            reraise()
+
+
+_came: int | None = None
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    global _came
+    _came = number
     raise Interrupted(number)
+
+
+def reraise() -> None:
+    """Raise Interrupted again if a signal has come: a library that it finds at work may swallow it or make an error of it.
+
+    OmegaConf does when a `finally` of its own finds a config half made.
+    """
+    if _came is not None:
+        raise Interrupted(_came)
 
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` answer the signals while the context lasts; outside the main thread there are none to answer."""
+    """Let `handler` answer the signals while the context lasts, but for those that are ignored, as nohup has it.
+
+    Outside the main thread there are none to answer.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in STOPPING}
+    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

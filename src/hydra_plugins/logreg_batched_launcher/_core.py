@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import checks, cli, combinations
+from logreg import checks, cli, combinations, signals
 from logreg.batched.grouping import group_key, why_alone
 from logreg.errors import RunError, UserError
 from logreg.run_directory import RunDirectory
@@ -216,6 +216,7 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
     except (UserError, RunError) as error:
         outcomes.extend([Outcome(None, str(error), 0.0, mistake=isinstance(error, UserError))] * (len(group) - len(outcomes)))
     except Exception as error:
+        signals.reraise()
         log.warning(f"{len(group)} runs cannot be trained together and are run one by one: {type(error).__name__}: {error}")
         return None
     finally:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.logreg_batched_launcher import _core
 from hydra_plugins.logreg_batched_launcher.batched_launcher import BatchedLauncher
+from logreg import signals
 from logreg.errors import Interrupted, RunError
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -64,7 +65,8 @@ class Chunk:
         with _written_to(self.log):
             launcher.setup(hydra_context=self.context, task_function=self.task, config=self.config)
             try:
-                return _core.launch(launcher, self.numbered)
+                with signals.raised():
+                    return _core.launch(launcher, self.numbered)
             except (KeyboardInterrupt, Interrupted) as stop:
                 raise RunError(f"its process was ended by {getattr(stop, 'signal_name', 'SIGINT')}") from None
 

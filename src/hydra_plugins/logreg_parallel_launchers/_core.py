@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.logreg_batched_launcher import _core as batched
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
 from hydra_plugins.logreg_parallel_launchers._executors import RUN, cores
-from logreg import cli, signals
+from logreg import cli
 from logreg.errors import RunError
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
@@ -43,7 +43,7 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
         return [returns[job.number] for job in found.jobs]
     chunks = [_chunk(launcher, jobs, place, workers) for place, jobs in enumerate(dealt)]
     options: Any = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in launcher.options.items()}
-    with signals.raised(), contextlib.closing(RUN[launcher.executor](chunks, workers, **options)) as ends:
+    with contextlib.closing(RUN[launcher.executor](chunks, workers, **options)) as ends:
         for number, (place, end) in enumerate(ends, 1):
             returns |= _taken(launcher, dealt[place], end)
             log.info(f"Chunk {number:,} of {len(chunks):,}: {_told(dealt[place], end)}")

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from logreg import signals
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.run_directory import RunDirectory
 from logreg.sweeps import member
@@ -54,11 +55,13 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
     except (KeyboardInterrupt, Interrupted):
         raise
     except (Exception, SystemExit) as error:
+        signals.reraise()
         tell(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
         log.debug("The run failed.", exc_info=error)
         note(member.FAILED, reason=reason(error), mistake=isinstance(error, UserError))
         return math.nan
     note(member.FINISHED, value=value)
+    signals.reraise()
     return value
 
 
