@@ -1,6 +1,5 @@
 """One experiment from config to run directory: seed, build, fit, write down. The only file that reads the config's parts."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,27 +14,22 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from logreg import checks, drawing, environment, noise, penalties, resume
-from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.callbacks.checkpoints import monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
+from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
 from logreg.drawing import DrawingProcess
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.penalties import ElasticNet, Firth
 from logreg.plots.rows import sample
-from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
 from logreg.run_directory import RunDirectory, find_checkpoint
 from logreg.summary import count, summary
 from logreg.tensorboard import RunLogger, knobs
-from logreg.thresholds import best_threshold
 
 NOT_IN_SWEEPS = ("dashboard", "certificate")
 """Results that are told whether the run is one of a sweep: they take as long as a short fit."""
-
-START_THRESHOLD = 0.5
-"""Until a rule has chosen one on the val rows."""
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -64,13 +58,13 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: Dr
         checkpoint_path = resume.whole(checkpoint_path)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
+    choices = build_choices(cfg)
     for line in datamodule.card.lines:
         print(line)
     if artist is not None:
-        threshold = START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold
-        artist.lay_out(sample(datamodule.examples, datamodule.preprocessing.scaling, threshold))
+        artist.lay_out(sample(datamodule.examples, datamodule.preprocessing.scaling, choices.start_threshold))
     module = build_module(cfg, datamodule)
-    _check_choices(cfg, datamodule)
+    choices.check(datamodule.rows("val"))
     results = build_results(cfg, artist)
     config = module.hparams["config"]
     if checkpoint_path is not None:
@@ -94,7 +88,8 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: Dr
     trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
     seconds = time.monotonic() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    _keep(cfg, trainer, module, datamodule)
+    module.cpu()
+    choices.make(trainer, module, datamodule.rows("val"))
     return _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
 
 
@@ -127,12 +122,17 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         network=network,
         loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
         optimizer=optimizer,
-        threshold=START_THRESHOLD if isinstance(cfg.threshold, str) else cfg.threshold,
+        threshold=build_choices(cfg).start_threshold,
         penalty=_build_penalty(cfg.penalty, datamodule),
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )
+
+
+def build_choices(cfg: DictConfig) -> Choices:
+    """Return what `cfg.threshold`, `cfg.calibration` and `cfg.cost` have chosen on the val rows."""
+    return Choices(cfg.threshold, cfg.calibration, cfg.cost.false_positive, cfg.cost.false_negative)
 
 
 def _build_penalty(node: DictConfig | None, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
@@ -205,59 +205,6 @@ def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
         make(network.parameters())
     except (InstantiationException, TypeError, ValueError) as error:
         raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
-
-
-def _check_choices(cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
-    """Refuse what is chosen on the val rows where there are none of both classes: a threshold by a rule, a recalibration."""
-    val = datamodule.rows("val")
-    if val is not None and all(val.class_weights):
-        return
-    what = "there are none" if val is None else "they are all of one class"
-    give = "Give the data val rows of both classes (data.val_fraction=0.2)"
-    if isinstance(cfg.threshold, str):
-        raise UserError(
-            f"threshold={cfg.threshold} is chosen on the val rows, and {what}. {give}, or give a number, as in threshold=0.5."
-        )
-    if cfg.calibration != "none":
-        raise UserError(
-            f"calibration={cfg.calibration} is fitted on the val rows, and {what}. {give}, or type calibration=none."
-        )
-
-
-def _keep(cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule) -> None:
-    """Decide what the run leaves behind: with val rows the weights of the best epoch, and what is chosen for them.
-
-    An optimiser that has converged was asked for the optimum: its last weights stay, however the val rows liked the way there.
-    """
-    checkpoints, val = trainer.checkpoint_callback, datamodule.rows("val")
-    module.cpu()
-    if val is None:
-        return
-    if isinstance(checkpoints, Checkpoints) and not module.converged:
-        checkpoints.keep_best(trainer)
-    if cfg.calibration != "none":
-        _recalibrate(cfg.calibration, module, val)
-    if isinstance(cfg.threshold, str):
-        module.threshold = best_threshold(
-            cfg.threshold, *probabilities(module, val), cfg.cost.false_positive, cfg.cost.false_negative
-        )
-    chosen = isinstance(cfg.threshold, str) or cfg.calibration != "none"
-    if isinstance(checkpoints, Checkpoints) and (module.converged or chosen):
-        checkpoints.write_kept(trainer)
-
-
-def _recalibrate(method: str, module: LogisticRegression, val: Examples) -> None:
-    """Put the network's probabilities right on the val rows; where nothing finite is best, say why and leave them."""
-    from logreg.statistics.recalibration import recalibration
-
-    network = module.network
-    logit = val.features.double() @ network.weight.detach().double() + network.bias.detach().double()
-    try:
-        found = recalibration(method, logit, val.target, val.weight)
-    except ValueError as error:
-        print(f"Note: calibration={method} leaves the probabilities as they are: {error}.", file=sys.stderr)
-    else:
-        network.recalibration = (found.slope, found.intercept)
 
 
 def _refuse_to_overwrite(run: RunDirectory) -> None:
