@@ -125,11 +125,6 @@ def our_fit(folders: Iterator[Path], *overrides: str, profile: cProfile.Profile 
     return seconds[0]
 
 
-def per_epoch(seconds: float) -> str:
-    """Return a fit's seconds as microseconds an epoch."""
-    return f"{seconds / EPOCHS * 1e6:.0f}"
-
-
 def by_file(profile: cProfile.Profile) -> str:
     """Return the files in which the profiled time was spent, the longest first."""
     spent: dict[str, float] = {}

@@ -14,8 +14,6 @@ from omegaconf.errors import OmegaConfBaseException
 from logreg.errors import UserError, did_you_mean
 from logreg.signatures import parameter_names
 
-HYDRA_WORDS = ("overrides", "hydra.run.dir", "hydra.sweep.dir")
-
 
 def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
     """Return what to tell the user about an error of composing the config; None if the error is not of that kind.

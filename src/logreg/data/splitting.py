@@ -16,15 +16,14 @@ from logreg.data.roles import Roles
 from logreg.data.splits import NAMES, Rows
 from logreg.errors import UserError
 
-WAYS = ("fractions", "group", "time", "column", "files", "none")
-
 
 @dataclass(frozen=True)
 class Plan:
     """What the keys data.split, data.split_by, ... say.
 
     Attributes:
-        way: one of WAYS; "fractions" becomes "files" where there are files for val or test.
+        way: "fractions", "group", "time", "column", "files" or "none"; "fractions" becomes "files" where there are files for
+            val or test.
         by: the column of groups, times or splits.
         val: the share of the val rows.
         test: the share of the test rows.

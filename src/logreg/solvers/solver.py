@@ -103,12 +103,11 @@ class Solver(torch.optim.Optimizer, ABC):
     def evaluate(self) -> float:
         """Make the evaluation of all batches seen since the last move; return the objective, leave its gradient in `.grad`."""
         assert self._point is not None and self._sums is not None, "no batch was seen"
-        total = over_all_processes(self._sums)
         if isinstance(self.penalty, Firth):
             assert self._only_batch is not None
-            seen = firth_evaluation(self._only_batch, total, self._point)
+            seen = firth_evaluation(self._only_batch, self._sums, self._point)
         else:
-            seen = evaluation(total, self._point, self.penalty)
+            seen = evaluation(self._sums, self._point, self.penalty)
         self._sums, self._only_batch, self._seen = None, None, seen
         self.price = seen.value - seen.loss
         for parameter, part in self._parts(seen.gradient):
@@ -212,15 +211,3 @@ class LBFGS(Solver):
     def make_steps(self, features: int) -> Steps:  # noqa: D102
         rounding = 1e-7 if self.dtype == torch.float32 else 1e-15
         return LBFGSSteps(self.tolerance, features, self.history_size, rounding)
-
-
-def over_all_processes(total: Sums) -> Sums:
-    """Return the sums of every process that trains."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return total
-    weight = torch.tensor(total.weight, dtype=torch.float64, device=total.loss.device)
-    tensors = [weight, total.loss, total.right, total.gradient, total.hessian]
-    for tensor in tensors:
-        if tensor is not None:
-            torch.distributed.all_reduce(tensor)
-    return Sums(float(weight), *tensors[1:])  # type: ignore[arg-type]
