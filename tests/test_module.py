@@ -11,9 +11,10 @@ from torch import nn
 from logreg import noise
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.toy import toy
+from logreg.epoch_means import EpochMeans
 from logreg.errors import RunError, UserError
 from logreg.losses import binary_cross_entropy
-from logreg.module import EpochMeans, LogisticRegression
+from logreg.module import LogisticRegression
 from logreg.networks import Logits, Network, Sequential, Tensors
 
 

@@ -232,7 +232,7 @@ class Patience:
 
 
 class _Means:
-    """Running means over the rows of an epoch, as `logreg.module.EpochMeans` takes them, a number for each member."""
+    """Running means over the rows of an epoch, as `logreg.epoch_means.EpochMeans` takes them, a number for each member."""
 
     def __init__(self) -> None:
         self.loss = torch.zeros(())
