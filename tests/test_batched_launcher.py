@@ -91,7 +91,8 @@ def same_directory(one: Path, other: Path) -> None:
     assert hydra[0] == hydra[1]
     for name in ("last.ckpt", "best.ckpt"):
         same(*(torch.load(folder / "checkpoints" / name, weights_only=True) for folder in (one, other)), name)
-    same(*(json.loads((folder / "metrics.json").read_text()) for folder in (one, other)), "metrics")
+    for name in {"metrics.json", "statistics.json", "calibration.json", "columns.json"} & set(own):
+        same(*(json.loads((folder / name).read_text()) for folder in (one, other)), name)
     coefficients = [list(csv.reader((folder / "coefficients.csv").read_text().splitlines())) for folder in (one, other)]
     same(*([[cell if not _is_number(cell) else float(cell) for cell in row] for row in rows] for rows in coefficients))
     status = [json.loads((folder / "status.json").read_text()) for folder in (one, other)]
@@ -223,3 +224,25 @@ def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches)
         assert found[lr]["runs"] == "3"
         assert float(found[lr]["mean"]) == pytest.approx(statistics.fmean(values), abs=1e-9)
         assert float(found[lr]["deviation"]) == pytest.approx(statistics.stdev(values), abs=1e-9)
+
+
+TABLE_CASES = {
+    "loss.pos_weight": ("model=logits,sequential", "loss.pos_weight=null,3", "data.batch_size=16"),
+    "penalty.l2": ("penalty.l2=0.01,0.2", "optimizer=adam", "results.certificate.in_sweeps=true"),
+    "weight_decay": ("optimizer.lr=1", "+optimizer.weight_decay=0,0.1", "penalty.l2=0", "trainer.max_epochs=100"),
+}
+
+
+@pytest.mark.parametrize("case", TABLE_CASES)
+def test_members_differ_in_the_loss_and_the_penalty(fork, tmp_path, table, case):
+    arguments = (
+        "data=table",
+        f"data.path={table}",
+        "data.target=answer",
+        "optimizer=sgd",
+        "trainer.max_epochs=20",
+        *TABLE_CASES[case],
+    )
+    basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
+    for path in sorted(basic.glob("*/status.json")):
+        same_directory(batched / path.parent.name, path.parent)

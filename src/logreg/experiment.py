@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from logreg import checks, drawing, environment, noise, penalties, resume
 from logreg.callbacks.checkpoints import monitored_name
@@ -21,6 +22,7 @@ from logreg.data.datamodule import InMemoryDataModule
 from logreg.drawing import DrawingProcess
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
+from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
 from logreg.plots.rows import sample
 from logreg.results.result import Fit, Result, Row
@@ -117,13 +119,12 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         "base_rate": positive / (negative + positive),
         "keeps": "last" if datamodule.rows("val") is None else "best",
     }
-    row_weights = datamodule.examples.weight is not None
     return LogisticRegression(
         network=network,
-        loss=_build(cfg.loss, "loss", network=network, class_weights=(negative, positive), row_weights=row_weights),
+        loss=build_loss(cfg, network, datamodule),
         optimizer=optimizer,
         threshold=build_choices(cfg).start_threshold,
-        penalty=_build_penalty(cfg.penalty, datamodule),
+        penalty=build_penalty(cfg, datamodule),
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
@@ -135,11 +136,20 @@ def build_choices(cfg: DictConfig) -> Choices:
     return Choices(cfg.threshold, cfg.calibration, cfg.cost.false_positive, cfg.cost.false_negative)
 
 
-def _build_penalty(node: DictConfig | None, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
+def build_loss(cfg: DictConfig, network: Network, datamodule: InMemoryDataModule) -> nn.Module:
+    """Return the loss that `cfg.loss` describes, for a network and the training rows."""
+    examples = datamodule.examples
+    row_weights = examples.weight is not None
+    return _build(cfg.loss, "loss", network=network, class_weights=examples.class_weights, row_weights=row_weights)
+
+
+def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
+    """Return the penalty that `cfg.penalty` describes; `penalties.NONE` where its strengths are 0."""
+    node = cfg.penalty
     if node is None:
         return penalties.NONE
     late = {"l2": automatic_l2(datamodule)} if node.get("l2") == "auto" else {}
-    return _build(node, "penalty", **late)
+    return _build(node, "penalty", **late) or penalties.NONE
 
 
 def automatic_l2(datamodule: InMemoryDataModule) -> float:

@@ -5,6 +5,7 @@ members as finished syncs once before.
 """
 
 import io
+import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,11 @@ import numpy as np
 import torch
 from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
+from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event
+from torch import nn
 
-from logreg import environment, event_files, tensorboard, thinning
+from logreg import environment, event_files, experiment, tensorboard, thinning
 from logreg.batched import grouping
 from logreg.batched.member import Member
 from logreg.batched.module import BatchedLogisticRegression, Patience
@@ -27,8 +30,8 @@ from logreg.batched.optimizers import MemberOptimizer
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_file import sealed
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.experiment import apply_results
 from logreg.module import LogisticRegression
+from logreg.penalties import ElasticNet, Firth
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
 from logreg.run_directory import RunDirectory
@@ -76,11 +79,13 @@ class MemberWriter:
         self._parameters = list(self._template.network.parameters())
         assert [parameter.numel() for parameter in self._parameters] == [module.weight.shape[1], 1]
         self._threshold = self._template.threshold
+        self._aims: dict[str, tuple[nn.Module, ElasticNet | Firth]] = {}
         self._logged = group.configs[0].get("logger") is not None
 
     def write(self, number: int, member: Member) -> float | None:
         """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
         run = RunDirectory(member.directory)
+        self._let_template_be(number)
         with run.locked():
             member.write_config()
             run.write_json("environment.json", self._environment)
@@ -92,6 +97,18 @@ class MemberWriter:
             if number in self._group.module.failures:
                 return None
             return self._write_outcome(number, run, logger)
+
+    def _let_template_be(self, number: int) -> None:
+        """Give the template and the Trainer the loss, the penalty and the optimiser of a member, which results ask about."""
+        config, group = self._group.configs[number], self._group
+        key = json.dumps([config["loss"], config["penalty"]], sort_keys=True, default=str)
+        if key not in self._aims:
+            cfg = OmegaConf.create({part: config[part] for part in ("loss", "penalty")})
+            loss = experiment.build_loss(cfg, self._template.network, group.datamodule)
+            self._aims[key] = (loss, experiment.build_penalty(cfg, group.datamodule))
+        self._template.loss, self._template.penalty = self._aims[key]
+        node = config["optimizer"]
+        group.trainer.optimizers = [get_class(node["_target_"])(self._parameters, **grouping.numbers(node))]
 
     def _epochs(self, number: int) -> int:
         """Return how many epochs a member trained for."""
@@ -137,7 +154,7 @@ class MemberWriter:
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
         trainer.loggers = [logger] if logger else []
         self._let_trainer_stand_at(self._epochs(number))
-        apply_results(self._group.results, Fit(run, trainer, template, self._group.datamodule, metrics))
+        experiment.apply_results(self._group.results, Fit(run, trainer, template, self._group.datamodule, metrics))
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
         name = monitored_name(trainer, config["monitor"])
@@ -211,8 +228,6 @@ class MemberWriter:
         }
 
     def _optimizer_state(self, number: int) -> dict[str, Any]:
-        node = self._group.configs[number]["optimizer"]
-        own = get_class(node["_target_"])(self._parameters, **grouping.numbers(node))
         stacked = (self._group.module.weight, self._group.module.bias)
         states = [
             self._optimizer.member_state(number, both, parameter.shape)
@@ -220,7 +235,7 @@ class MemberWriter:
         ]
         return {
             "state": {index: state for index, state in enumerate(states) if state},
-            "param_groups": own.state_dict()["param_groups"],
+            "param_groups": self._group.trainer.optimizers[0].state_dict()["param_groups"],
         }
 
     def _named(self, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
