@@ -17,6 +17,11 @@ from logreg import checks, drawing
 from logreg.cli import _top_level_keys
 
 
+def pytest_configure() -> None:
+    """Let SIGHUP end what is started here, also where the tests themselves were started by nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.fixture(autouse=True)
 def without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no training but where a test is about it."""

@@ -1,5 +1,6 @@
 """The TensorBoard log, read by TensorBoard's own reader and its own HPARAMS backend."""
 
+import contextlib
 import resource
 import shutil
 import threading
@@ -12,6 +13,7 @@ from processes import Forked
 from runs import Run, session_groups
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEvents
 
+from logreg.errors import RunError
 from logreg.tensorboard import RunLogger, knobs
 
 
@@ -83,7 +85,7 @@ def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of tensorboard's writer, at its end
 def test_a_log_that_cannot_be_written_warns_once_and_is_silent_then(tmp_path: Path) -> None:
-    logger = RunLogger(tmp_path)
+    logger, others = RunLogger(tmp_path), set(threading.enumerate())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
@@ -93,12 +95,21 @@ def test_a_log_that_cannot_be_written_warns_once_and_is_silent_then(tmp_path: Pa
                 logger.save()
             logger.experiment.add_text("note", "as callbacks write it")
             logger.finalize("success")
-        for thread in threading.enumerate():  # the writer ends by the fault: here, not in the midst of another test
-            if type(thread).__name__ == "_AsyncWriterThread":
-                thread.join(timeout=2)
+        for thread in set(threading.enumerate()) - others:  # the writer's, by the fault: not in the midst of another test
+            thread.join()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len([warning for warning in told if "ends here" in str(warning.message)]) == 1
+
+
+@pytest.mark.parametrize("end", ["trained", "failed"])
+def test_a_run_leaves_no_thread_and_no_open_file(fit: Callable[..., Run], tmp_path: Path, end: str) -> None:
+    """A sweep in one process would run out of them."""
+    before = set(threading.enumerate())
+    with pytest.raises(RunError) if end == "failed" else contextlib.nullcontext():
+        fit("model=logits", "trainer.max_epochs=10", f"optimizer.lr={'1e38' if end == 'failed' else 1}")
+    assert set(threading.enumerate()) <= before
+    assert not [each for each in Path("/proc/self/fd").iterdir() if each.resolve().is_relative_to(tmp_path)]
 
 
 def test_a_full_disk_under_the_log_does_not_stop_training(fork: Callable[..., Forked], tmp_path: Path) -> None:

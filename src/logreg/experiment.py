@@ -1,7 +1,8 @@
 """One experiment from config to run directory: seed, build, fit, write down. The only file that reads the config's parts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -48,11 +49,24 @@ def train(cfg: DictConfig) -> float | None:
     noise.silence()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked(), drawing.beside(cfg) as artist:
-        return _train(cfg, run, hydra_cfg, artist)
+    with run.locked(), drawing.beside(cfg) as artist, _logger(cfg, run) as logger:
+        return _train(cfg, run, hydra_cfg, artist, logger)
 
 
-def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: DrawingProcess | None) -> float | None:
+@contextmanager
+def _logger(cfg: DictConfig, run: RunDirectory) -> Iterator[Logger | bool]:
+    """Build the logger; close it once the results are logged, which come after the fit and Lightning's `finalize`."""
+    logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
+    try:
+        yield logger
+    finally:
+        if isinstance(logger, RunLogger):
+            logger.close()
+
+
+def _train(
+    cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: DrawingProcess | None, logger: Logger | bool
+) -> float | None:
     checkpoint_path = find_checkpoint(cfg.ckpt_path, run.path)
     if checkpoint_path is None:
         _refuse_to_overwrite(run)
@@ -73,7 +87,6 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, artist: Dr
         checkpoint = load(checkpoint_path)
         rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
         resume.check_same_run(checkpoint, config, cfg.trainer.max_epochs, rerun)
-    logger = _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
     trainer = build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None, artist=artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)

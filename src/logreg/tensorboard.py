@@ -125,6 +125,13 @@ class RunLogger(TensorBoardLogger):
         self.experiment.file_writer.add_summary(session_end(status == "success"))
         self.experiment.flush()
 
+    @rank_zero_only
+    def close(self) -> None:
+        """End the writer's thread and close its file: one of each would stay for every run of a sweep in this process."""
+        if self._experiment is not None:
+            self._experiment.close()
+            self._experiment = None
+
 
 class _Surviving:
     """An event writer whose disk may fill up: it warns once and is silent from then on."""
