@@ -15,6 +15,23 @@ def no_version_base(monkeypatch):
     monkeypatch.setattr(VersionBase.instance(), "version_base", _UNSPECIFIED_)
 
 
+@pytest.fixture(scope="module")
+def ray_of_this_process():
+    """A Ray that is there already, as for a program that is connected to a cluster: starting one takes seconds."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def prepared(request):
+    """Start what a launcher wants."""
+    if "ray" in request.node.callspec.params.values():
+        request.getfixturevalue("ray_of_this_process")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher_name", "overrides"), [("batched", []), *((name, ["hydra.launcher.workers=2"]) for name in BEYOND)]

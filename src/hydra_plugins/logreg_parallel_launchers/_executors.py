@@ -41,16 +41,18 @@ def run_joblib(chunks: Sequence[Chunk], workers: int, **options: Any) -> Ends:
 
 
 def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_cpus: float, num_gpus: float) -> Ends:
-    """Run them as Ray's tasks."""
+    """Run them as Ray's tasks; a Ray that this process is connected to already is used and left as it is."""
     import logging
 
     import ray
 
-    own: dict[str, Any] = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        own: dict[str, Any] = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    places: dict[Any, int] = {}
     try:
         task = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)(Chunk.__call__)
-        places: dict[Any, int] = {}
         waiting = list(enumerate(chunks))[::-1]
         while waiting or places:
             while waiting and len(places) < workers:
@@ -61,7 +63,8 @@ def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_c
     finally:
         for reference in places:
             ray.cancel(reference, force=True)
-        ray.shutdown()
+        if is_ours:
+            ray.shutdown()
 
 
 def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Ends:
