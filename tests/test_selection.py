@@ -167,10 +167,19 @@ def test_the_end_of_the_path_is_named(tmp_path):
     assert "the smallest loss is at the weakest penalty of all; weaker ones may do better" in " ".join(told.split())
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, cancer):
+    """A command, and the selection that it makes if nothing comes in between."""
+    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.penalty=l1", "selection.count=20")
+    directory = tmp_path_factory.mktemp("selection")
+    select(directory, *command, "hydra.run.dir=whole")
+    return command, lines(directory / "whole")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, cancer, number, code):
-    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.penalty=l1", "selection.count=30")
+def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, uninterrupted, number, code):
+    command, whole = uninterrupted
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "select_penalty.py"), *command, "hydra.run.dir=run"],
         cwd=tmp_path,
@@ -191,5 +200,4 @@ def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, cancer,
     assert 1 <= len(begun) < 5
     select(tmp_path, *command, "hydra.run.dir=run")
     assert json.loads(notes.read_text())["folds"][: len(begun)] == begun
-    select(tmp_path, *command, "hydra.run.dir=whole")
-    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert lines(tmp_path / "run") == whole
