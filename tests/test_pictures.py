@@ -170,6 +170,16 @@ def test_a_moment_of_a_moving_picture_is_the_picture_drawn_anew():
         assert moved.frame() == fresh.frame(), name
 
 
+def test_the_colours_of_a_moment_are_the_pictures_own():
+    rows, moment = sample(toy(), Scaling.identity(2), 0.5), Moment(1, 1, np.ones(2), -4.0)
+    width, height, png = TrainingPictures(rows).at(moment)["probability"].frame()
+    TrainingPictures(rows).at(moment)["probability"].figure.savefig(whole := io.BytesIO(), format="rgba", dpi=80)
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    drawn = np.frombuffer(whole.getvalue(), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
+    unlike = np.abs(pixels - drawn).max(axis=2)
+    assert unlike.max() <= 16 and unlike.mean() < 2.5
+
+
 def test_the_path_ahead_is_held_where_it_stays_inside():
     rows = sample(toy(), Scaling.identity(2), 0.5)
     moments = [Moment(epoch, epoch, np.array([at, at / 2]), 0.0) for epoch, at in ((0, 0.0), (1, 1.0), (3, 2.0))]
@@ -233,7 +243,8 @@ def test_the_process_that_draws_is_there_once_and_gone_afterwards(tmp_path):
     with drawing.beside(cfg) as artist, drawing.beside(cfg) as same:
         assert artist is same is not None
         number = artist.pid
-        assert os.getsid(number) == number  # no terminal's Ctrl-C gets there
+        assert os.getpgid(number) == number  # no terminal's Ctrl-C gets there
+        assert os.getpriority(os.PRIO_PROCESS, number) == 19  # it takes what training leaves
         artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
         artist.begin_fit()
         artist.add(Moment(0, 0, np.zeros(2), 0.0))

@@ -6,7 +6,8 @@ in whatever way.
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -41,14 +42,26 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: Connection) -> None:
-    studio = Studio(connection.recv())
-    while (moment := connection.recv()) is not None:
-        studio.add(moment)
-        if not connection.poll():
+    studio, waiting, ended = Studio(connection.recv()), deque[Moment](), False
+    while waiting or not ended:
+        while not ended and (not waiting or connection.poll()):
+            if (moment := connection.recv()) is None:
+                ended = True
+            else:
+                waiting.append(moment)
+        if waiting:
+            studio.add(waiting.popleft())
+        if ended:  # who waits now takes what there is, and may go before the rest is drawn
+            _send(connection, studio.finished())
+        elif not waiting:
             studio.draw_ahead()
-    for frame in studio.frames():
-        connection.send(frame)
+    _send(connection, studio.surfaces())
     connection.send(None)
+
+
+def _send(connection: Connection, frames: Iterable[Frame]) -> None:
+    for frame in frames:
+        connection.send(frame)
 
 
 class Studio:
@@ -74,12 +87,16 @@ class Studio:
         if self._pictures.has_surface and len(self._pictures.rows.names) == 2 and len(self._moments) >= FIRST_SURFACE:
             self._draw_surface(ahead=True)
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield all pictures of all moments, those of the loss surface last."""
-        yield from self._frames
+    def finished(self) -> list[Frame]:
+        """Return the pictures drawn since the last call, but for the loss surface."""
+        frames, self._frames = self._frames, []
+        return frames
+
+    def surfaces(self) -> list[Frame]:
+        """Return the loss surface at each moment; no moment follows."""
         if self._pictures.has_surface and self._moments:
             self._draw_surface()
-        yield from self._on_surface
+        return self._on_surface
 
     def _draw_surface(self, ahead: bool = False) -> None:
         moments = self._moments
@@ -95,9 +112,8 @@ def _warm_up() -> None:
     studio = Studio(
         Rows(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0]), 1, ("a", "b"), "y", [0.0] * 2, [1.0] * 2, 0.5)
     )
-    for epoch in (0, 1):
-        studio.add(Moment(epoch, epoch, np.full(2, float(epoch)), 0.0))
-    list(studio.frames())
+    studio.add(Moment(0, 0, np.zeros(2), 0.0))
+    studio.surfaces()
 
 
 if __name__ == "__main__":

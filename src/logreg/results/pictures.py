@@ -23,7 +23,7 @@ LONGEST = 60.0
 
 
 def pictures(
-    files: bool = False, budget: float = 0.2, at_least: float = 0.1, artist: DrawingProcess | None = None
+    files: bool = False, budget: float = 0.1, at_least: float = 0.03, artist: DrawingProcess | None = None
 ) -> "Result | None":
     """Return the result; None where nobody draws and no files are wanted, as in a sweep.
 
@@ -63,7 +63,7 @@ class Pictures(Result):
                 _show(fit, f"training/{picture.name}", picture)
         if drawn == artist.expected:
             return []
-        why = artist.error or "the fit was too short to draw them beside it; results.pictures.at_least=5 waits"
+        why = artist.error or "the fit ended before the rest was drawn; results.pictures.at_least=5 waits"
         return [("pictures", f"{drawn} of {artist.expected} on the dashboard: {why}")]
 
 
