@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from logreg.checkpoint_file import load, previous, sealed
@@ -27,7 +28,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """
         path = Path(path)
         buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
+        torch.save(move_data_to_device(checkpoint, torch.device("cpu")), buffer)  # to be read where there is no GPU, too
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             _write_synced(temporary, sealed(buffer.getvalue()))

@@ -60,8 +60,9 @@ def firth_evaluation(table: Objective, total: Sums, parameters: Tensor) -> Evalu
 
 
 def _pull(table: Objective, parameters: Tensor, inverse: Tensor) -> Tensor:
-    """Return sum_i q_i (1/2 - h_i) (x_i, 1), (features + 1,)."""
-    point, result = parameters.double(), torch.zeros(len(parameters), dtype=torch.float64)
+    """Return sum_i q_i (1/2 - h_i) (x_i, 1), (features + 1,), on the CPU."""
+    point, inverse = (each.to(table.features.device, torch.float64) for each in (parameters, inverse))
+    result = torch.zeros_like(point)
     size = rows_in_a_block(table.features.shape[1])
     for start in range(0, len(table.features), size):
         rows = slice(start, start + size)
@@ -76,4 +77,4 @@ def _pull(table: Objective, parameters: Tensor, inverse: Tensor) -> Tensor:
             variance = variance * torch.where(table.target[rows].reshape(-1) > 0, table.pos_weight, 1.0)
         leverage = variance * ((x @ inverse) * x).sum(1)
         result += (leverage * (0.5 - torch.sigmoid(logit))) @ x
-    return result
+    return result.cpu()

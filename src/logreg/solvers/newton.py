@@ -73,7 +73,7 @@ def newton(
 def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100) -> Solution:
     """Return where `steps` lead on a table in memory; the arguments are those of `newton`."""
     features = objective.features
-    point = features.new_zeros(features.shape[1] + 1, dtype=torch.float64) if start is None else start.double()
+    point = torch.zeros(features.shape[1] + 1, dtype=torch.float64) if start is None else start.double()
     iterations = 0
     while True:
         iterations += 1

@@ -50,6 +50,11 @@ class Sums:
         loss, right, gradient = self.loss + other.loss, self.right + other.right, self.gradient + other.gradient
         return Sums(self.weight + other.weight, loss, right, gradient, hessian)
 
+    def cpu(self) -> Sums:
+        """Return the same sums where the method reckons that moves by them."""
+        hessian = None if self.hessian is None else self.hessian.cpu()
+        return Sums(self.weight, self.loss.cpu(), self.right.cpu(), self.gradient.cpu(), hessian)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -109,13 +114,16 @@ class Objective:
         return evaluation(self.sums(parameters, hessian), parameters, self.penalty)
 
     def sums(self, parameters: Tensor, hessian: bool = True) -> Sums:
-        """Return the sums over all rows at `parameters`, without the penalty; a large table is shared out among the cores.
+        """Return the sums over all rows at `parameters`, without the penalty, on the CPU, wherever the rows are.
 
-        Each core works through its own rows block by block, in one thread, and waits for no other before the end. torch's way
-        of many cores in every operation waits at each of them, which is slow where other processes want the cores too.
+        A large table is shared out among the cores. Each works through its own rows block by block, in one thread, and waits
+        for no other before the end. torch's way of many cores in every operation waits at each of them, which is slow where
+        other processes want the cores too.
         """
         cores, rows = torch.get_num_threads(), len(self.features)
-        if cores == 1 or self.features.numel() < WORTH_SHARING or self.features.device.type != "cpu":
+        if self.features.device.type != "cpu":
+            return self._sums(parameters, hessian).cpu()
+        if cores == 1 or self.features.numel() < WORTH_SHARING:
             return self._sums(parameters, hessian)
         span = -(-rows // cores)
         parts = [self.part(slice(start, start + span)) for start in range(0, rows, span)]

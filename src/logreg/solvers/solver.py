@@ -95,7 +95,7 @@ class Solver(torch.optim.Optimizer, ABC):
         if isinstance(self.penalty, Firth):
             self._only_batch = Objective(features, target, weight, pos_weight=self.pos_weight)
         batch = Objective(features, target, weight, dtype=self.dtype, pos_weight=self.pos_weight)
-        part = batch.sums(self._point.to(features.device), self.steps.wants_hessian)
+        part = batch.sums(self._point, self.steps.wants_hessian)
         self._sums = part if self._sums is None else self._sums + part
         return part.loss / part.weight, part.right / part.weight
 
