@@ -18,6 +18,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 Bytes = NDArray[np.uint8]
 
+HEAD, FRAME = 12, 16
+"""Bytes of a record before its content, and around it."""
+
 
 def scalars(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Return the curves of a run, tag -> (steps, values), whole, as TensorBoard's own reader has them."""
@@ -35,7 +38,13 @@ def scalars(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 def records(contents: Sequence[bytes]) -> bytes:
     """Return serialised events as the records of an event file."""
-    return b"".join(_framed(np.frombuffer(content, np.uint8)[None]).tobytes() for content in contents)
+    return b"".join(map(_record, contents))
+
+
+@functools.lru_cache(maxsize=16)
+def _record(content: bytes) -> bytes:
+    """Return a record; some contents are the same in every run."""
+    return _framed(np.frombuffer(content, np.uint8)[None]).tobytes()
 
 
 def curve(times: Sequence[float], steps: Sequence[int], values: Mapping[str, NDArray[np.float32]]) -> bytes:
@@ -46,28 +55,52 @@ def curve(times: Sequence[float], steps: Sequence[int], values: Mapping[str, NDA
         steps: global step of each record, ascending, (records,).
         values: tag -> value at each step, (records,).
     """
-    step = np.asarray(steps, np.int64)
-    time = np.asarray(times, np.float64)
-    table = np.stack([np.asarray(column, np.float32) for column in values.values()], axis=1)
-    parts = []
-    lengths = np.array([_varint_length(int(each)) for each in step])
-    for length in np.unique(lengths):  # steps of one varint length make records of one length
-        chosen = np.flatnonzero(lengths == length)
-        parts.append(_framed(_contents(time[chosen], step[chosen], table[chosen], tuple(values), int(length))).tobytes())
-    return b"".join(parts)
+    return Curve(times, steps, tuple(values)).records(values)
 
 
-def _contents(time: NDArray, step: NDArray, table: NDArray, tags: tuple[str, ...], step_length: int) -> Bytes:
-    """Return the serialised events, (records, bytes): a template's bytes with time, step and values put in."""
+class Curve:
+    """The records of scalars of given times and steps, whose values are still to be put in.
+
+    Runs that were trained together share all but their values, and a CRC is affine: what stays the same is worked out once.
+    """
+
+    def __init__(self, times: Sequence[float], steps: Sequence[int], tags: tuple[str, ...]) -> None:
+        """Take the wall time and the step of each record, (records,) each, the steps ascending, and the tags."""
+        step, time = np.asarray(steps, np.int64), np.asarray(times, np.float64)
+        lengths = np.array([_varint_length(int(each)) for each in step])
+        self._parts = []
+        for length in np.unique(lengths):  # steps of one varint length make records of one length
+            chosen = np.flatnonzero(lengths == length)
+            content, value_at = _contents(time[chosen], step[chosen], tags, int(length))
+            self._parts.append((slice(chosen[0], chosen[-1] + 1), _framed(content), _crc(content), value_at))
+
+    def records(self, values: Mapping[str, NDArray[np.float32]]) -> bytes:
+        """Return the records with these values, tag -> (records,), the tags in their order."""
+        columns = [np.ascontiguousarray(column, "<f4").view(np.uint8).reshape(-1, 4) for column in values.values()]
+        written = []
+        for those, empty, crc, value_at in self._parts:
+            framed, crc, length = empty.copy(), crc.copy(), empty.shape[1] - FRAME
+            table = _crc_by_distance(length)
+            for column, start in zip(columns, value_at, strict=True):
+                framed[:, HEAD + start : HEAD + start + 4] = column[those]
+                for place in range(4):
+                    crc ^= table[length - 1 - start - place][column[those, place]]
+            framed[:, -4:] = _masked(crc)
+            written.append(framed.tobytes())
+        return b"".join(written)
+
+
+def _contents(time: NDArray, step: NDArray, tags: tuple[str, ...], step_length: int) -> tuple[Bytes, list[int]]:
+    """Return the serialised events with all values 0, (records, bytes), and where the values are."""
     template, value_at = _template(tags, step_length)
     content = np.repeat(template[None], len(step), axis=0)
     content[:, 1:9] = time.astype("<f8")[:, None].view(np.uint8)
     for index in range(step_length if step[0] else 0):
         more = 0x80 if index < step_length - 1 else 0
         content[:, 10 + index] = (step >> (7 * index)) & 0x7F | more
-    for column, start in enumerate(value_at):
-        content[:, start : start + 4] = np.ascontiguousarray(table[:, column : column + 1], "<f4").view(np.uint8)
-    return content
+    for start in value_at:
+        content[:, start : start + 4] = 0
+    return content, value_at
 
 
 @functools.lru_cache(maxsize=64)
@@ -94,17 +127,17 @@ def _varint_length(step: int) -> int:
 def _framed(content: Bytes) -> Bytes:
     """Return records for contents of one length, both (records, bytes)."""
     count, length = content.shape
-    framed = np.empty((count, length + 16), np.uint8)
+    framed = np.empty((count, length + FRAME), np.uint8)
     header = np.frombuffer(np.uint64(length).astype("<u8").tobytes(), np.uint8)[None]
     framed[:, :8] = header
-    framed[:, 8:12] = _masked_crc(header).view(np.uint8)
-    framed[:, 12 : 12 + length] = content
-    framed[:, 12 + length :] = _masked_crc(content).view(np.uint8)
+    framed[:, 8:HEAD] = _masked(_crc(header))
+    framed[:, HEAD:-4] = content
+    framed[:, -4:] = _masked(_crc(content))
     return framed
 
 
-def _masked_crc(rows: Bytes) -> NDArray[np.uint32]:
-    """Return the masked CRC-32C of every row, (rows, 1).
+def _crc(rows: Bytes) -> NDArray[np.uint32]:
+    """Return the CRC-32C of every row, (rows,).
 
     A CRC is affine in the bits of its message: that of a row is the XOR of what each byte adds in its place, and a constant
     of the length.
@@ -118,9 +151,13 @@ def _masked_crc(rows: Bytes) -> NDArray[np.uint32]:
         crc = np.zeros(count, np.uint32)
         for place in range(length):
             crc ^= table[place][rows[:, place]]
-    crc ^= first_ones ^ np.uint32(0xFFFFFFFF)
+    return crc ^ first_ones ^ np.uint32(0xFFFFFFFF)
+
+
+def _masked(crc: NDArray[np.uint32]) -> Bytes:
+    """Return the bytes of CRCs, (rows,), as they are stored, (rows, 4)."""
     masked = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
-    return masked.astype("<u4")[:, None]
+    return masked.astype("<u4")[:, None].view(np.uint8)
 
 
 def _crc_by_distance(length: int) -> NDArray[np.uint32]:

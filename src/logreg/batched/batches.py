@@ -30,6 +30,7 @@ class MemberBatches:
         self._each = [
             Batches(batches.tensors, batches.batch_size, shuffle=True, seed=seed, epoch=batches.epoch) for seed in distinct
         ]
+        self.batch_size = batches.batch_size
         index = [distinct.index(seed) for seed in seeds]
         self._index = None if index == list(range(len(distinct))) else torch.tensor(index, device=batches.tensors[0].device)
 

@@ -4,6 +4,7 @@ Nothing is synced to the disk here: a member costs less to train again than an f
 members as finished syncs once before.
 """
 
+import functools
 import io
 import json
 import os
@@ -74,6 +75,9 @@ class MemberWriter:
         self._curves = {name: torch.stack(values, dim=1).numpy() for name, values in module.curves.items()}  # (members, epochs)
         epochs = len(module.times)
         self._steps = [group.trainer.global_step // epochs * (epoch + 1) - 1 for epoch in range(epochs)]
+        self._curve = functools.lru_cache(maxsize=16)(
+            lambda epochs, tags: event_files.Curve(module.times[:epochs], self._steps[:epochs], tags)
+        )
         self._environment = environment.snapshot(group.datamodule.fingerprint)
         self._template = group.template.to(module.weight.dtype)
         self._parameters = list(self._template.network.parameters())
@@ -123,6 +127,9 @@ class MemberWriter:
         values["train/learning_rate"] = np.full(epochs, member.config["optimizer"]["lr"], np.float32)
         if steps[-1] >= thinning.WHOLE:
             times, steps, values = _thinned(times, steps, values)
+            curve = event_files.curve(times, steps, values)
+        else:
+            curve = self._curve(epochs, tuple(values)).records(values)
         summaries = tensorboard.opening(tensorboard.knobs(self._hparams(number)["config"], member.choices), run.path)
         summaries.append(tensorboard.config_text(member.config_text()))
         opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
@@ -130,7 +137,7 @@ class MemberWriter:
         closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(number not in module.failures))]
         content = (
             event_files.records([event.SerializeToString() for event in opening]),
-            event_files.curve(times, steps, values),
+            curve,
             event_files.records([event.SerializeToString() for event in closing]),
         )
         name = f"events.out.tfevents.{int(times[0]):010d}.{socket.gethostname()}.{os.getpid()}.batched"

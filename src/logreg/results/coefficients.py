@@ -46,6 +46,7 @@ class Coefficients(Result):
         self.interval = interval
         self.level = level
         self.most = most
+        self._seen: tuple[Examples, Likelihood] | None = None
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write and print the table; return the summary's lines: the weights, the bias, and what there is to say of errors."""
@@ -70,12 +71,18 @@ class Coefficients(Result):
             print_table(table)
         return _summary(table)
 
+    def _likelihood(self, rows: Examples) -> Likelihood:
+        """Return the likelihood of some rows; runs that were trained together are judged by one, which knows its columns."""
+        if self._seen is None or self._seen[0] is not rows:
+            self._seen = rows, Likelihood(rows.features, rows.target, rows.weight)
+        return self._seen[1]
+
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
         network, names = fit.module.network, fit.datamodule.feature_names
         theta = torch.cat([network.weight.detach(), network.bias.detach()[None]]).double()
         scaling = fit.datamodule.preprocessing.scaling
         units = Units(*torch.tensor([scaling.center, scaling.scale], dtype=torch.float64))
-        likelihood = Likelihood(rows.features, rows.target, rows.weight)
+        likelihood = self._likelihood(rows)
         if len(names) > self.most:
             why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
             return bare_table(likelihood, theta, names, units, why)

@@ -14,11 +14,14 @@ Source: McCullagh and Nelder, Generalized Linear Models (1989), chapter 4.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from logreg.solvers.objective import Objective
+from logreg.statistics import collinear
+from logreg.statistics.collinear import Dependency
 
 CELLS_AT_ONCE = 2**20
 """Cells of a design matrix that are held in float64 at one time: 8 MB, whatever the size of the table."""
@@ -58,6 +61,19 @@ class Likelihood:
     def rows(self) -> float:
         """How many rows there are, each counted by its weight."""
         return float(self.weight.sum())
+
+    @cached_property
+    def means(self) -> Tensor:
+        """The mean of each feature over the rows, (features,)."""
+        total = torch.zeros(self.parameters - 1, dtype=torch.float64)
+        for design, _, weight in self.chunks():
+            total += weight @ design[:, :-1]
+        return total / self.rows
+
+    @cached_property
+    def dependencies(self) -> list[Dependency]:
+        """What depends on what among the columns."""
+        return collinear.dependencies(self)
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (design, target, weight) of successive rows: (rows, features + 1), (rows,) and (rows,), float64."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from logreg.solvers.firth import FirthObjective
 from logreg.statistics import covariance, marginal_effects
-from logreg.statistics.collinear import Dependency, dependencies
+from logreg.statistics.collinear import Dependency
 from logreg.statistics.goodness import Goodness
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.marginal_effects import Switch
@@ -133,7 +133,7 @@ def coefficient_table(
     if firth:
         objective = FirthObjective(likelihood.features, likelihood.target, likelihood.weight)
         point = replace(point, gradient=-likelihood.rows * objective(theta).gradient)
-    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
+    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in likelihood.dependencies]
     dependent = [each.column for each in depends]
     why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth)
     own = units.matrix @ theta
@@ -158,7 +158,7 @@ def coefficient_table(
         ci_high=high,
         marginal_effect=_with_nan(effect * per_unit),
         marginal_effect_std_error=_with_nan(effect_error * per_unit),
-        mean=_with_nan(_means(likelihood) * units.scale + units.center),
+        mean=_with_nan(likelihood.means * units.scale + units.center),
         indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
         kind=kind,
         interval=interval,
@@ -187,7 +187,7 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
         (*names, "bias"),
         units.matrix @ theta,
         *(nothing,) * 7,
-        mean=_with_nan(_means(likelihood) * units.scale + units.center),
+        mean=_with_nan(likelihood.means * units.scale + units.center),
         indicator=(False,) * len(theta),
         kind="classical",
         interval="wald",
@@ -253,13 +253,6 @@ def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:
     factor = 1 / units.scale
     factor[[switch.column for switch in switches]] = 1.0
     return factor
-
-
-def _means(likelihood: Likelihood) -> Tensor:
-    total = torch.zeros(likelihood.parameters - 1, dtype=torch.float64)
-    for design, _, weight in likelihood.chunks():
-        total += weight @ design[:, :-1]
-    return total / likelihood.rows
 
 
 def _with_nan(column: Tensor) -> Tensor:
