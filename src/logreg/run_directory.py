@@ -104,8 +104,8 @@ class RunDirectory:
             (self.path / ".lock").unlink()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write `content` as a JSON file; NaN and infinity, which JSON lacks, become null."""
-        self.write_text(name, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+        """Write `content` as a JSON file, as `as_json` has it."""
+        self.write_text(name, as_json(content))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all.
@@ -132,6 +132,11 @@ class RunDirectory:
             OmegaConf.save(cfg, folder / "config.yaml")
             OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), folder / "hydra.yaml")
             OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Return `content` as the text of a JSON file; NaN and infinity, which JSON lacks, become null."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from logreg.module import LogisticRegression
 from logreg.penalties import ElasticNet, Firth
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
-from logreg.run_directory import RunDirectory
+from logreg.run_directory import RunDirectory, as_json
 from logreg.thresholds import best_threshold
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
@@ -78,7 +78,7 @@ class MemberWriter:
         self._curve = functools.lru_cache(maxsize=16)(
             lambda epochs, tags: event_files.Curve(module.times[:epochs], self._steps[:epochs], tags)
         )
-        self._environment = environment.snapshot(group.datamodule.fingerprint)
+        self._environment = as_json(environment.snapshot(group.datamodule.fingerprint))
         self._template = group.template.to(module.weight.dtype)
         self._parameters = list(self._template.network.parameters())
         assert [parameter.numel() for parameter in self._parameters] == [module.weight.shape[1], 1]
@@ -92,7 +92,7 @@ class MemberWriter:
         self._let_template_be(number)
         with run.locked():
             member.write_config()
-            run.write_json("environment.json", self._environment)
+            run.write_text("environment.json", self._environment)
             self._group.datamodule.card.write(run.path)
             logger = tensorboard.RunLogger(run.path) if self._logged else None
             if logger is not None:
