@@ -116,8 +116,16 @@ def test_without_its_configs_a_command_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_a_value_twice_in_a_sweep_is_told_once(fork: Fork, tmp_path: Path) -> None:
-    ran = fork("-m", "seed=1,1,2", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_value_twice_in_a_sweep_is_told_once(fork: Fork, tmp_path: Path, launcher: str) -> None:
+    ran = fork("-m", f"hydra/launcher={launcher}", "seed=1,1,2", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
     assert ran.wait() == 0
     assert words(ran).count("Note: seed=1,1,2 names 1 more than once: such a run is trained once.") == 1
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 2
+
+
+def test_one_number_written_in_two_ways_is_told(fork: Fork, tmp_path: Path) -> None:
+    ran = fork("-m", "optimizer.lr=1,1.0,0.5", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
+    assert ran.wait() == 0
+    assert words(ran).count("Note: optimizer.lr=1,1.0,0.5 names one number as 1 and as 1.0: two runs with one result.") == 1
+    assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 3

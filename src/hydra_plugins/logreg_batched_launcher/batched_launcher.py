@@ -37,12 +37,12 @@ class BatchedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra hands over, and compose the sweep's jobs from now on, also when the sweeper validates them."""
-        from hydra_plugins.logreg_batched_launcher import _core
+        from hydra_plugins.logreg_batched_launcher import _composing
 
         self.config = config
         self.hydra_context = hydra_context
         self.task_function = task_function
-        self.composer = _core.composer(hydra_context, config, self.compose_exactly)
+        self.composer = _composing.composer(hydra_context, config, self.compose_exactly)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; return what each of them returned, in their order."""

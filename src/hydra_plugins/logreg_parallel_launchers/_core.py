@@ -14,6 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from hydra_plugins.logreg_batched_launcher import _core as batched
+from hydra_plugins.logreg_batched_launcher._composing import hydras_loader
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
 from hydra_plugins.logreg_parallel_launchers._executors import RUN, cores
 from logreg import cli
@@ -47,6 +48,7 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
         for number, (place, end) in enumerate(ends, 1):
             returns |= _taken(launcher, dealt[place], end)
             log.info(f"Chunk {number:,} of {len(chunks):,}: {_told(dealt[place], end)}")
+    returns |= {number: returns[first] for number, first in found.repeats.items() if first in returns}
     return [returns.get(job.number) or _lost(launcher, job, "its process was lost") for job in found.jobs]
 
 
@@ -61,7 +63,7 @@ def deal(groups: Sequence[Sequence[Job]], alone: Sequence[Job], launcher: "Paral
 
 def _chunk(launcher: "ParallelLauncher", jobs: Sequence[Job], place: int, workers: int) -> Chunk:
     context = copy(launcher.hydra_context)
-    context.config_loader = batched.hydras_loader(context)
+    context.config_loader = hydras_loader(context)
     local = launcher.executor != "submitit_slurm" and not launcher.options.get("address")
     per_job = launcher.options.get("cpus_per_task") or launcher.options.get("num_cpus") if not local else None
     keeps_log = launcher.executor.startswith("submitit")

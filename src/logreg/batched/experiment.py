@@ -21,8 +21,9 @@ from logreg.batched.optimizers import BATCHED
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.preprocessing import one_thread
-from logreg.errors import Interrupted
+from logreg.errors import Interrupted, RunError, UserError
 from logreg.profiler import NoProfiler
+from logreg.sweeps.run_member import reason
 
 UNDIVIDED = 32_768
 """Members x rows of a batch below which torch gives a thread the whole of an operation on every element (its grain size);
@@ -51,9 +52,20 @@ def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
                 yield Outcome(None, mistake, 0.0, mistake=True)
                 continue
             begun = time.monotonic()
-            value = writer.write(number, member)
-            yield Outcome(value, group.module.failures.get(number), share + time.monotonic() - begun)
+            value, why = _written(writer, number, member)
+            yield Outcome(value, why or group.module.failures.get(number), share + time.monotonic() - begun)
             number += 1
+
+
+def _written(writer: MemberWriter, number: int, member: Member) -> tuple[float | None, str | None]:
+    """Write a member; return its monitored metric, and why it could not be written: it fails alone, as its run alone would."""
+    try:
+        return writer.write(number, member), None
+    except (Interrupted, UserError, RunError):
+        raise
+    except (Exception, SystemExit) as error:
+        signals.reraise()
+        return None, reason(error)
 
 
 def _mistake(config: Mapping[str, Any]) -> str | None:

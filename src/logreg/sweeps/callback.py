@@ -1,5 +1,6 @@
 """What happens before the first and after the last run of a sweep (hydra.callbacks in conf/config.yaml)."""
 
+import contextlib
 import shlex
 import sys
 from collections import Counter
@@ -45,6 +46,17 @@ def _twice(overrides: Iterable[str]) -> Iterator[str]:
         values = [str(getattr(value, "text", value)) for value in cast(ChoiceSweep, override.value()).list]
         if again := [value for value, number in Counter(values).items() if number > 1]:
             yield f"{override.input_line} names {', '.join(again)} more than once: such a run is trained once."
+        if alike := _one_number(dict.fromkeys(values)):
+            yield f"{override.input_line} names one number as {' and as '.join(alike)}: two runs with one result."
+
+
+def _one_number(values: Iterable[str]) -> list[str]:
+    """Return the first values that are one number, written in different ways."""
+    ways: dict[float, list[str]] = {}
+    for value in values:
+        with contextlib.suppress(ValueError):
+            ways.setdefault(float(value), []).append(value)
+    return next((each for each in ways.values() if len(each) > 1), [])
 
 
 def tell_interrupted() -> None:
