@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import torch
+from processes import Forked
 from real_tables import TABLES
 from runs import Run, same_weights
 
@@ -53,6 +54,24 @@ def test_a_run_at_the_optimum_has_the_table_of_statsmodels(
     printed = capsys.readouterr().out
     assert "odds ratio" in printed
     assert f"AIC {theirs.aic:.6g}" in printed
+
+
+def test_a_penalised_table_names_its_penalty_and_what_gives_statsmodels_numbers(
+    fit: Callable[..., Run], fork: Callable[..., Forked], spector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = ("data=table", spector, "data.target=GRADE", "data.split=none")
+    fit(*table, "trainer.max_epochs=20")
+    said = capsys.readouterr().out
+    assert "penalty.l2=0.0312 (C = 1 in scikit-learn)" in said  # 32 rows
+    typed = said.partition("greatest likelihood type ")[2].splitlines()[0].split()
+    assert typed == ["penalty=null", "optimizer=newton"]
+    as_typed = fork(*table, *typed, "hydra.run.dir=unpenalised")
+    assert as_typed.wait() == 0, as_typed.output()
+    ours = table_of(Run(tmp_path / "unpenalised"))
+    x, y = TABLES["spector"]()
+    theirs = sm.Logit(y, np.column_stack([x, np.ones(len(x))])).fit(disp=0, tol=1e-12, ridge_factor=0)
+    np.testing.assert_allclose([row["estimate"] for row in ours.values()], theirs.params, rtol=1e-4)
+    np.testing.assert_allclose([row["std_error"] for row in ours.values()], theirs.bse, rtol=1e-4)
 
 
 def test_separable_classes_have_estimates_and_a_reason(fit: Callable[..., Run], capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,10 +152,10 @@ def test_a_moved_run_and_a_single_checkpoint_predict_alike(run: Run, new: Path, 
 
 
 def test_the_best_weights_predict_where_there_were_val_rows(run: Run, tmp_path: Path) -> None:
-    assert torch.equal(load_model(run.path).network.weight, run.state("best")["network.0.weight"][0])
+    assert torch.equal(load_model(run.path).network.weight, run.state("best")["network.linear.weight"][0])
     other = train_table(tmp_path, "data.split=none", "threshold=0.5", "optimizer.lr=3", "trainer.max_epochs=5")
-    assert not torch.equal(other.state("best")["network.0.weight"], other.state("last")["network.0.weight"])
-    assert torch.equal(load_model(other.path).network.weight, other.state("last")["network.0.weight"][0])
+    assert not torch.equal(other.state("best")["network.linear.weight"], other.state("last")["network.linear.weight"])
+    assert torch.equal(load_model(other.path).network.weight, other.state("last")["network.linear.weight"][0])
 
 
 def test_evaluate_is_scikit_learn_on_the_predictions(run: Run, new: Path, capsys: pytest.CaptureFixture) -> None:

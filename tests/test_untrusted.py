@@ -174,7 +174,7 @@ def test_harmful_targets_in_the_checkpoint_run_nothing(
         lambda checkpoint: checkpoint.pop("hyper_parameters"),
         lambda checkpoint: checkpoint.pop("state_dict"),
         lambda checkpoint: checkpoint.pop("threshold"),
-        lambda checkpoint: checkpoint["state_dict"].update({"network.0.weight": torch.zeros(1, 99)}),
+        lambda checkpoint: checkpoint["state_dict"].update({"network.linear.weight": torch.zeros(1, 99)}),
         lambda checkpoint: checkpoint["hyper_parameters"]["network"].update(in_features=10**15),
         lambda checkpoint: checkpoint["hyper_parameters"]["preprocessing"].update(columns=[{"kind": "os.system"}]),
         lambda checkpoint: checkpoint["hyper_parameters"].update(labels={"name": 1, "other": 2}),

@@ -40,7 +40,7 @@ def judged(run: Run, overrides: list[str], split: str, checkpoint: str) -> tuple
 
     rows = build_datamodule(compose_config(*overrides, directory=run.path)).rows(split)
     state = run.state(checkpoint)
-    logit = rows.features @ state["network.0.weight"].T + state["network.0.bias"]
+    logit = rows.features @ state["network.linear.weight"].T + state["network.linear.bias"]
     weight = torch.ones_like(rows.target) if rows.weight is None else rows.weight
     return tuple(each[:, 0].double().numpy() for each in (logit.sigmoid(), rows.target, weight))
 
@@ -115,7 +115,7 @@ def test_a_weight_of_two_trains_as_a_row_twice(fit: Callable[..., Run], tmp_path
     for name, more in (("weighted", ["data.weight=w"]), ("twice", [])):
         common = ["data=table", f"data.path={tmp_path}/{name}.csv", "data.target=y", "data.split=none", "data.scale=none"]
         run = fit(*common, *more, "optimizer.lr=0.1", "trainer.max_epochs=50", directory=tmp_path / name)
-        states.append(run.state()["network.0.weight"])
+        states.append(run.state()["network.linear.weight"])
     torch.testing.assert_close(*states)
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from logreg import checks, drawing, environment, noise, penalties, resume
+from logreg import checks, drawing, environment, noise, penalties, resume, threads
 from logreg.callbacks.checkpoints import monitored_name
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.choosing import Choices
@@ -100,7 +100,8 @@ def _train(
         if isinstance(each, RunLogger):
             each.log_config(OmegaConf.to_yaml(cfg, resolve=True))
     started = time.monotonic()
-    trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
+    with threads.enough_for(datamodule.values_in_a_batch):
+        trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
     seconds = time.monotonic() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     module.cpu()

@@ -237,7 +237,7 @@ class LogisticRegression(pl.LightningModule):
         return self.penalty(features, self.network.probability(output), weight)
 
     def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        right = ((self.network.probability(output) >= self.threshold) == target).float()
+        right = ((self.network.probability(output) >= self.threshold) == target.bool()).float()
         return right.mean() if weight is None else (right * weight).mean()
 
     def _no_number(self, what: str) -> RunError:

@@ -20,10 +20,10 @@ from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import BATCHED
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.preprocessing import one_thread
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.profiler import NoProfiler
 from logreg.sweeps.run_member import reason
+from logreg.threads import one_thread
 
 UNDIVIDED = 32_768
 """Members x rows of a batch below which torch gives a thread the whole of an operation on every element (its grain size);

@@ -110,6 +110,11 @@ class InMemoryDataModule(pl.LightningDataModule):
         """What the probability is the probability of."""
         return self.examples.target_name
 
+    @property
+    def values_in_a_batch(self) -> int:
+        """The number of features times the rows that a training step takes."""
+        return min(self.batch_size or len(self.examples), len(self.examples)) * self.in_features
+
     def rows(self, split: str) -> Examples | None:
         """Return the rows of a split ("train", "val", "test") as the network sees them; None where there are none."""
         return self.splits.get(split)

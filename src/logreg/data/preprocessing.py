@@ -1,7 +1,6 @@
 """From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,23 +9,13 @@ from torch import Tensor
 from logreg.data.columns import Category, Column, Number, from_plain
 from logreg.data.scaling import Scaling
 from logreg.errors import UserError, did_you_mean
+from logreg.threads import one_thread
 
 if TYPE_CHECKING:
     import polars as pl
 
 BLOCK_ROWS = 16_384
 """Rows that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: a block is little work, and on a busy machine threads wait for each other far longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Preprocessing:

@@ -16,11 +16,12 @@ from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
 from logreg.data.faults import short_list
 from logreg.data.labels import Labels
-from logreg.data.preprocessing import Preprocessing, one_thread
+from logreg.data.preprocessing import Preprocessing
 from logreg.data.roles import Roles
 from logreg.data.scaling import Scaling
 from logreg.data.splits import Rows
 from logreg.errors import UserError
+from logreg.threads import one_thread
 
 FULL_BATCH_VALUES = 2**21
 """Tables of up to so many values (rows x features) train on one batch of all rows."""

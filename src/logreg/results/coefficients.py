@@ -19,6 +19,8 @@ from logreg.statistics.table import CoefficientTable, Units, bare_table, coeffic
 
 MOST_IN_SUMMARY = 12
 MOST_COLLINEAR = 3
+GREATEST_LIKELIHOOD = "penalty=null optimizer=newton"
+"""What to type for the estimates that statsmodels' Logit and R's glm give, and their errors."""
 
 
 class Coefficients(Result):
@@ -137,10 +139,13 @@ def _no_likelihood(fit: Fit) -> str | None:
     penalty = fit.module.penalty
     if isinstance(penalty, ElasticNet) and penalty.l1:
         return "penalty.l1 chooses the coefficients that are not 0 by the same rows, which no standard error accounts for"
-    shrunk = {"penalty.l2": isinstance(penalty, ElasticNet) and penalty.l2, "optimizer.weight_decay": _weight_decay(fit)}
-    for key, strength in shrunk.items():
-        if strength:
-            return f"{key} pulls the coefficients towards 0, so intervals around them would not cover as often as they say"
+    shrunk = "pulls the coefficients towards 0, so intervals around them would not cover as often as they say"
+    if isinstance(penalty, ElasticNet) and penalty.l2:
+        c = penalty.as_sklearn(sum(fit.datamodule.examples.class_weights))["C"]
+        strength = f"penalty.l2={penalty.l2:.3g} (C = {c:.3g} in scikit-learn)"
+        return f"{strength} {shrunk}. For the coefficients of greatest likelihood type {GREATEST_LIKELIHOOD}"
+    if decay := _weight_decay(fit):
+        return f"optimizer.weight_decay={decay:g} {shrunk}"
     if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
         return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
     return None
