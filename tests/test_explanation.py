@@ -17,6 +17,7 @@ from trained import compose_job, train_table
 from logreg import jobs
 from logreg.errors import UserError
 from logreg.experiment import train
+from logreg.explanation import in_digits
 from logreg.model_file import load_model
 
 TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")
@@ -160,3 +161,11 @@ def test_a_wrong_row_is_answered(run: Run, overrides: tuple[str, ...], message: 
     table = str(run.path.parent / "table.csv")
     with pytest.raises(UserError, match=re.escape(message)):
         jobs.explain(compose_job("explain", f"run={run.path}", *(each.replace("TABLE", table) for each in overrides)))
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(0.0, "0.0000"), (7.6e-7, "7.6e-07"), (0.9366, "0.9366"), (0.999999, "1 - 1.0e-06"), (1.0, "1.0000")],
+)
+def test_a_probability_near_0_or_1_is_not_rounded_to_it(probability: float, shown: str) -> None:
+    assert in_digits(probability) == shown

@@ -216,9 +216,16 @@ def row_lines(model: Model, known: Knowledge, frame: "pl.DataFrame", average: bo
         slope, intercept = model.network.recalibration
         yield "recalibrated logit", "", f"{slope * logit + intercept:+.4f}"
     probability = _probability(model, logit)
-    yield f"probability of {model.labels.name}={model.labels.positive}", "", f"{probability:.4f}"
+    yield f"probability of {model.labels.name}={model.labels.positive}", "", in_digits(probability)
     called = model.labels.classes[int(probability >= model.threshold)]
     yield "class", f"(threshold {model.threshold:.4g})", called
+
+
+def in_digits(probability: float) -> str:
+    """Return a probability with four decimals, or with its distance from 0 or 1 where those would not show it."""
+    if probability in (0, 1) or 0.0005 <= probability <= 0.9995:
+        return f"{probability:.4f}"
+    return f"{probability:.1e}" if probability < 0.5 else f"1 - {1 - probability:.1e}"
 
 
 def _probability(model: Model, logit: float) -> float:
