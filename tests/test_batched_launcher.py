@@ -150,7 +150,7 @@ def test_the_shipped_configs_are_trained_together(chosen, tmp_path):
     ("chosen", "reason"),
     [
         ("optimizer=newton", "optimizer._target_"),
-        ("penalty.l1=0.1", "penalty"),
+        ("penalty=firth", "penalty"),
         ("lr_scheduler=cosine", "lr_scheduler"),
         ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val"),
         ("+optimizer.maximize=true", "optimizer.maximize"),
@@ -229,6 +229,9 @@ def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches)
 TABLE_CASES = {
     "loss.pos_weight": ("model=logits,sequential", "loss.pos_weight=null,3", "data.batch_size=16"),
     "penalty.l2": ("penalty.l2=0.01,0.2", "optimizer=adam", "results.certificate.in_sweeps=true"),
+    "penalty.l1": ("penalty.l1=0.02,0.1", "penalty.l2=0,0.01", "optimizer.momentum=0.9"),
+    "penalty.l1, adam": ("penalty.l1=0.02,0.1", "optimizer=adam", "optimizer.lr=0.1", "data.batch_size=16"),
+    "penalty.l1, adamw": ("penalty.l1=0.1", "optimizer=adamw", "optimizer.lr=0.03,0.1", "trainer.max_epochs=60"),
     "weight_decay": ("optimizer.lr=1", "+optimizer.weight_decay=0,0.1", "penalty.l2=0", "trainer.max_epochs=100"),
 }
 

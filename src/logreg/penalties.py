@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def soft_threshold(weight: Tensor, by: float | Tensor) -> Tensor:
+    """Return every weight nearer to 0 by `by`, and exactly 0 where it was nearer."""
+    return weight.sign() * (weight.abs() - by).clamp(min=0)
+
+
 @dataclass(frozen=True)
 class ElasticNet:
     """l1 * sum |w| + l2 / 2 * sum w^2, added to the *mean* loss; the bias costs nothing.
@@ -32,7 +37,7 @@ class ElasticNet:
 
     def shrunk(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the proximal step of the l1 part: every weight nearer to 0 by step * l1, and exactly 0 where it was nearer."""
-        return weight.sign() * (weight.abs() - step * self.l1).clamp(min=0)
+        return soft_threshold(weight, step * self.l1)
 
     def steepest(self, weight: Tensor, gradient: Tensor) -> Tensor:
         """Return the smallest subgradient, (features,): the gradient of loss and l2 part, plus what l1 adds to it.

@@ -125,6 +125,7 @@ def _module(
     target = configs[0]["optimizer"]["_target_"]
     strengths = [(config["penalty"] or {"l2": 0.0})["l2"] for config in configs]
     penalties = [automatic_l2 if strength == "auto" else strength for strength in strengths]
+    l1 = [(config["penalty"] or {}).get("l1", 0.0) for config in configs]
     weights = [config["loss"].get("pos_weight") for config in configs]
     weighted = any(weight is not None for weight in weights)
     return BatchedLogisticRegression(
@@ -136,6 +137,7 @@ def _module(
         monitor=configs[0]["monitor"],
         monitor_mode=configs[0]["monitor_mode"],
         l2=torch.tensor(penalties, dtype=dtype) if template.penalty else None,
+        l1=torch.tensor(l1, dtype=dtype) if any(l1) else None,
         pos_weight=torch.tensor([1.0 if weight is None else weight for weight in weights]) if weighted else None,
         patience=None
         if stopping is None

@@ -61,7 +61,7 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
     if loss.get("_target_") != "logreg.losses.binary_cross_entropy" or loss.get("pos_weight") == "balanced":
         return "loss"
     penalty = config["penalty"]
-    if penalty and (penalty.get("_target_") != "logreg.penalties.ElasticNet" or penalty.get("l1")):
+    if penalty and penalty.get("_target_") != "logreg.penalties.ElasticNet":
         return "penalty"
     if config.get("calibration") != "none":
         return "calibration"
@@ -85,7 +85,7 @@ def group_key(config: Mapping[str, Any]) -> str:
     common = {key: value for key, value in config.items() if key not in ("seed", "sweep", "ckpt_path")}
     common["model"] = config["model"]["_target_"]
     common["loss"] = {key: value for key, value in config["loss"].items() if key != "pos_weight"}
-    common["penalty"] = bool((config["penalty"] or {}).get("l2"))
+    common["penalty"] = [bool((config["penalty"] or {}).get(name)) for name in ("l1", "l2")]
     common["optimizer"] = config["optimizer"]["_target_"]
     return json.dumps(common, sort_keys=True, default=str)
 

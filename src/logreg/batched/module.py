@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from logreg.batched.loss import mean_loss
 from logreg.batched.optimizers import MemberOptimizer
+from logreg.penalties import soft_threshold
 
 
 class BatchedLogisticRegression(pl.LightningModule):
@@ -39,6 +40,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         pos_weight: Tensor | None = None,
         patience: "Patience | None" = None,
         l2: Tensor | None = None,
+        l1: Tensor | None = None,
     ) -> None:
         """Take the members' starts.
 
@@ -52,7 +54,8 @@ class BatchedLogisticRegression(pl.LightningModule):
             monitor_mode: "min" or "max".
             pos_weight: how many rows of class 0 a row of class 1 counts as, (members,); None: as one.
             patience: when members stop early; None: never.
-            l2: of the penalty l2 / 2 * sum w^2 that is added to the mean loss, (members,); None: no penalty.
+            l2: of the penalty l1 * sum |w| + l2 / 2 * sum w^2 that is added to the mean loss, (members,); None: no penalty.
+            l1: the same; None: no such part.
         """
         super().__init__()
         self.weight = nn.Parameter(weight)
@@ -64,6 +67,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.pos_weight = pos_weight
         self.patience = patience
         self.l2 = l2
+        self.l1 = l1
         self._price = torch.zeros(())
         self.sign = 1.0 if monitor_mode == "min" else -1.0
         self.best_score = torch.full_like(bias, torch.inf)
@@ -95,8 +99,11 @@ class BatchedLogisticRegression(pl.LightningModule):
         return logits if self.returns_logits else torch.sigmoid(logits)
 
     def configure_optimizers(self) -> MemberOptimizer:
-        """Make the optimiser."""
-        return self.make_optimizer([self.weight, self.bias])
+        """Make the optimiser; with an l1 penalty each of its steps ends with the weights' proximal step."""
+        optimizer = self.make_optimizer([self.weight, self.bias])
+        if self.l1 is not None:
+            optimizer.register_step_post_hook(self._shrink)
+        return optimizer
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         """Return the sum of the members' losses."""
@@ -106,6 +113,8 @@ class BatchedLogisticRegression(pl.LightningModule):
             return losses.sum()
         price = self.l2.to(losses) / 2 * self.weight.square().sum(1)
         self._price = price.detach()
+        if self.l1 is not None:
+            self._price = self._price + self.l1.to(losses) * self.weight.detach().abs().sum(1)
         return (losses + price).sum()
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
@@ -132,6 +141,12 @@ class BatchedLogisticRegression(pl.LightningModule):
     def on_train_end(self) -> None:
         """Keep what Lightning would write about the state of its loops: it is the same for every member."""
         self.checkpoint = self.trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+
+    @torch.no_grad()
+    def _shrink(self, optimizer: Any, *args: Any) -> None:
+        assert self.l1 is not None
+        new = soft_threshold(self.weight, optimizer.reach(self.weight) * self.l1.to(self.weight)[:, None])
+        self.weight.copy_(new if optimizer.all_active else optimizer.only_active(new, self.weight))
 
     def _judge(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return every member's loss and accuracy of a batch, (members,) each."""

@@ -74,6 +74,10 @@ class MemberOptimizer(Optimizer, ABC):
         return state[name]
 
     @abstractmethod
+    def reach(self, parameter: Tensor) -> Tensor:
+        """Return how far every member's optimiser goes for a gradient of 1 that lasts, as `logreg.proximal` has it."""
+
+    @abstractmethod
     def member_state(self, member: int, parameter: Tensor, shape: torch.Size) -> dict[str, Tensor]:
         """Return what torch's optimiser would remember of a parameter of that shape; on the CPU."""
 
@@ -108,6 +112,11 @@ class BatchedSGD(MemberOptimizer):
         new = gradient.clone() if buffer is None else buffer * numbers["momentum"] + gradient * numbers["undamped"]
         buffer = self.remember(parameter, "momentum_buffer", new)
         return torch.where(numbers["nesterov"] > 0, gradient + numbers["momentum"] * buffer, buffer)
+
+    def reach(self, parameter: Tensor) -> Tensor:  # noqa: D102
+        undamped = [1 - each["dampening"] * (each["momentum"] > 0) for each in self._numbers]
+        steps = [each["lr"] * rest / (1 - each["momentum"]) for each, rest in zip(self._numbers, undamped, strict=True)]
+        return self.tensor(steps, parameter)
 
     def _tensors(self, parameter: Tensor) -> dict[str, Tensor]:
         numbers = {name: self.tensor(self.column(name), parameter) for name in self.NUMBERS}
@@ -164,6 +173,11 @@ class BatchedAdam(MemberOptimizer):
         size = self.tensor(self._lr / (1 - self._beta1**step), parameter)
         root = self.tensor((1 - self._beta2**step).sqrt(), parameter)
         return start - size * (first / (second.sqrt() / root + constants["eps"]))
+
+    def reach(self, parameter: Tensor) -> Tensor:  # noqa: D102
+        state, constants = self.state[parameter], self._constants[parameter]
+        second = state["exp_avg_sq"] / self.tensor(1 - self._beta2 ** state["step"], parameter)
+        return self.tensor(self._lr, parameter) / (second.sqrt() + constants["eps"])
 
     def member_state(self, member: int, parameter: Tensor, shape: torch.Size) -> dict[str, Tensor]:  # noqa: D102
         state = self.state[parameter]
