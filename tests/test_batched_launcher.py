@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from runs import compose_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from logreg.batched.grouping import why_alone
+from logreg.batched.grouping import group_key, why_alone
 
 DIFFERENT_BY_RIGHT = ("launcher", "members", "compose_exactly", "output_dir", "dir:", "_target_: hydra", "hydra.sweep.dir")
 
@@ -205,10 +205,21 @@ def test_two_groups_in_one_sweep(fork, tmp_path):
     assert statuses == ["finished"] * 4
 
 
-@pytest.mark.parametrize("batches", [("data.batch_size=16", "data.shuffle=true"), ("penalty.l2=0.1",)])
+def test_folds_are_trained_together_but_not_with_a_run_on_all_of_them(tmp_path):
+    keys = [
+        group_key(OmegaConf.to_container(compose_config("data.folds=3", f"data.fold={fold}", directory=tmp_path), resolve=True))
+        for fold in (0, 1, "all")
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [("data.batch_size=16", "data.shuffle=true", "seed=1,2"), ("penalty.l2=0.1", "callbacks.early_stopping.patience=3")],
+)
 def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches):
-    """Each fold has rows and scaling of its own, and is a program of its own."""
-    swept = ("data.folds=3", "data.fold=range(3)", "optimizer.lr=0.01,0.1", "trainer.max_epochs=20", *batches)
+    """Each fold has rows, as many or one more, scaling and, where it is automatic, penalty of its own."""
+    swept = ("data.folds=4", "data.fold=range(4)", "optimizer.lr=0.01,0.1", "trainer.max_epochs=20", *batches)
     arguments = ("data=table", f"data.path={table}", "data.target=answer", *swept)
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
     for path in sorted(basic.glob("*/status.json")):
@@ -221,7 +232,8 @@ def test_folds_are_the_runs_alone_and_one_result(fork, tmp_path, table, batches)
         found = {row["optimizer.lr"]: row for row in csv.DictReader(file)}
     assert found.keys() == losses.keys() == {"0.01", "0.1"}
     for lr, values in losses.items():
-        assert found[lr]["runs"] == "3"
+        assert found[lr]["runs"] == str(len(values))
+        assert len(values) in (4, 8)
         assert float(found[lr]["mean"]) == pytest.approx(statistics.fmean(values), abs=1e-9)
         assert float(found[lr]["deviation"]) == pytest.approx(statistics.stdev(values), abs=1e-9)
 

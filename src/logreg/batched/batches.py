@@ -1,4 +1,4 @@
-"""The batches of many members that share a table, each in its own order."""
+"""The batches of many members: of one table, each in its own order, and of several tables side by side."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -41,6 +41,34 @@ class MemberBatches:
         for parts in zip(*self._each, strict=True):
             stacked = (torch.stack(tensors) for tensors in zip(*parts, strict=True))
             yield tuple(tensor if self._index is None else tensor[self._index] for tensor in stacked)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what one member's `Batches` would."""
+        return self._each[0].state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next epoch begin where the saved one stood."""
+        for batches in self._each:
+            batches.load_state_dict(state)
+
+
+def side_by_side(each: "Sequence[Batches | MemberBatches]") -> "Batches | MemberBatches | TableBatches":
+    """Return the batches of one table as they are, or those of several together."""
+    return each[0] if len(each) == 1 else TableBatches(each)
+
+
+class TableBatches:
+    """An iterable over an epoch of several tables that have as many batches each: an item is one batch of each table."""
+
+    def __init__(self, each: "Sequence[Batches | MemberBatches]") -> None:
+        self._each = each
+        self.batch_size = max(batches.batch_size for batches in each)
+
+    def __len__(self) -> int:
+        return len(self._each[0])
+
+    def __iter__(self) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
+        return zip(*self._each, strict=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what one member's `Batches` would."""

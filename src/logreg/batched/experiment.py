@@ -1,8 +1,8 @@
 """Runs that go together, from their configs to their run directories: built, fitted as one program, written one by one."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -14,20 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg import experiment, noise, signals
 from logreg.batched import grouping
-from logreg.batched.batches import member_batches
+from logreg.batched.batches import member_batches, side_by_side
 from logreg.batched.member import Member, Outcome
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import BATCHED
+from logreg.batched.tables import Table
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import Interrupted, RunError, UserError
 from logreg.profiler import NoProfiler
 from logreg.sweeps.run_member import reason
-from logreg.threads import one_thread
-
-UNDIVIDED = 32_768
-"""Members x rows of a batch below which torch gives a thread the whole of an operation on every element (its grain size);
-the matrix product, which it would divide, takes as long in two threads as in one, or ten times as long on a busy machine."""
+from logreg.threads import enough_for
 
 
 def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
@@ -38,23 +35,58 @@ def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
     """
     noise.silence()
     started = time.monotonic()
-    mistakes = [_mistake(member.config) for member in members]
-    sound = [member for member, mistake in zip(members, mistakes, strict=True) if mistake is None]
     with signals.held() as pending:
-        group = _fitted([member.config for member in sound], pending) if sound else None
+        tables = _tables([member.config for member in members])
+        mistakes = [_mistake(member.config, table) for member, table in zip(members, tables, strict=True)]
+        places = _places(members, tables, mistakes, pending)
         share = (time.monotonic() - started) / len(members)
-        writer = MemberWriter(group) if group else None
-        number = 0
-        for member, mistake in zip(members, mistakes, strict=True):
+        for index, (member, mistake) in enumerate(zip(members, mistakes, strict=True)):
             if pending.number is not None:
                 raise Interrupted(pending.number)
-            if mistake is not None or group is None or writer is None:
+            if mistake is not None:
                 yield Outcome(None, mistake, 0.0, mistake=True)
                 continue
             begun = time.monotonic()
+            writer, number = places[index]
             value, why = _written(writer, number, member)
-            yield Outcome(value, why or group.module.failures.get(number), share + time.monotonic() - begun)
-            number += 1
+            yield Outcome(value, why or writer.failure(number), share + time.monotonic() - begun)
+
+
+def _tables(configs: Sequence[Mapping[str, Any]]) -> list[Table | UserError]:
+    """Return the table of each member, or what the user has to mend before there is one."""
+    built: dict[str, Table | UserError] = {}
+    pl.seed_everything(configs[0]["seed"], verbose=False)
+    for config in configs:
+        key = json.dumps(config["data"], sort_keys=True, default=str)
+        if key not in built:
+            try:
+                built[key] = Table(config)
+            except UserError as error:
+                built[key] = error
+    return [built[json.dumps(config["data"], sort_keys=True, default=str)] for config in configs]
+
+
+def _places(
+    members: Sequence[Member],
+    tables: Sequence[Table | UserError],
+    mistakes: Sequence[str | None],
+    pending: signals.PendingSignal,
+) -> dict[int, tuple[MemberWriter, int]]:
+    """Train the members; return which writer has each of them, and under what number.
+
+    Folds whose tables have other columns, or more batches in an epoch, are programs of their own.
+    """
+    programs: dict[Any, list[int]] = {}
+    for index, (table, mistake) in enumerate(zip(tables, mistakes, strict=True)):
+        if mistake is None and isinstance(table, Table):
+            programs.setdefault(table.form, []).append(index)
+    places = {}
+    for indices in programs.values():
+        indices.sort(key=lambda index: tables.index(tables[index]))  # the members of a table stand side by side
+        configs = [members[index].config for index in indices]
+        writer = MemberWriter(_fitted(configs, [tables[index] for index in indices], pending))  # type: ignore[misc]
+        places.update({index: (writer, number) for number, index in enumerate(indices)})
+    return places
 
 
 def _written(writer: MemberWriter, number: int, member: Member) -> tuple[float | None, str | None]:
@@ -68,33 +100,32 @@ def _written(writer: MemberWriter, number: int, member: Member) -> tuple[float |
         return None, reason(error)
 
 
-def _mistake(config: Mapping[str, Any]) -> str | None:
-    """Return what torch's own optimiser says against its arguments; it would say it of the run alone."""
+def _mistake(config: Mapping[str, Any], table: Table | UserError) -> str | None:
+    """Return what the run alone would be told: of its table, or by torch's own optimiser of its arguments."""
     node = config["optimizer"]
     try:
         get_class(node["_target_"])([torch.nn.Parameter(torch.zeros(1))], **grouping.numbers(node))
     except (TypeError, ValueError) as error:
         return f"optimizer ({node['_target_']}) cannot be built: {error}."
-    return None
+    return str(table) if isinstance(table, UserError) else None
 
 
-def _fitted(configs: Sequence[Mapping[str, Any]], pending: signals.PendingSignal) -> Group:
+def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pending: signals.PendingSignal) -> Group:
+    """Fit members; those of one table stand side by side."""
     cfg = OmegaConf.create(dict(configs[0]))
-    pl.seed_everything(cfg.seed, verbose=False)
-    datamodule = experiment.build_datamodule(cfg)
-    template = experiment.build_module(cfg, datamodule)
     trainer = _trainer(configs[0]["trainer"], pending)
-    stopping = early_stopping(cfg, datamodule)
-    automatic_l2 = experiment.automatic_l2(datamodule)
-    module = _module(configs, template, datamodule.in_features, _dtype(trainer), stopping, automatic_l2)
-    datamodule.trainer = trainer
-    batches = member_batches(datamodule.train_dataloader(), [config["seed"] for config in configs])
-    val = datamodule.val_dataloader() if datamodule.rows("val") is not None else None
-    is_small = len(configs) * batches.batch_size < UNDIVIDED
-    with one_thread() if is_small else nullcontext():
+    stopping = early_stopping(cfg, tables[0].datamodule)
+    seeds: dict[Table, list[int]] = {}
+    for config, table in zip(configs, tables, strict=True):
+        seeds.setdefault(table, []).append(config["seed"])
+        table.datamodule.trainer = trainer
+    module = _module(configs, tables, [len(those) for those in seeds.values()], _dtype(trainer), stopping)
+    batches = side_by_side([member_batches(table.datamodule.train_dataloader(), those) for table, those in seeds.items()])
+    has_val = tables[0].datamodule.rows("val") is not None
+    val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
+    with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
-    results = experiment.build_results(cfg)
-    return Group(configs, module, template, datamodule, trainer, results, stopping)
+    return Group(configs, module, tables, trainer, experiment.build_results(cfg), stopping)
 
 
 def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trainer:
@@ -115,16 +146,17 @@ def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trai
 
 def _module(
     configs: Sequence[Mapping[str, Any]],
-    template: Any,
-    in_features: int,
+    tables: Sequence[Table],
+    sizes: Sequence[int],
     dtype: torch.dtype,
     stopping: EarlyStopping | None,
-    automatic_l2: float,
 ) -> BatchedLogisticRegression:
-    starts = [_start(config, in_features) for config in configs]
+    template = tables[0].template
+    starts = [_start(config, tables[0].datamodule.in_features) for config in configs]
     target = configs[0]["optimizer"]["_target_"]
+    automatic = {table: experiment.automatic_l2(table.datamodule) for table in dict.fromkeys(tables)}
     strengths = [(config["penalty"] or {"l2": 0.0})["l2"] for config in configs]
-    penalties = [automatic_l2 if strength == "auto" else strength for strength in strengths]
+    penalties = [automatic[table] if l2 == "auto" else l2 for l2, table in zip(strengths, tables, strict=True)]
     l1 = [(config["penalty"] or {}).get("l1", 0.0) for config in configs]
     weights = [config["loss"].get("pos_weight") for config in configs]
     weighted = any(weight is not None for weight in weights)
@@ -132,6 +164,7 @@ def _module(
         weight=torch.stack([weight for weight, _ in starts]).to(dtype),
         bias=torch.stack([bias for _, bias in starts]).to(dtype),
         optimizer=partial(BATCHED[target], numbers=[grouping.numbers(config["optimizer"]) for config in configs]),
+        sizes=sizes,
         returns_logits=template.network.returns_logits,
         threshold=template.threshold,
         monitor=configs[0]["monitor"],

@@ -1,4 +1,4 @@
-"""Which runs can be trained as one program: the same data, shape, epochs and Trainer; other seeds, starts and numbers.
+"""Which runs can be trained as one program: the same data, shape, epochs and Trainer; other folds, seeds, starts, numbers.
 
 What is not known to come out alike is trained alone: every key of the config either stands here or sets a run apart.
 """
@@ -83,6 +83,8 @@ def group_key(config: Mapping[str, Any]) -> str:
         config: of a run that `why_alone` has nothing to say about.
     """
     common = {key: value for key, value in config.items() if key not in ("seed", "sweep", "ckpt_path")}
+    if isinstance(config["data"].get("fold"), int):  # each has rows of its own
+        common["data"] = {**config["data"], "fold": "any"}
     common["model"] = config["model"]["_target_"]
     common["loss"] = {key: value for key, value in config["loss"].items() if key != "pos_weight"}
     common["penalty"] = [bool((config["penalty"] or {}).get(name)) for name in ("l1", "l2")]

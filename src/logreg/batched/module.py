@@ -41,6 +41,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         patience: "Patience | None" = None,
         l2: Tensor | None = None,
         l1: Tensor | None = None,
+        sizes: Sequence[int] | None = None,
     ) -> None:
         """Take the members' starts.
 
@@ -56,6 +57,7 @@ class BatchedLogisticRegression(pl.LightningModule):
             patience: when members stop early; None: never.
             l2: of the penalty l1 * sum |w| + l2 / 2 * sum w^2 that is added to the mean loss, (members,); None: no penalty.
             l1: the same; None: no such part.
+            sizes: how many members, side by side, share each table; a batch then is a batch of each. None: there is one table.
         """
         super().__init__()
         self.weight = nn.Parameter(weight)
@@ -68,6 +70,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.patience = patience
         self.l2 = l2
         self.l1 = l1
+        self.sizes = list(sizes or [len(bias)])
         self._price = torch.zeros(())
         self.sign = 1.0 if monitor_mode == "min" else -1.0
         self.best_score = torch.full_like(bias, torch.inf)
@@ -92,10 +95,13 @@ class BatchedLogisticRegression(pl.LightningModule):
         Args:
             features: (batch, features), or (members, batch, features) where each member has rows of its own.
         """
+        return self._output(features, self.weight, self.bias)
+
+    def _output(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if features.ndim == 2:
-            logits = torch.addmm(self.bias[:, None], self.weight, features.T)
+            logits = torch.addmm(bias[:, None], weight, features.T)
         else:
-            logits = torch.baddbmm(self.bias[:, None, None], features, self.weight[:, :, None])[:, :, 0]
+            logits = torch.baddbmm(bias[:, None, None], features, weight[:, :, None])[:, :, 0]
         return logits if self.returns_logits else torch.sigmoid(logits)
 
     def configure_optimizers(self) -> MemberOptimizer:
@@ -107,8 +113,8 @@ class BatchedLogisticRegression(pl.LightningModule):
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         """Return the sum of the members' losses."""
-        losses, accuracies = self._judge(batch)
-        self._means.add(losses.detach(), accuracies, batch[0].shape[-2])
+        losses, accuracies, rows = self._judge(batch)
+        self._means.add(losses.detach(), accuracies, rows)
         if self.l2 is None:
             return losses.sum()
         price = self.l2.to(losses) / 2 * self.weight.square().sum(1)
@@ -119,7 +125,7 @@ class BatchedLogisticRegression(pl.LightningModule):
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """Add a batch of val rows to the epoch's means."""
-        self._val.add(*self._judge(batch), batch[0].shape[-2])
+        self._val.add(*self._judge(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Note `val/loss` and `val/accuracy`; they come before the train values of the same epoch."""
@@ -148,15 +154,27 @@ class BatchedLogisticRegression(pl.LightningModule):
         new = soft_threshold(self.weight, optimizer.reach(self.weight) * self.l1.to(self.weight)[:, None])
         self.weight.copy_(new if optimizer.all_active else optimizer.only_active(new, self.weight))
 
-    def _judge(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return every member's loss and accuracy of a batch, (members,) each."""
+    def _judge(self, batch: Sequence[Any]) -> tuple[Tensor, Tensor, "int | Tensor"]:
+        """Return every member's loss and accuracy of a batch, (members,) each, and the rows of it: a number, or (members,)."""
+        if len(self.sizes) == 1:
+            return *self._judge_rows(batch, self.weight, self.bias, self.pos_weight), batch[0].shape[-2]
+        factors = [None] * len(batch) if self.pos_weight is None else self.pos_weight.split(self.sizes)
+        parts = zip(batch, self.weight.split(self.sizes), self.bias.split(self.sizes), factors, strict=True)
+        losses, accuracies = zip(*(self._judge_rows(*part) for part in parts), strict=True)
+        rows = [part[0].shape[-2] for part, size in zip(batch, self.sizes, strict=True) for _ in range(size)]
+        return torch.cat(losses), torch.cat(accuracies), torch.tensor(rows, device=losses[0].device)
+
+    def _judge_rows(
+        self, batch: Sequence[Tensor], weight: Tensor, bias: Tensor, pos_weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and accuracy of members that share a table, (members,) each."""
         features, target = batch[0], batch[1][..., 0]
         row_weight = batch[2][..., 0] if len(batch) > 2 else None
         factor = row_weight
-        if self.pos_weight is not None:
-            factor = 1 + (self.pos_weight.to(target)[:, None] - 1) * target
+        if pos_weight is not None:
+            factor = 1 + (pos_weight.to(target)[:, None] - 1) * target
             factor = factor if row_weight is None else factor * row_weight
-        output = self(features)
+        output = self._output(features, weight, bias)
         losses = mean_loss(output, target, self.returns_logits, factor)
         with torch.no_grad():
             probability = torch.sigmoid(output) if self.returns_logits else output
@@ -252,13 +270,14 @@ class _Means:
     def __init__(self) -> None:
         self.loss = torch.zeros(())
         self.accuracy = torch.zeros(())
-        self.rows = 0
+        self.rows: int | Tensor | None = None
 
-    def add(self, loss: Tensor, accuracy: Tensor, rows: int) -> None:
-        """Add a batch by its own means."""
-        self.rows += rows
-        if self.rows == rows:
-            self.loss, self.accuracy = loss, accuracy
-        else:
-            self.loss = torch.lerp(self.loss, loss, rows / self.rows)
-            self.accuracy = torch.lerp(self.accuracy, accuracy, rows / self.rows)
+    def add(self, loss: Tensor, accuracy: Tensor, rows: int | Tensor) -> None:
+        """Add a batch by its own means and its rows, of all members or of each."""
+        if self.rows is None:
+            self.loss, self.accuracy, self.rows = loss, accuracy, rows
+            return
+        self.rows = self.rows + rows
+        share: Any = rows / self.rows
+        self.loss = torch.lerp(self.loss, loss, share.to(loss) if isinstance(share, Tensor) else share)
+        self.accuracy = torch.lerp(self.accuracy, accuracy, share.to(accuracy) if isinstance(share, Tensor) else share)

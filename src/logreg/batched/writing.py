@@ -6,7 +6,6 @@ members as finished syncs once before.
 
 import functools
 import io
-import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -19,23 +18,19 @@ import numpy as np
 import torch
 from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
-from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event
-from torch import nn
 
-from logreg import environment, event_files, experiment, tensorboard, thinning
+from logreg import event_files, experiment, tensorboard, thinning
 from logreg.batched import grouping
 from logreg.batched.member import Member
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import MemberOptimizer
+from logreg.batched.tables import Table
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.checkpoint_file import sealed
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.module import LogisticRegression
-from logreg.penalties import ElasticNet, Firth
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
-from logreg.run_directory import RunDirectory, as_json
+from logreg.run_directory import RunDirectory
 from logreg.thresholds import best_threshold
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
@@ -49,8 +44,7 @@ class Group:
     Attributes:
         configs: of each member.
         module: the members' program, trained.
-        template: an ordinary module of the same shape, into which a member is put to be written.
-        datamodule: the data that all saw.
+        tables: the table of each.
         trainer: of the program.
         results: what is made of each member.
         stopping: the callback of early stopping that each would have, or None.
@@ -58,8 +52,7 @@ class Group:
 
     configs: Sequence[Mapping[str, Any]]
     module: BatchedLogisticRegression
-    template: LogisticRegression
-    datamodule: InMemoryDataModule
+    tables: Sequence[Table]
     trainer: pl.Trainer
     results: Sequence[Result]
     stopping: EarlyStopping | None
@@ -78,41 +71,35 @@ class MemberWriter:
         self._curve = functools.lru_cache(maxsize=16)(
             lambda epochs, tags: event_files.Curve(module.times[:epochs], self._steps[:epochs], tags)
         )
-        self._environment = as_json(environment.snapshot(group.datamodule.fingerprint))
-        self._template = group.template.to(module.weight.dtype)
-        self._parameters = list(self._template.network.parameters())
-        assert [parameter.numel() for parameter in self._parameters] == [module.weight.shape[1], 1]
-        self._threshold = self._template.threshold
-        self._aims: dict[str, tuple[nn.Module, ElasticNet | Firth]] = {}
+        for table in dict.fromkeys(group.tables):
+            table.template.to(module.weight.dtype)
+            assert [parameter.numel() for parameter in table.parameters] == [module.weight.shape[1], 1]
+        self._threshold = group.tables[0].template.threshold
         self._logged = group.configs[0].get("logger") is not None
 
     def write(self, number: int, member: Member) -> float | None:
         """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
         run = RunDirectory(member.directory)
-        self._let_template_be(number)
+        table, config = self._group.tables[number], self._group.configs[number]
+        table.aim_as(config)
+        node = config["optimizer"]
+        own = get_class(node["_target_"])(table.parameters, **grouping.numbers(node))
+        self._group.trainer.optimizers = [own]  # results ask for its weight decay
         with run.locked():
             member.write_config()
-            run.write_text("environment.json", self._environment)
-            self._group.datamodule.card.write(run.path)
+            run.write_text("environment.json", table.environment)
+            table.datamodule.card.write(run.path)
             logger = tensorboard.RunLogger(run.path) if self._logged else None
             if logger is not None:
                 logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
                 self._write_events(number, run, member)
-            if number in self._group.module.failures:
+            if self.failure(number) is not None:
                 return None
             return self._write_outcome(number, run, logger)
 
-    def _let_template_be(self, number: int) -> None:
-        """Give the template and the Trainer the loss, the penalty and the optimiser of a member, which results ask about."""
-        config, group = self._group.configs[number], self._group
-        key = json.dumps([config["loss"], config["penalty"]], sort_keys=True, default=str)
-        if key not in self._aims:
-            cfg = OmegaConf.create({part: config[part] for part in ("loss", "penalty")})
-            loss = experiment.build_loss(cfg, self._template.network, group.datamodule)
-            self._aims[key] = (loss, experiment.build_penalty(cfg, group.datamodule))
-        self._template.loss, self._template.penalty = self._aims[key]
-        node = config["optimizer"]
-        group.trainer.optimizers = [get_class(node["_target_"])(self._parameters, **grouping.numbers(node))]
+    def failure(self, number: int) -> str | None:
+        """Return why a member failed, if it did."""
+        return self._group.module.failures.get(number)
 
     def _epochs(self, number: int) -> int:
         """Return how many epochs a member trained for."""
@@ -146,14 +133,15 @@ class MemberWriter:
     def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:
         """Write checkpoints, results and metrics.json; return the monitored metric."""
         module, config, has_val = self._group.module, self._group.configs[number], "val/loss" in self._curves
-        best = self._named(module.best_weight[number], module.best_bias[number])
-        last = self._named(module.weight.detach()[number], module.bias.detach()[number])
-        template = self._template
+        best = self._named(number, module.best_weight[number], module.best_bias[number])
+        last = self._named(number, module.weight.detach()[number], module.bias.detach()[number])
+        table = self._group.tables[number]
+        template = table.template
         template.threshold = self._threshold
         self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, best)
         template.load_state_dict(best if has_val else last)
         if has_val and isinstance(config["threshold"], str):
-            template.threshold = self._chosen_threshold(config)
+            template.threshold = self._chosen_threshold(table, config)
         self._write_checkpoint(number, run.checkpoints / "best.ckpt", best)
         metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
         trainer = self._group.trainer
@@ -161,7 +149,7 @@ class MemberWriter:
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
         trainer.loggers = [logger] if logger else []
         self._let_trainer_stand_at(self._epochs(number))
-        experiment.apply_results(self._group.results, Fit(run, trainer, template, self._group.datamodule, metrics))
+        experiment.apply_results(self._group.results, Fit(run, trainer, template, table.datamodule, metrics))
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
         name = monitored_name(trainer, config["monitor"])
@@ -173,10 +161,10 @@ class MemberWriter:
         loop.epoch_progress.current.processed = epochs
         loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self._steps[epochs - 1] + 1
 
-    def _chosen_threshold(self, config: Mapping[str, Any]) -> float:
-        val, cost = self._group.datamodule.rows("val"), config["cost"]
+    def _chosen_threshold(self, table: Table, config: Mapping[str, Any]) -> float:
+        val, cost = table.datamodule.rows("val"), config["cost"]
         assert val is not None
-        found = probabilities(self._template, val)
+        found = probabilities(table.template, val)
         return best_threshold(config["threshold"], *found, cost["false_positive"], cost["false_negative"])
 
     def _write_checkpoint(
@@ -194,7 +182,7 @@ class MemberWriter:
             checkpoint["lr_schedulers"] = []
         checkpoint["hparams_name"] = "hparams"
         checkpoint["hyper_parameters"] = self._hparams(number)
-        self._template.on_save_checkpoint(checkpoint)
+        self._group.tables[number].template.on_save_checkpoint(checkpoint)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         content = io.BytesIO()
         torch.save(checkpoint, content)
@@ -238,27 +226,29 @@ class MemberWriter:
         stacked = (self._group.module.weight, self._group.module.bias)
         states = [
             self._optimizer.member_state(number, both, parameter.shape)
-            for both, parameter in zip(stacked, self._parameters, strict=True)
+            for both, parameter in zip(stacked, self._group.tables[number].parameters, strict=True)
         ]
         return {
             "state": {index: state for index, state in enumerate(states) if state},
             "param_groups": self._group.trainer.optimizers[0].state_dict()["param_groups"],
         }
 
-    def _named(self, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _named(self, number: int, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return a member's parameters under the names of an ordinary module, in its shapes; copies."""
-        names = [name for name, _ in self._template.named_parameters()]
+        table = self._group.tables[number]
+        names = [name for name, _ in table.template.named_parameters()]
         values = (weight.cpu().clone(), bias.cpu().clone())
-        shapes = [parameter.shape for parameter in self._parameters]
+        shapes = [parameter.shape for parameter in table.parameters]
         own = {name: value.reshape(shape) for name, value, shape in zip(names, values, shapes, strict=True)}
-        return {**{name: value.clone() for name, value in self._template.state_dict().items()}, **own}
+        return {**{name: value.clone() for name, value in table.template.state_dict().items()}, **own}
 
     def _hparams(self, number: int) -> dict[str, Any]:
-        config, common = self._group.configs[number], dict(self._template.hparams)
+        config, table = self._group.configs[number], self._group.tables[number]
+        common = dict(table.template.hparams)
         return {
             **common,
             "config": {part: config[part] for part in common["config"]},
-            "network": {**config["model"], "in_features": self._group.datamodule.in_features},
+            "network": {**config["model"], "in_features": table.datamodule.in_features},
         }
 
 

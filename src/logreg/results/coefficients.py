@@ -48,7 +48,7 @@ class Coefficients(Result):
         self.interval = interval
         self.level = level
         self.most = most
-        self._seen: tuple[Examples, Likelihood] | None = None
+        self._seen: dict[int, tuple[Examples, Likelihood]] = {}
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write and print the table; return the summary's lines: the weights, the bias, and what there is to say of errors."""
@@ -75,9 +75,9 @@ class Coefficients(Result):
 
     def _likelihood(self, rows: Examples) -> Likelihood:
         """Return the likelihood of some rows; runs that were trained together are judged by one, which knows its columns."""
-        if self._seen is None or self._seen[0] is not rows:
-            self._seen = rows, Likelihood(rows.features, rows.target, rows.weight)
-        return self._seen[1]
+        if id(rows) not in self._seen:
+            self._seen[id(rows)] = rows, Likelihood(rows.features, rows.target, rows.weight)
+        return self._seen[id(rows)][1]
 
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
         network, names = fit.module.network, fit.datamodule.feature_names
