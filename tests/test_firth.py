@@ -1,5 +1,8 @@
 """Firth's method against its closed form, against an independent maximiser, and on separable tables."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +76,18 @@ def test_collinear_columns_are_refused():
     table = toy()
     with pytest.raises(UserError, match="linearly independent"):
         firth(torch.cat([table.features, table.features.sum(1, keepdim=True)], dim=1), table.target)
+
+
+PUBLISHED = {"NV": (2.92927, 1.55076), "PI": (-0.03475, 0.03958), "EH": (-2.60416, 0.77602), "bias": (3.77456, 1.48869)}
+"""Estimates and standard errors of the endometrial cancer study (79 patients; NV separates them), as R's brglm2 prints them."""
+
+
+def test_the_endometrial_study_is_the_published_one(tmp_path, fit):
+    """Heinze and Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21, 2002."""
+    overrides = ("data=table", f"data.path={Path(__file__).parent}/endometrial.csv", "data.target=HG", "data.split=none")
+    run = fit(*overrides, "penalty=firth", "optimizer=newton")
+    with (run.path / "coefficients.csv").open(newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    for name, (estimate, error) in PUBLISHED.items():
+        assert float(rows[name]["estimate"]) == pytest.approx(estimate, abs=1e-5)
+        assert float(rows[name]["std_error"]) == pytest.approx(error, abs=1e-5)
