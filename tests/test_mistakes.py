@@ -129,3 +129,9 @@ def test_one_number_written_in_two_ways_is_told(fork: Fork, tmp_path: Path) -> N
     assert ran.wait() == 0
     assert words(ran).count("Note: optimizer.lr=1,1.0,0.5 names one number as 1 and as 1.0: two runs with one result.") == 1
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 3
+
+
+def test_a_pattern_goes_through_the_choices_of_a_group(fork: Fork, tmp_path: Path) -> None:
+    ran = fork("-m", "optimizer=glob(adam*)", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
+    assert ran.wait() == 0
+    assert "Sweep of 2 runs: 2 finished" in words(ran)

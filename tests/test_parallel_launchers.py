@@ -81,10 +81,10 @@ def test_the_same_runs_as_one_after_another(run_train, tmp_path, one_after_anoth
 def test_a_run_that_fails_does_not_stop_the_others(run_train, tmp_path, launcher):
     ran = run_train(
         "-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2", "optimizer.lr=0.1,-1,1", "trainer.max_epochs=5",
-        "hydra.sweep.dir=sweep",
     )  # fmt: skip
     assert ran.returncode == 1, ran.stderr
-    assert sorted(row["status"] for row in table(tmp_path / "sweep")) == ["failed", "finished", "finished"]
+    [sweep] = (tmp_path / "outputs" / "sweeps").iterdir()  # the workers know it by the name that the sweep gave it
+    assert sorted(row["status"] for row in table(sweep)) == ["failed", "finished", "finished"]
     assert "optimizer.lr=-1 is not allowed" in ran.stdout
     assert "Error:" not in ran.stderr, "workers are quiet"
 

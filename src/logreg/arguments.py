@@ -62,7 +62,7 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
         if name in NEVER_NULL:
             raise ArgumentError(f"{name}=null names no folder: type {PATHS[name]}.")
         return argument
-    return argument if _is_read_as_typed(argument, value, multirun) else f"{key}={_quoted(value)}"
+    return argument if _is_read_as_typed(argument, value, multirun) else f"{key}={quoted(value)}"
 
 
 def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
@@ -79,5 +79,6 @@ def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
     return isinstance(given, str) and (given == value or "\\" in value)  # a comma escaped for Hydra
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a text as Hydra reads it back whole."""
     return QuotedString(text=value, quote=Quote.single).with_quotes()

@@ -6,12 +6,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
+
+from logreg import arguments
 
 _begun: list[Path] = []
 
@@ -20,12 +22,13 @@ class SweepCallback(Callback):
     """Pins the sweep's directory, and tells its result when it ends."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Resolve the directory once: a job in another process would otherwise put its own number into the name."""
+        """Resolve the directory once, in Hydra's own override too: jobs compose anew, in processes with other numbers."""
         for note in _twice(config.hydra.overrides.task):
             print(f"Note: {note}", file=sys.stderr)
         directory = Path(config.hydra.sweep.dir)
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(directory)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={arguments.quoted(str(directory))}")
         _begun.append(directory)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -41,9 +44,10 @@ class SweepCallback(Callback):
 def _twice(overrides: Iterable[str]) -> Iterator[str]:
     """Yield a sentence for each override that names one value more than once."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not override.is_choice_sweep():
+        sweep = override.value()
+        if not isinstance(sweep, ChoiceSweep):
             continue
-        values = [str(getattr(value, "text", value)) for value in cast(ChoiceSweep, override.value()).list]
+        values = [str(getattr(value, "text", value)) for value in sweep.list]
         if again := [value for value, number in Counter(values).items() if number > 1]:
             yield f"{override.input_line} names {', '.join(again)} more than once: such a run is trained once."
         if alike := _one_number(dict.fromkeys(values)):
