@@ -1,4 +1,4 @@
-"""The three ways in which a run ends early, each with its exit code, and the words for a misspelt name."""
+"""The ways in which a run ends early, each with its exit code, and the words for a misspelt name."""
 
 import difflib
 import signal
@@ -21,6 +21,18 @@ class RunError(Exception):
     """
 
     exit_code = 1
+
+
+class Pruned(Exception):  # noqa: N818 (an end, no error)
+    """A search has ended a run early, by its pruner; the run is saved, with the results of the epochs that it had.
+
+    Attributes:
+        value: of the monitored metric.
+    """
+
+    def __init__(self, value: float | None) -> None:
+        super().__init__("ended early by hydra/sweeper/pruner")
+        self.value = value
 
 
 class Interrupted(SystemExit):

@@ -17,11 +17,12 @@ from torch import nn
 
 from logreg import checks, drawing, environment, noise, penalties, resume, threads
 from logreg.callbacks.checkpoints import monitored_name
+from logreg.callbacks.pruning import Pruning
 from logreg.checkpoint_io import AtomicCheckpointIO, load
 from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.drawing import DrawingProcess
-from logreg.errors import RunError, UserError
+from logreg.errors import Pruned, RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
@@ -106,7 +107,10 @@ def _train(
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     module.cpu()
     choices.make(trainer, module, datamodule.rows("val"))
-    return _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
+    value = _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
+    if any(isinstance(callback, Pruning) and callback.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        raise Pruned(value)
+    return value
 
 
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
@@ -201,6 +205,7 @@ def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool, artist: 
     late_arguments = {
         "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
         "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
+        "pruning": {"trial": _trial(cfg), "monitor": cfg.monitor},
         "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "artist": artist},
     }
     callbacks = []
@@ -210,6 +215,15 @@ def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool, artist: 
         callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
     unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
     return [callback for callback in callbacks if not isinstance(callback, unwanted)]
+
+
+def _trial(cfg: DictConfig) -> Any:
+    """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
+    if cfg.sweep is None or cfg.sweep.trial is None:
+        return None
+    from logreg.sweeps.study import trial_at_hand
+
+    return trial_at_hand(HydraConfig.get().sweeper, cfg.sweep.trial)
 
 
 def _build(node: DictConfig, key: str, **late: Any) -> Any:

@@ -16,6 +16,8 @@ ALLOWED_TARGETS = (
     "lightning.pytorch.profilers.",
     "lightning.pytorch.strategies.",
     "torchmetrics.",
+    "optuna.samplers.",
+    "optuna.pruners.",
 )
 """Where a `_target_` may lead. A config from elsewhere can name any callable, `os.system` too: a project that is built on
 this one adds its own package here."""

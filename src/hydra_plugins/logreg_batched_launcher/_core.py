@@ -108,7 +108,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     assert isinstance(task, cli.Job)
     digest = member.digest(config)
     directory, before = member.place(run_directory(job), digest)
-    if before is not None and before.finished:
+    if before is not None and before.done:
         return _returned(job, before.value)
     if before is not None and leads_on(directory / "checkpoints" / "last.ckpt", config["trainer"]["max_epochs"]):
         return None  # begun by another launcher: it goes on from its checkpoint

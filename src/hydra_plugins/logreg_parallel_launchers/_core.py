@@ -112,7 +112,7 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
     digest = member.digest(job.config())
     directory, before = member.place(batched.run_directory(job), digest)
     done.status, done.return_value = JobStatus.COMPLETED, float("nan")
-    if before is not None and before.finished:
+    if before is not None and before.done:
         done.return_value = before.value
     elif before is None or before.status != FAILED:
         directory.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ TRAINER = {
 }  # fmt: skip
 
 # the doctor speaks to a person who watches one run; nobody watches a member
-CALLBACKS = {"checkpoints", "early_stopping", "progress_bar", "print_epochs", "weights", "convergence", "doctor"}
+CALLBACKS = {"checkpoints", "pruning", "early_stopping", "progress_bar", "print_epochs", "weights", "convergence", "doctor"}
 
 
 def why_alone(config: Mapping[str, Any]) -> str | None:
@@ -55,6 +55,8 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
         return "monitor"
     if config.get("ckpt_path") is not None:
         return "ckpt_path"
+    if (config.get("sweep") or {}).get("trial") is not None:
+        return "hydra/sweeper/pruner"
     if config["model"].get("_target_") not in NETWORKS or config["model"].keys() - {"_target_", "weight", "bias"}:
         return "model"
     loss = config["loss"]

@@ -36,7 +36,8 @@ class SweepCallback(Callback):
         from logreg.sweeps.report import report
 
         directory = _begun.pop()
-        code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"))
+        searched = config.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
+        code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"), again=not searched)
         if code:
             sys.exit(code)
 
@@ -70,7 +71,7 @@ def tell_interrupted() -> None:
     from logreg.sweeps.report import statuses
 
     directory = _begun[-1]
-    done = sum(status.finished for _, status in statuses(directory))
+    done = sum(status.done for _, status in statuses(directory))
     command = shlex.join(["python", *(word for word in sys.argv if not word.startswith(("hydra.sweep.dir=", "sweep.resume=")))])
     print(
         f"Interrupted: {done:,} {'run is' if done == 1 else 'runs are'} finished. Go on with: {command}"

@@ -1,6 +1,7 @@
 """One run of a sweep: where it lives, whether it is done already, and what is noted of its end.
 
-`status.json` in a run directory says what the run is (a digest of its config) and how it stands: running, finished or failed.
+`status.json` in a run directory says what the run is (a digest of its config) and how it stands: running,
+finished, pruned or failed.
 A sweep is its directory: started again, it looks at these files and does what is left to do.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 from logreg.errors import UserError
 
 STATUS = "status.json"
-RUNNING, FINISHED, FAILED = "running", "finished", "failed"
+RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
 
 NOT_OF_THE_RUN = ("ckpt_path", "sweep")
 """Top-level keys of the config that say how a run is gone about, not which run it is."""
@@ -30,7 +31,7 @@ class Status:
     """How a run of a sweep stands.
 
     Attributes:
-        status: "running" (or killed while running), "finished" or "failed".
+        status: "running" (or killed while running), "finished", "pruned" (ended early by a search) or "failed".
         digest: of the run's config.
         overrides: that the run was given.
         value: of the monitored metric, for sweepers; None where there is none.
@@ -49,8 +50,13 @@ class Status:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether it ran to its end."""
         return self.status == FINISHED
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status in (FINISHED, PRUNED)
 
 
 def digest(config: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
-from logreg.sweeps.member import FAILED, Status
+from logreg.sweeps.member import FAILED, PRUNED, Status
 from logreg.sweeps.replicates import write_replicates
 
 SHOWN = 10
@@ -43,13 +43,14 @@ def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
             yield path.parent, status
 
 
-def report(sweep: Path, monitor: str | None, mode: str) -> int:
+def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> int:
     """Write sweep.csv (and sweep_replicates.csv where runs differ only in seed or fold), print the table; return the exit code.
 
     Args:
         sweep: its directory.
         monitor: the metric that ranks; None: val/loss, or train/loss.
         mode: "min" or "max".
+        again: the sweep, started again, runs once more what failed.
     """
     runs = ranked([_run(sweep, directory, status) for directory, status in statuses(sweep)], mode)
     if not runs:
@@ -65,17 +66,21 @@ def report(sweep: Path, monitor: str | None, mode: str) -> int:
     if not failed:
         return 0
     _print_failures(sweep, failed)
+    if again:
+        print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
+    else:
+        print("The search has taken that for an answer: these values are not tried again.")
     return 2 if len(failed) == len(runs) and all(run.status.mistake for run in failed) else 1
 
 
 def ranked(runs: Sequence[Ranked], mode: str) -> list[Ranked]:
-    """Return the runs, the best first, those without a value last."""
+    """Return the runs, the best first, then those that a search has ended early, those without a value last."""
     sign = 1 if mode == "min" else -1
 
-    def place(run: Ranked) -> tuple[bool, float, str]:
+    def place(run: Ranked) -> tuple[bool, bool, float, str]:
         value = run.status.value
-        known = run.status.finished and value is not None and math.isfinite(value)
-        return (not known, sign * value if known and value is not None else 0.0, run.directory)
+        known = run.status.done and value is not None and math.isfinite(value)
+        return (not known, not run.status.finished, sign * value if known and value is not None else 0.0, run.directory)
 
     return sorted(runs, key=place)
 
@@ -88,9 +93,9 @@ def varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
 
 def _run(sweep: Path, directory: Path, status: Status) -> Ranked:
     settings = dict(override.lstrip("+~").partition("=")[::2] for override in status.overrides)
-    settings.pop("sweep.resume", None)
+    settings = {key: value for key, value in settings.items() if not key.startswith("sweep.")}
     try:
-        metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8")) if status.finished else {}
+        metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8")) if status.done else {}
     except (OSError, ValueError):
         metrics = {}
     return Ranked(str(directory.relative_to(sweep)), status, settings, metrics)
@@ -118,7 +123,8 @@ def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
 
 def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monitor: str | None) -> None:
     finished = [run for run in runs if run.status.finished]
-    print(f"\nSweep of {len(runs):,} runs: {len(finished):,} finished")
+    pruned = sum(run.status.status == PRUNED for run in runs)
+    print(f"\nSweep of {len(runs):,} runs: {len(finished):,} finished" + (f", {pruned:,} pruned" if pruned else ""))
     known = {name for run in finished for name in run.metrics}
     split = "val" if "val/loss" in known else "train"
     metrics = [name for metric in METRICS_SHOWN if (name := f"{split}/{metric}") in known]
@@ -126,7 +132,7 @@ def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monit
     rows = [["", *keys, *metrics]]
     for rank, run in enumerate(finished[:SHOWN], 1):
         values = (run.metrics.get(name) for name in metrics)
-        rows.append([str(rank), *(run.settings.get(key, "") for key in keys), *(number(value) for value in values)])
+        rows.append([str(rank), *(short(run.settings.get(key, "")) for key in keys), *(number(value) for value in values)])
     print(aligned(rows))
     if len(finished) > SHOWN:
         print(f"  ... {len(finished) - SHOWN:,} more in {sweep / 'sweep.csv'}")
@@ -136,7 +142,14 @@ def _print_failures(sweep: Path, failed: Sequence[Ranked]) -> None:
     print(f"\n{len(failed):,} {'run' if len(failed) == 1 else 'runs'} failed:")
     for run in failed:
         print(f"  {sweep / run.directory}\n      {run.status.reason}")
-    print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
+
+
+def short(setting: str) -> str:
+    """Return a setting for the console: of a long number six digits."""
+    try:
+        return min(f"{float(setting):.6g}", setting, key=len)
+    except ValueError:
+        return setting
 
 
 def number(value: Any) -> str:

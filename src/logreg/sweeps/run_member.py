@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg import signals
-from logreg.errors import Interrupted, RunError, UserError
+from logreg.errors import Interrupted, Pruned, RunError, UserError
 from logreg.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
@@ -37,8 +37,8 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
     digest = _digest(cfg)
     directory, before = member.place(Path(hydra_cfg.runtime.output_dir), digest)
     _move(hydra_cfg, directory)
-    if before is not None and before.finished:
-        log.info(f"{directory.name} is finished already")
+    if before is not None and before.done:
+        log.info(f"{directory.name} is {before.status} already")
         return before.value
     overrides = list(OmegaConf.to_container(hydra_cfg.overrides.task))  # type: ignore[arg-type]
     watch = Stopwatch()
@@ -54,6 +54,9 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
         value = job(cfg)
     except (KeyboardInterrupt, Interrupted):
         raise
+    except Pruned as end:
+        note(member.PRUNED, value=end.value)
+        return end.value
     except (Exception, SystemExit) as error:
         signals.reraise()
         tell(error if isinstance(error, UserError | RunError) else RunError(reason(error)))

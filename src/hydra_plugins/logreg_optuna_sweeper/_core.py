@@ -1,0 +1,160 @@
+"""What the sweeper does: ask for trials, launch their runs together, tell what came out."""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from omegaconf import OmegaConf
+from optuna.trial import Trial, TrialState
+
+from hydra_plugins.logreg_optuna_sweeper import _beginning, _going_on
+from hydra_plugins.logreg_optuna_sweeper._space import Space
+from logreg.callbacks.pruning import PRUNED
+from logreg.sweeps.report import short, statuses
+
+if TYPE_CHECKING:
+    from hydra_plugins.logreg_optuna_sweeper.optuna_sweeper import OptunaSweeper
+
+log = logging.getLogger(__name__)
+
+RESULTS = "optimization_results.yaml"
+
+
+def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[JobReturn]]:
+    """Run a study to its end; see OptunaSweeper.
+
+    Raises:
+        ArgumentError: a mistake in the command, found before any run.
+    """
+    typed = [f"{key}={value}" for key, value in sweeper.params.items()] + list(arguments)
+    parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
+    space = Space(parser.parse_overrides(typed))
+    _beginning.check(sweeper, space, parser)
+    directory = Path(sweeper.config.hydra.sweep.dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _going_on.owned(directory):
+        OmegaConf.save(sweeper.config, directory / "multirun.yaml")
+        study, trials = _beginning.study(sweeper, space)
+        return Search(sweeper, space, study, trials, directory).run()
+
+
+class Search:
+    """A study on its way to so many trials."""
+
+    def __init__(self, sweeper: "OptunaSweeper", space: Space, study: optuna.Study, trials: int, directory: Path) -> None:
+        """Take the study and what it is to reach.
+
+        Args:
+            sweeper: with the launcher.
+            space: what the trials choose from.
+            study: new, or one that was begun.
+            trials: that it will have.
+            directory: of the sweep.
+        """
+        self.sweeper = sweeper
+        self.space = space
+        self.study = study
+        self.trials = trials
+        self.directory = directory
+        self._answers: dict[tuple[str, ...], tuple[TrialState, float | None]] = {}
+
+    def run(self) -> list[Sequence[JobReturn]]:
+        """Launch what is in flight, then new trials, `n_jobs` at a time; write the best down."""
+        self._look_back()
+        waiting = _going_on.in_flight(self.study, self.space)
+        returns = []
+        while batch := self._batch(waiting):
+            waiting = waiting[len(batch) :]
+            returns.append(self._launch(batch))
+            self._tell_progress()
+            if self._is_in_vain():
+                log.info("Every run so far failed by a mistake in the command or the data: the search ends here.")
+                break
+        self._write_best()
+        return returns
+
+    def _look_back(self) -> None:
+        """Learn how the trials went that are done: the same values are not trained twice."""
+        trials = self.study.get_trials(deepcopy=False)
+        done = [trial for trial in trials if trial.state.is_finished()]
+        for trial in done:
+            self._answers[self._command(trial.params)] = trial.state, trial.value
+        if trials:
+            log.info(
+                f"Going on with a study of {len(trials):,} trials: {len(done):,} done, {len(trials) - len(done):,} in flight."
+            )
+
+    def _batch(self, waiting: Sequence[Trial]) -> list[Trial]:
+        """Return the trials of the next launch."""
+        batch = list(waiting[: self.sweeper.n_jobs])
+        while len(batch) < self.sweeper.n_jobs and len(self.study.get_trials(deepcopy=False)) < self.trials:
+            batch.append(self.study.ask())
+            self.space.suggest(batch[-1])
+        return batch
+
+    def _launch(self, batch: Sequence[Trial]) -> Sequence[JobReturn]:
+        """Run trials, of equal ones the first alone, and tell the study."""
+        commands = [self._command(trial.params) for trial in batch]
+        jobs = {
+            command: trial for command, trial in zip(commands[::-1], batch[::-1], strict=True) if command not in self._answers
+        }
+        jobs = dict(reversed(jobs.items()))
+        told = [self._job(command, trial) for command, trial in jobs.items()]
+        self.sweeper.validate_batch_is_legal(told)
+        returns = self.sweeper.launcher.launch(told, initial_job_idx=batch[0].number) if told else []
+        pruned = {trial.number for trial in self.study.get_trials(deepcopy=False) if PRUNED in trial.user_attrs}
+        for (command, trial), done in zip(jobs.items(), returns, strict=True):
+            self._answers[command] = _outcome(done.return_value, trial.number in pruned)
+        for command, trial in zip(commands, batch, strict=True):
+            state, value = self._answers[command]
+            self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+        return returns
+
+    def _command(self, values: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(self.space.overrides(values))
+
+    def _job(self, command: Sequence[str], trial: Trial) -> list[str]:
+        """Return the overrides of a trial's run, which is told its trial where it can be pruned."""
+        return [*command, *([f"sweep.trial={trial.number}"] if self.sweeper.prunes else [])]
+
+    def _tell_progress(self) -> None:
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        ends = [(states.count(TrialState.PRUNED), "pruned"), (states.count(TrialState.FAIL), "failed")]
+        told = ", ".join(f"{number:,} {word}" for number, word in ends if number)
+        best = self._best()
+        words = f"best {best.value:.6g} in trial {best.number}" if best else "none with a value yet"
+        log.info(f"{len(states):,} of {self.trials:,} trials{f' ({told})' if told else ''}: {words}")
+
+    def _best(self) -> optuna.trial.FrozenTrial | None:
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return self.study.best_trial if complete else None
+
+    def _is_in_vain(self) -> bool:
+        """Tell whether all that was run was refused before it trained: the next runs would be too."""
+        if any(state != TrialState.FAIL for state, _ in self._answers.values()):
+            return False
+        found = [status for _, status in statuses(self.directory)]
+        return bool(found) and all(status.mistake for status in found)
+
+    def _write_best(self) -> None:
+        best = self._best()
+        if best is None:
+            return
+        results = {"name": "optuna", "best_params": best.params, "best_value": best.value, "best_trial": best.number}
+        OmegaConf.save(OmegaConf.create(results), self.directory / RESULTS)
+        values = " ".join(f"{name}={short(str(value))}" for name, value in best.params.items())
+        log.info(f"Best: {best.value:.6g} with {values}, in {self.directory / RESULTS}")
+
+
+def _outcome(value: Any, pruned: bool) -> tuple[TrialState, float | None]:
+    """Return a trial's state and value, of what its run returned: a failed one NaN, one without a metric None."""
+    if pruned:
+        return TrialState.PRUNED, None
+    if not isinstance(value, int | float) or math.isnan(value):
+        return TrialState.FAIL, None
+    return TrialState.COMPLETE, float(value)
