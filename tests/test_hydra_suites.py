@@ -1,12 +1,14 @@
-"""Hydra's own conformance suites on the batched launcher and on those beyond one process: other programs' jobs, one by one."""
+"""Hydra's own conformance suites on the launchers and the sweeper: other programs' jobs, one by one."""
 
 import pytest
-from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 from hydra.version import _UNSPECIFIED_, VersionBase
+from processes import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Future Hydra versions will no longer change working directory.*:UserWarning")
 
 BEYOND = ("joblib", "submitit_local", "ray")
+GRID = [f"hydra.searchpath=[file://{ROOT / 'conf'}]", "hydra/sweeper=optuna", "hydra/sweeper/sampler=grid"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,12 @@ def prepared(request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("launcher_name", "overrides"), [("batched", []), *((name, ["hydra.launcher.workers=2"]) for name in BEYOND)]
+    ("launcher_name", "overrides"),
+    [
+        ("batched", []),
+        *((name, ["hydra.launcher.workers=2"]) for name in BEYOND),
+        *((name, [*GRID, "hydra.sweeper.n_jobs=16"]) for name in ("basic", "batched")),
+    ],
 )
 class TestLauncher(LauncherTestSuite):
     """In this process."""
@@ -46,3 +53,11 @@ class TestLauncher(LauncherTestSuite):
 )
 class TestIntegration(IntegrationTestSuite):
     """Each in a process of its own: 11 of them for each launcher, and 8 s each to start Ray or submitit."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"), [(name, [*GRID, "hydra.sweeper.n_jobs=2"]) for name in ("basic", "batched")]
+)
+class TestSweeper(BatchedSweeperTestSuite):
+    """Two of its six jobs at a time."""

@@ -78,6 +78,12 @@ def _no_name_of_a_choice(conf: Path) -> UserError:
 def _unknown_key(key: str, error: Exception, conf: Path, config_name: str) -> UserError:
     cfg = _chosen_config(conf, config_name)
     known = _groups(conf, config_name) | set(_keys(cfg))
+    if key.startswith("hydra."):
+        *parents, name = key.split(".")
+        hint = did_you_mean(
+            name, {str(each) for path in conf.joinpath(*parents).glob("*.yaml") for each in OmegaConf.load(path)}
+        )
+        return UserError(f"'{key}' is not a key of Hydra's config.{hint} `--cfg hydra` prints every key.")
     group = key.partition(".")[0]
     if out := [word for word in sys.argv[1:] if word in (f"~{group}", f"{group}=null")]:
         return UserError(f"{out[0]} leaves {group} out, and {key} sets a key of it: type one of the two.")

@@ -108,7 +108,7 @@ def _train(
     module.cpu()
     choices.make(trainer, module, datamodule.rows("val"))
     value = _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
-    if any(isinstance(callback, Pruning) and callback.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
+    if any(isinstance(callback, Pruning) and callback.trial.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
         raise Pruned(value)
     return value
 
@@ -221,9 +221,9 @@ def _trial(cfg: DictConfig) -> Any:
     """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
     if cfg.sweep is None or cfg.sweep.trial is None:
         return None
-    from logreg.sweeps.study import trial_at_hand
+    from logreg.sweeps.study import Judged
 
-    return trial_at_hand(HydraConfig.get().sweeper, cfg.sweep.trial)
+    return Judged(HydraConfig.get().sweeper, cfg.sweep.trial)
 
 
 def _build(node: DictConfig, key: str, **late: Any) -> Any:

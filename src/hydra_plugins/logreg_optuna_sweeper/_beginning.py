@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
@@ -18,6 +18,7 @@ from logreg import checks, cli, rules, targets
 from logreg.arguments import ArgumentError
 from logreg.errors import UserError
 from logreg.sweeps.composition import Base
+from logreg.sweeps.points import Values
 from logreg.sweeps.study import mend, open_storage
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 RULES = {"n_trials": rules.Number(integer=True, low=1, optional=True), "n_jobs": rules.COUNT}
 
 
-def check(sweeper: "OptunaSweeper", space: Space, parser: OverridesParser) -> None:
+def check(sweeper: "OptunaSweeper", space: Space) -> None:
     """Raise ArgumentError for a mistake in the command."""
     try:
         for name, rule in RULES.items():
@@ -40,7 +41,7 @@ def check(sweeper: "OptunaSweeper", space: Space, parser: OverridesParser) -> No
             _check_part(name, getattr(sweeper, name))
         _check_space(sweeper.sampler["_target_"], space)
         if isinstance(sweeper.task_function, cli.Job):
-            _check_runs(sweeper, sweeper.task_function, space, parser)
+            _check_runs(sweeper, sweeper.task_function, space)
     except ArgumentError:
         raise
     except UserError as error:
@@ -72,18 +73,34 @@ def _check_space(sampler: str, space: Space) -> None:
         )
 
 
-def _check_runs(sweeper: "OptunaSweeper", job: cli.Job, space: Space, parser: OverridesParser) -> None:
-    """Check the ends of the space, and one run in whole."""
-    first: dict[str, Any] = {}
+def _check_runs(sweeper: "OptunaSweeper", job: cli.Job, space: Space) -> None:
+    """Check the ends of the space, and a run in whole for every choice of a config group."""
+    loader = sweeper.hydra_context.config_loader
+    wanted: list[Values] = [{}]
     for parameter in space.parameters:
         for value in parameter.ends():
-            word = parameter.word(value)
-            checks.check_values({parameter.name: parser.parse_override(f"{parameter.name}={word}").value()})
-        if parameter.is_in(first):
-            first[parameter.name] = parameter.ends()[0]
-    loader: Any = sweeper.hydra_context.config_loader
-    cfg = loader.load_sweep_config(sweeper.config, space.overrides(first))
-    job.check(OmegaConf.create(Base(cfg, ()).plain({})))
+            checks.check_values(space.typed({parameter.name: value}))
+        if loader.get_group_options(parameter.name):
+            owners = {key: min(words) for key, words in parameter.belongs_to.items()}
+            wanted += [{**owners, parameter.name: value} for value in parameter.ends()]
+    for each in wanted:
+        try:
+            cfg = loader.load_sweep_config(sweeper.config, space.overrides(space.example(each)))
+        except ConfigCompositionException as error:
+            raise _without_its_choice(error, space, each) or error from error.__cause__
+        job.check(OmegaConf.create(Base(cfg, ()).plain({})))
+
+
+def _without_its_choice(error: Exception, space: Space, chosen: Values) -> UserError | None:
+    """Return what to tell of a parameter that another choice does not have; None where that is not it."""
+    for name in [parameter.name for parameter in space.parameters] if chosen else []:
+        if f"'{name}'" in str(error):
+            choice = " ".join(f"{key}={value}" for key, value in chosen.items())
+            return UserError(
+                f"{name} is no key of runs with {choice}. Name the choice that it belongs to, as in"
+                f" '{name}=tag(GROUP:CHOICE,interval(0,0.9))'."
+            )
+    return None
 
 
 def study(sweeper: "OptunaSweeper", space: Space) -> tuple[optuna.Study, int]:
@@ -126,12 +143,13 @@ def _search(sweeper: "OptunaSweeper", space: Space) -> dict[str, str]:
     """Return what makes a search the same: key -> what was typed for it, or holds by default."""
     config = sweeper.config
     directory = Path(config.hydra.sweep.dir).absolute()
-    search = {
+    search = {}
+    if Path(sweeper.storage).absolute().parent != directory:  # several share it
+        search["hydra.sweep.dir"] = str(directory)
+    search |= {
         "monitor": rules.shown(config.get("monitor")),
         "monitor_mode": _mode(sweeper),
         "hydra/sweeper/sampler": str(config.hydra.runtime.choices.get("hydra/sweeper/sampler")),
         **space.words(),
     }
-    if Path(sweeper.storage).absolute().parent != directory:  # several share it
-        search["hydra.sweep.dir"] = str(directory)
     return {key: text for key, text in search.items() if key != "sweep.resume"}

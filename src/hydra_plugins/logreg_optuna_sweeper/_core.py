@@ -14,8 +14,8 @@ from optuna.trial import Trial, TrialState
 
 from hydra_plugins.logreg_optuna_sweeper import _beginning, _going_on
 from hydra_plugins.logreg_optuna_sweeper._space import Space
-from logreg.callbacks.pruning import PRUNED
 from logreg.sweeps.report import short, statuses
+from logreg.sweeps.study import PRUNED
 
 if TYPE_CHECKING:
     from hydra_plugins.logreg_optuna_sweeper.optuna_sweeper import OptunaSweeper
@@ -34,7 +34,7 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     typed = [f"{key}={value}" for key, value in sweeper.params.items()] + list(arguments)
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
     space = Space(parser.parse_overrides(typed))
-    _beginning.check(sweeper, space, parser)
+    _beginning.check(sweeper, space)
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     with _going_on.owned(directory):
@@ -71,10 +71,12 @@ class Search:
         while batch := self._batch(waiting):
             waiting = waiting[len(batch) :]
             returns.append(self._launch(batch))
-            self._tell_progress()
             if self._is_in_vain():
-                log.info("Every run so far failed by a mistake in the command or the data: the search ends here.")
-                break
+                log.info("Every run failed by a mistake in the command or the data: the search ends before its first trial.")
+                return returns
+            self._tell(batch)
+            if returns[-1]:  # not all of them had been run before
+                self._tell_progress()
         self._write_best()
         return returns
 
@@ -85,20 +87,20 @@ class Search:
         for trial in done:
             self._answers[self._command(trial.params)] = trial.state, trial.value
         if trials:
-            log.info(
-                f"Going on with a study of {len(trials):,} trials: {len(done):,} done, {len(trials) - len(done):,} in flight."
-            )
+            log.info(f"Going on with a search: {len(done):,} trials done, {len(trials) - len(done):,} in flight.")
 
     def _batch(self, waiting: Sequence[Trial]) -> list[Trial]:
-        """Return the trials of the next launch."""
-        batch = list(waiting[: self.sweeper.n_jobs])
-        while len(batch) < self.sweeper.n_jobs and len(self.study.get_trials(deepcopy=False)) < self.trials:
+        """Return the trials of the next launch: to the end of a batch, so that a search that was killed has the same ones."""
+        batch, together = list(waiting[: self.sweeper.n_jobs]), self.sweeper.n_jobs
+        asked = len(self.study.get_trials(deepcopy=False))
+        while len(batch) < together and asked < self.trials and not (batch and asked % together == 0):
             batch.append(self.study.ask())
             self.space.suggest(batch[-1])
+            asked += 1
         return batch
 
     def _launch(self, batch: Sequence[Trial]) -> Sequence[JobReturn]:
-        """Run trials, of equal ones the first alone, and tell the study."""
+        """Run trials, of equal ones the first alone."""
         commands = [self._command(trial.params) for trial in batch]
         jobs = {
             command: trial for command, trial in zip(commands[::-1], batch[::-1], strict=True) if command not in self._answers
@@ -110,10 +112,13 @@ class Search:
         pruned = {trial.number for trial in self.study.get_trials(deepcopy=False) if PRUNED in trial.user_attrs}
         for (command, trial), done in zip(jobs.items(), returns, strict=True):
             self._answers[command] = _outcome(done.return_value, trial.number in pruned)
-        for command, trial in zip(commands, batch, strict=True):
-            state, value = self._answers[command]
-            self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
         return returns
+
+    def _tell(self, batch: Sequence[Trial]) -> None:
+        """Tell the study what came out."""
+        for trial in batch:
+            state, value = self._answers[self._command(trial.params)]
+            self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
 
     def _command(self, values: dict[str, Any]) -> tuple[str, ...]:
         return tuple(self.space.overrides(values))
@@ -135,7 +140,7 @@ class Search:
         return self.study.best_trial if complete else None
 
     def _is_in_vain(self) -> bool:
-        """Tell whether all that was run was refused before it trained: the next runs would be too."""
+        """Tell whether all runs were refused before they trained: the others would be too. Such trials stay in flight."""
         if any(state != TrialState.FAIL for state, _ in self._answers.values()):
             return False
         found = [status for _, status in statuses(self.directory)]
@@ -145,7 +150,12 @@ class Search:
         best = self._best()
         if best is None:
             return
-        results = {"name": "optuna", "best_params": best.params, "best_value": best.value, "best_trial": best.number}
+        results = {
+            "name": "optuna",
+            "best_params": self.space.typed(best.params),
+            "best_value": best.value,
+            "best_trial": best.number,
+        }
         OmegaConf.save(OmegaConf.create(results), self.directory / RESULTS)
         values = " ".join(f"{name}={short(str(value))}" for name, value in best.params.items())
         log.info(f"Best: {best.value:.6g} with {values}, in {self.directory / RESULTS}")

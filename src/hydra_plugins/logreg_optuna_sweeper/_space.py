@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Sweep, Transformer
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
@@ -89,6 +90,14 @@ class Space:
                 chosen[parameter.name] = parameter.suggest(trial)
         return chosen
 
+    def example(self, wanted: Values) -> dict[str, Any]:
+        """Return the values of some run, those that are wanted among them."""
+        chosen: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.is_in(chosen):
+                chosen[parameter.name] = wanted.get(parameter.name, parameter.ends()[0])
+        return chosen
+
     def points(self) -> Iterator[dict[str, Any]]:
         """Yield every combination, the last parameter changing first.
 
@@ -124,6 +133,12 @@ class Space:
             elif (name := _name(override)) in words:
                 lines.append(f"{override.get_key_element()}={words[name]}")
         return lines
+
+    def typed(self, values: Values) -> dict[str, Any]:
+        """Return the values as a config has them: the list 1,2 is of numbers, though Optuna is given its words."""
+        parser = OverridesParser.create()
+        words = {each.name: each.word(values[each.name]) for each in self.parameters if each.name in values}
+        return {name: parser.parse_override(f"{name}={word}").value() for name, word in words.items()}
 
     def words(self) -> dict[str, str]:
         """Return key -> what was typed for it, to tell one search from another."""
@@ -201,8 +216,8 @@ def _in_order(parameters: Sequence[Parameter]) -> list[Parameter]:
             choices = [str(value) for value in choice.values or ()] if choice else []
             if unknown := sorted(words.difference(choices)):
                 raise ArgumentError(
-                    f"{parameter.name} belongs to {key}:{unknown[0]}, which this search does not choose from: type"
-                    f" {key}={unknown[0]} among the values of {key}, or leave the tag out."
+                    f"{parameter.name} belongs to {key}:{unknown[0]}, and this search does not choose {key}={unknown[0]}:"
+                    f" search it too, as in {key}={unknown[0]},OTHER, or leave the tag out."
                 )
     ordered: list[Parameter] = []
     while len(ordered) < len(parameters):

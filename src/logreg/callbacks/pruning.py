@@ -1,51 +1,59 @@
 """The end of a search's run that does worse than others did: Optuna's pruners, told the metric as it comes."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import EarlyStopping
 
 from logreg.callbacks.checkpoints import monitored
 
-PRUNED = "pruned"
-"""The attribute of a trial whose run was told to end: it is pruned, however its process ends after that."""
+
+class Judge(Protocol):
+    """What a run reports to, and what tells it to end (logreg.sweeps.study.Judged)."""
+
+    @property
+    def pruned(self) -> bool:
+        """Whether the run has been told to end."""
+        ...
+
+    def report(self, value: float, epochs: int) -> None:
+        """Take the metric after so many epochs."""
+        ...
 
 
-def pruning(trial: Any = None, monitor: str | None = None, every: int = 10) -> "Pruning | None":
+def pruning(trial: Judge | None = None, monitor: str | None = None, every: int = 10) -> "Pruning | None":
     """Return the callback; None where the run is no trial of a search with a pruner."""
     return None if trial is None else Pruning(trial, monitor, every)
 
 
-class Pruning(Callback):
+class Pruning(EarlyStopping):
     """Reports the monitored metric to Optuna every so many epochs, and ends the training where its pruner says so.
 
-    The training ends as at its last epoch: checkpoints, metrics and results are those of a shorter run.
+    The training ends as at its last epoch: checkpoints, metrics and results are those of a shorter run. Lightning calls an
+    EarlyStopping behind the module, when the metrics of the epoch are there.
     """
 
-    def __init__(self, trial: Any, monitor: str | None, every: int) -> None:
+    def __init__(self, trial: Judge, monitor: str | None, every: int) -> None:
         """Set up.
 
         Args:
-            trial: an optuna.Trial that is running.
+            trial: of the search.
             monitor: the metric; None: val/loss, or train/loss where there are no val rows.
             every: epochs between two reports.
         """
+        super().__init__(monitor=monitor or "", check_on_train_epoch_end=True)
         self.trial = trial
-        self.monitor = monitor
         self.every = every
-        self.pruned = PRUNED in trial.user_attrs
-        [frozen] = [each for each in trial.study.get_trials(deepcopy=False) if each.number == trial.number]
-        self._reported = set(frozen.intermediate_values)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report if it is time; what a run that goes on has reported already, Optuna has."""
+        """Report if it is time."""
         epochs = trainer.current_epoch + 1
-        value = monitored(trainer, self.monitor)
-        if not self.pruned and value is not None and epochs % self.every == 0:
-            if epochs not in self._reported:
-                self.trial.report(value, epochs)
-            if self.trial.should_prune():
-                self.trial.set_user_attr(PRUNED, True)
-                self.pruned = True
-        if self.pruned:
+        value = monitored(trainer, self.monitor or None)
+        if value is not None and epochs % self.every == 0:
+            self.trial.report(value, epochs)
+        if self.trial.pruned:
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: what there is to keep is in the study."""
+        return {}

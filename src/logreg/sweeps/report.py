@@ -50,7 +50,7 @@ def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> i
         sweep: its directory.
         monitor: the metric that ranks; None: val/loss, or train/loss.
         mode: "min" or "max".
-        again: the sweep, started again, runs once more what failed.
+        again: the sweep, started again, runs once more what failed; a search does only where nothing was found at all.
     """
     runs = ranked([_run(sweep, directory, status) for directory, status in statuses(sweep)], mode)
     if not runs:
@@ -66,11 +66,12 @@ def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> i
     if not failed:
         return 0
     _print_failures(sweep, failed)
-    if again:
+    mistaken = len(failed) == len(runs) and all(run.status.mistake for run in failed)
+    if again or mistaken:
         print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
     else:
         print("The search has taken that for an answer: these values are not tried again.")
-    return 2 if len(failed) == len(runs) and all(run.status.mistake for run in failed) else 1
+    return 2 if mistaken else 1
 
 
 def ranked(runs: Sequence[Ranked], mode: str) -> list[Ranked]:

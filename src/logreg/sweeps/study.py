@@ -11,6 +11,9 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+PRUNED = "pruned"
+"""The attribute of a trial whose run was told to end."""
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -48,20 +51,34 @@ def mend(journal: Path) -> None:
         file.truncate(content.rfind(b"\n") + 1)
 
 
-def trial_at_hand(sweeper: Mapping[str, Any], number: int) -> optuna.Trial:
-    """Return a trial of the study that a sweeper's config names, to report to from a run.
+class Judged:
+    """The trial that a run is, as the run sees it, in whatever process."""
 
-    Args:
-        sweeper: `hydra.sweeper` of the run.
-        number: of the trial.
-    """
-    study = optuna.load_study(
-        study_name=sweeper["study_name"],
-        storage=open_storage(sweeper["storage"]),
-        sampler=RandomSampler(),  # draws nothing before it is asked
-        pruner=instantiate(sweeper["pruner"]),
-    )
-    return handle(study, study.trials[number])
+    def __init__(self, sweeper: Mapping[str, Any], number: int) -> None:
+        """Open the study.
+
+        Args:
+            sweeper: `hydra.sweeper` of the run.
+            number: of the trial.
+        """
+        study = optuna.load_study(
+            study_name=sweeper["study_name"],
+            storage=open_storage(sweeper["storage"]),
+            sampler=RandomSampler(),  # draws nothing before it is asked
+            pruner=instantiate(sweeper["pruner"]),
+        )
+        [frozen] = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
+        self._trial = handle(study, frozen)
+        self._reported = set(frozen.intermediate_values)
+        self.pruned = PRUNED in frozen.user_attrs
+
+    def report(self, value: float, epochs: int) -> None:
+        """Tell Optuna the metric, which a run that goes on may have done before, and ask its pruner."""
+        if epochs not in self._reported:
+            self._trial.report(value, epochs)
+        if not self.pruned and self._trial.should_prune():
+            self._trial.set_user_attr(PRUNED, True)  # whatever becomes of the process after that
+            self.pruned = True
 
 
 def handle(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.Trial:
