@@ -76,14 +76,14 @@ def _check_space(sampler: str, space: Space) -> None:
 def _check_runs(sweeper: "OptunaSweeper", job: cli.Job, space: Space) -> None:
     """Check the ends of the space, and a run in whole for every choice of a config group."""
     loader = sweeper.hydra_context.config_loader
-    wanted: list[Values] = [{}]
+    wanted: list[Values] = []
     for parameter in space.parameters:
         for value in parameter.ends():
             checks.check_values(space.typed({parameter.name: value}))
         if loader.get_group_options(parameter.name):
             owners = {key: min(words) for key, words in parameter.belongs_to.items()}
             wanted += [{**owners, parameter.name: value} for value in parameter.ends()]
-    for each in wanted:
+    for each in wanted or [{}]:
         try:
             cfg = loader.load_sweep_config(sweeper.config, space.overrides(space.example(each)))
         except ConfigCompositionException as error:
@@ -94,7 +94,7 @@ def _check_runs(sweeper: "OptunaSweeper", job: cli.Job, space: Space) -> None:
 def _without_its_choice(error: Exception, space: Space, chosen: Values) -> UserError | None:
     """Return what to tell of a parameter that another choice does not have; None where that is not it."""
     for name in [parameter.name for parameter in space.parameters] if chosen else []:
-        if f"'{name}'" in str(error):
+        if f"Could not override '{name}'" in str(error):
             choice = " ".join(f"{key}={value}" for key, value in chosen.items())
             return UserError(
                 f"{name} is no key of runs with {choice}. Name the choice that it belongs to, as in"
