@@ -101,13 +101,19 @@ def _written(writer: MemberWriter, number: int, member: Member) -> tuple[float |
 
 
 def _mistake(config: Mapping[str, Any], table: Table | UserError) -> str | None:
-    """Return what the run alone would be told: of its table, or by torch's own optimiser of its arguments."""
+    """Return what the run alone would be told: by torch's own optimiser of its arguments, of its table, loss or penalty."""
     node = config["optimizer"]
     try:
         get_class(node["_target_"])([torch.nn.Parameter(torch.zeros(1))], **grouping.numbers(node))
     except (TypeError, ValueError) as error:
         return f"optimizer ({node['_target_']}) cannot be built: {error}."
-    return str(table) if isinstance(table, UserError) else None
+    if isinstance(table, UserError):
+        return str(table)
+    try:
+        table.aims(config)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pending: signals.PendingSignal) -> Group:
@@ -154,12 +160,9 @@ def _module(
     template = tables[0].template
     starts = [_start(config, tables[0].datamodule.in_features) for config in configs]
     target = configs[0]["optimizer"]["_target_"]
-    automatic = {table: experiment.automatic_l2(table.datamodule) for table in dict.fromkeys(tables)}
-    strengths = [(config["penalty"] or {"l2": 0.0})["l2"] for config in configs]
-    penalties = [automatic[table] if l2 == "auto" else l2 for l2, table in zip(strengths, tables, strict=True)]
-    l1 = [(config["penalty"] or {}).get("l1", 0.0) for config in configs]
-    weights = [config["loss"].get("pos_weight") for config in configs]
-    weighted = any(weight is not None for weight in weights)
+    losses, penalties = zip(*(table.aims(config) for config, table in zip(configs, tables, strict=True)), strict=True)
+    l1, l2 = ([getattr(penalty, name) for penalty in penalties] for name in ("l1", "l2"))
+    pos_weight = [getattr(loss, "pos_weight", None) or 1.0 for loss in losses]
     return BatchedLogisticRegression(
         weight=torch.stack([weight for weight, _ in starts]).to(dtype),
         bias=torch.stack([bias for _, bias in starts]).to(dtype),
@@ -169,9 +172,9 @@ def _module(
         threshold=template.threshold,
         monitor=configs[0]["monitor"],
         monitor_mode=configs[0]["monitor_mode"],
-        l2=torch.tensor(penalties, dtype=dtype) if template.penalty else None,
+        l2=torch.tensor(l2, dtype=dtype) if any(penalties) else None,
         l1=torch.tensor(l1, dtype=dtype) if any(l1) else None,
-        pos_weight=torch.tensor([1.0 if weight is None else weight for weight in weights]) if weighted else None,
+        pos_weight=torch.tensor(pos_weight, dtype=dtype) if any(each != 1 for each in pos_weight) else None,
         patience=None
         if stopping is None
         else Patience(len(configs), stopping.monitor, stopping.mode, stopping.patience, stopping.min_delta),

@@ -60,7 +60,7 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
     if config["model"].get("_target_") not in NETWORKS or config["model"].keys() - {"_target_", "weight", "bias"}:
         return "model"
     loss = config["loss"]
-    if loss.get("_target_") != "logreg.losses.binary_cross_entropy" or loss.get("pos_weight") == "balanced":
+    if loss.get("_target_") != "logreg.losses.binary_cross_entropy":
         return "loss"
     penalty = config["penalty"]
     if penalty and penalty.get("_target_") != "logreg.penalties.ElasticNet":

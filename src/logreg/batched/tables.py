@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from logreg import environment, experiment
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
+from logreg.penalties import ElasticNet
 from logreg.run_directory import as_json
 
 
@@ -53,11 +54,19 @@ class Table:
     def _batches(self, rows: int) -> int:
         return -(-rows // (self.datamodule.batch_size or rows))
 
-    def aim_as(self, config: Mapping[str, Any]) -> None:
-        """Give the template the loss and the penalty of a member."""
+    def aims(self, config: Mapping[str, Any]) -> tuple[torch.nn.Module, ElasticNet]:
+        """Return the loss and the penalty of a member.
+
+        Raises:
+            UserError: they do not go with these rows.
+        """
         key = json.dumps([config["loss"], config["penalty"]], sort_keys=True, default=str)
         if key not in self._aims:
             cfg: DictConfig = OmegaConf.create({part: config[part] for part in ("loss", "penalty")})
             loss = experiment.build_loss(cfg, self.template.network, self.datamodule)
             self._aims[key] = loss, experiment.build_penalty(cfg, self.datamodule)
-        self.template.loss, self.template.penalty = self._aims[key]
+        return self._aims[key]
+
+    def aim_as(self, config: Mapping[str, Any]) -> None:
+        """Give the template the loss and the penalty of a member."""
+        self.template.loss, self.template.penalty = self.aims(config)
