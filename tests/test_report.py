@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ from sklearn.metrics import confusion_matrix
 
 from logreg.errors import UserError
 from logreg.report import job, page, replay
-from logreg.report.record import Record, members, read, thinned
+from logreg.report.record import Record, read, read_members, thinned
+from logreg.sweeps import member
+from logreg.sweeps.member import Status
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -114,16 +117,71 @@ def test_a_sweep_is_compared_by_what_differs(fit, tmp_path):
     for number, lr in enumerate(("0.1", "1")):
         run = fit(f"optimizer.lr={lr}", "trainer.max_epochs=3", directory=tmp_path / "sweep" / str(number))
         (run.path / ".hydra" / "overrides.yaml").write_text(f"- optimizer.lr={lr}\n- trainer.max_epochs=3\n")
-    runs = members(tmp_path / "sweep")
-    assert [path.name for path in runs] == ["0", "1"]
-    text = job.sweep_report(tmp_path / "sweep", runs)
-    assert [line["name"] for line in carried(text)["lines"]["train/loss"]] == ["optimizer.lr=0.1", "optimizer.lr=1"]
+    losses = [record.metrics["train/loss"] for record in read_members(tmp_path / "sweep")]
+    assert len(losses) == 2 and losses == sorted(losses)
+    text = job.sweep_report(tmp_path / "sweep")
+    assert {line["name"] for line in carried(text)["lines"]["train/loss"]} == {"optimizer.lr=0.1", "optimizer.lr=1"}
     assert "<td>0.1</td>" in text and "trainer.max_epochs" not in text
 
 
+def test_a_run_that_was_killed_shows_what_it_has_logged(fit):
+    run = fit("trainer.max_epochs=12")
+    for name in ("metrics.json", "coefficients.csv", "environment.json"):
+        (run.path / name).unlink()
+    text = job.run_report(run.path)
+    assert "This run has not finished" in text and "h-headline" not in text
+    assert carried(text)["curves"]["train/loss"][0] == list(range(12)) and len(carried(text)["frames"]["steps"]) == 13
+    (run.path / "checkpoints" / "last.ckpt").unlink()
+    text = job.run_report(run.path)
+    assert "There is no checkpoint" in text and carried(text)["curves"]["train/loss"][0] == list(range(12))
+
+
+def test_runs_of_a_sweep_that_failed_or_did_not_finish_are_named_with_the_reason(fit, tmp_path):
+    sweep = tmp_path / 'a "sweep" <b>'
+    for name in ("first", "second"):
+        fit("trainer.max_epochs=2", directory=tmp_path / "made" / name)
+    (tmp_path / "made").rename(sweep)
+    (sweep / "second" / "metrics.json").unlink()
+    (sweep / "third").mkdir()
+    member.write(
+        sweep / "third", Status(member.FAILED, "digest", ["optimizer.lr=-1"], reason="optimizer.lr=-1 is <i>below</i> 0")
+    )
+    (sweep / "second" / member.STATUS).write_text(json.dumps({"status": member.RUNNING, "digest": "other"}))
+    text = job.sweep_report(sweep)
+    assert "3 runs in" in text and "2 of them failed or not finished" in text
+    assert "optimizer.lr=-1 is &lt;i&gt;below&lt;/i&gt; 0" in text and "<b>" not in text
+    rows = re.findall(r'<tr><th scope="row">([a-z]+)</th><td>([a-z ]+)</td>', text)
+    assert dict(rows) == {"second": "not finished", "third": "failed"}
+    assert len(carried(text)["lines"]["train/loss"]) == 1
+
+
+def test_of_a_large_sweep_the_best_curves_are_shown(fit, tmp_path):
+    run = fit("trainer.max_epochs=2")
+    for number in range(20):
+        folder = tmp_path / "sweep" / f"seed={number}"
+        shutil.copytree(run.path, folder)
+        (folder / "metrics.json").write_text(json.dumps({"train/loss": 20.0 - number}))
+        (folder / ".hydra" / "overrides.yaml").write_text(f"- seed={number}\n")
+    text = job.sweep_report(tmp_path / "sweep")
+    assert [line["name"] for line in carried(text)["lines"]["train/loss"]] == [f"seed={number}" for number in range(19, 5, -1)]
+    assert "of the 14 runs with the least train/loss" in text and text.count("<tr><th") == 20
+
+
+def test_many_features_and_odd_names_make_a_page_that_is_small_and_says_them(tmp_path):
+    names = ["</script><script>alert(1)", "공부 시간", 'a "quoted" name', *(f"gene_{number}" for number in range(997))]
+    rows = [{"name": name, "estimate": str(number / 1000), "p": ""} for number, name in enumerate(names)]
+    curves = {f"weight/{name}": ([0, 1], [0.0, 1.0]) for name in names[:16]}
+    text = page.run_page(Record(tmp_path, {"train/loss": 1.0}, rows, {}, "a: b", [], {}, curves), {"frames": None}, {}, [])
+    assert len(text.encode()) < 200_000 and "800 more in coefficients.csv" in text
+    assert "<script>alert" not in text and "공부 시간" in text and ">p</th>" not in text
+    assert f"weight/{names[0]}" in carried(text)["curves"]
+
+
 def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
-    with pytest.raises(UserError, match="there is no finished run"):
+    with pytest.raises(UserError, match="there is no run"):
         read(tmp_path)
+    with pytest.raises(UserError, match="nor are there any below it"):
+        job.sweep_report(tmp_path)
 
 
 def test_a_curve_of_many_points_keeps_its_ends():

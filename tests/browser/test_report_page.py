@@ -61,7 +61,7 @@ def test_the_scrubber_obeys_mouse_keyboard_and_buttons(report, open_page):
     page.keyboard.press("Home")
     assert text.inner_text().startswith("after 0 updates")
     page.keyboard.press("ArrowRight")
-    assert text.inner_text().startswith("after 1 updates")
+    assert text.inner_text().startswith("after 1 update:")
     page.locator("#forward").click()
     page.locator("#back").click()
     page.locator("#back").click()
@@ -128,12 +128,33 @@ def test_everything_that_can_be_used_is_reached_by_tab(report, open_page):
     assert reached[:4] == ["back", "play", "forward", "frame"] and {"cut", "SUMMARY"} <= set(reached)
 
 
+def test_odd_names_and_a_run_that_was_killed_do_no_harm(fit, open_page, tmp_path):
+    rows = "".join(f"{x},{2 * x % 5},{int(x > 4)}\n" for x in range(10))
+    (tmp_path / "odd.csv").write_text(
+        f'"</script><script>alert(1)</script>","공부 ""시간"" & <b>",passed\n{rows}', encoding="utf-8"
+    )
+    run = fit("data=table", f"data.path={tmp_path}/odd.csv", "data.target=passed", "trainer.max_epochs=5", "data.split=none")
+    path = tmp_path / 'it\'s <i>odd</i> "한글" %41#.html'
+    path.write_text(job.run_report(run.path), encoding="utf-8")
+    page = open_page(path.as_uri(), offline=True)
+    assert (
+        page.get_by_role("region", name="Coefficients").locator("td").first.inner_text() == "</script><script>alert(1)</script>"
+    )
+    assert '공부 "시간" & <b>' in page.locator("#frame-text").inner_text()
+    (run.path / "metrics.json").unlink()
+    (run.path / "checkpoints" / "last.ckpt").unlink()
+    path.write_text(job.run_report(run.path), encoding="utf-8")
+    page = open_page(path.as_uri(), offline=True)
+    assert page.locator("#curves svg").count() > 2 and page.locator("#player").is_hidden()
+    assert page.get_by_role("note").count() == 2
+
+
 def test_a_sweep_is_sorted_by_the_column_chosen(fit, open_page, tmp_path):
     for number, lr in enumerate(("1", "0.1", "0.01")):
         run = fit(f"optimizer.lr={lr}", "trainer.max_epochs=5", directory=tmp_path / "sweep" / str(number))
         (run.path / ".hydra" / "overrides.yaml").write_text(f"- optimizer.lr={lr}\n")
     path = tmp_path / "sweep.html"
-    path.write_text(job.sweep_report(tmp_path / "sweep", job.members(tmp_path / "sweep")), encoding="utf-8")
+    path.write_text(job.sweep_report(tmp_path / "sweep"), encoding="utf-8")
     page = open_page(path.as_uri(), offline=True)
     head = page.get_by_role("button", name="optimizer.lr")
     for expected in (["0.01", "0.1", "1"], ["1", "0.1", "0.01"]):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import ArrayLike
 
 from logreg.plots.style import BLUE, GREY, PALE, figure, styled
@@ -66,9 +66,9 @@ def _forest(
         drawn = [*values, *([] if low is None else np.asarray(low)), *([] if high is None else np.asarray(high)), at_rest]
         is_narrow = np.nanmax(drawn) < 4 * np.nanmin(drawn)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(MaxNLocator(6) if is_narrow else LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(MaxNLocator(5) if is_narrow else LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False) if is_narrow else "{x:g}")
     axes.axvline(at_rest, color=GREY, linestyle=":")
     if low is not None and high is not None:
         lows, highs = np.asarray(low, dtype=np.float64)[shown], np.asarray(high, dtype=np.float64)[shown]

@@ -26,13 +26,14 @@ function logTicks(low, high) {
   const found = [], wide = Math.log10(high / low) > 3;
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
     for (const factor of wide ? [1] : [1, 2, 5]) if (factor * 10 ** power >= low && factor * 10 ** power <= high) found.push(factor * 10 ** power);
-  return found.length > 1 ? found : [low, high];
+  return found.length > 2 ? found : ticks(low, high);
 }
 
 const shown = (value) => (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(0) : String(Number(value.toPrecision(4))));
 
 // A frame: pixel places by x(value) and y(value); `plot` is the clipped inside.
-function frame(parent, { title, xName, yName, x, y, logY = false, width = 480, height = 330 }) {
+function frame(parent, { title, xName, yName, x, y, logY = false, height = 330 }) {
+  const width = Math.min(480, Math.max(300, parent.clientWidth || 480)); // on a phone the words keep their size
   const left = 56, right = 14, top = 28, bottom = 44;
   const svg = add(parent, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   add(svg, "title", {}, title);
@@ -81,7 +82,7 @@ function lineChart(parent, title, named, { yName = "", logY = false, xName = "up
   const caption = document.createElement("figcaption");
   figure.append(caption);
   finite.forEach(([name, steps, values], k) => {
-    const style = `fill:none;stroke:var(${SERIES[k % SERIES.length]});stroke-width:2;stroke-dasharray:${DASHES[k % DASHES.length]}`;
+    const style = `fill:none;stroke:var(${SERIES[k % SERIES.length]});stroke-width:2;stroke-dasharray:${DASHES[(k + Math.floor(k / DASHES.length)) % DASHES.length]}`;
     const line = add(axes.plot, "path", { d: pathOf(axes, steps, values), style, "data-name": name });
     add(line, "title", {}, name);
     if (steps.length === 1) add(axes.plot, "circle", { cx: axes.x(steps[0]), cy: axes.y(values[0]), r: 4, style: `fill:var(${SERIES[k % SERIES.length]})` });

@@ -9,13 +9,11 @@ from logreg import checks
 from logreg.cli import CONF
 from logreg.errors import RunError, UserError
 from logreg.report import page
-from logreg.report.record import Record, members, read
+from logreg.report.record import Record, read, read_members
+from logreg.sweeps.member import FAILED, FINISHED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SMALLEST_WITHOUT_CURVES = 200
-"""Runs of a sweep from which only the table is made: reading a run's curves takes a tenth of a second."""
 
 
 def report(cfg: DictConfig) -> None:
@@ -28,8 +26,7 @@ def report(cfg: DictConfig) -> None:
     path = Path(cfg.run)
     if not path.is_dir():
         raise UserError(f"run={cfg.run}: there is no such folder. Give a run directory, as in run=outputs/<run>, or a sweep's.")
-    runs = members(path)
-    text = sweep_report(path, runs) if runs else run_report(path)
+    text = run_report(path) if (path / ".hydra").is_dir() else sweep_report(path)
     output = Path(cfg.output) if cfg.output else path / "report.html"
     try:
         output.write_text(text, encoding="utf-8")
@@ -41,7 +38,7 @@ def report(cfg: DictConfig) -> None:
 def run_report(path: Path) -> str:
     """Return the page of a run."""
     record = read(path)
-    notes: list[str] = []
+    notes = [] if record.status == FINISHED else [_unfinished(record)]
     moving: dict[str, Any] = {"frames": None, "thresholds": None}
     try:
         pictures = _with_rows(record, moving, notes)
@@ -51,9 +48,25 @@ def run_report(path: Path) -> str:
     return page.run_page(record, moving, pictures, notes)
 
 
-def sweep_report(path: Path, runs: list[Path]) -> str:
-    """Return the page that compares the runs of a sweep."""
-    return page.sweep_page(path, [read(each, with_curves=len(runs) <= SMALLEST_WITHOUT_CURVES) for each in runs])
+def _unfinished(record: Record) -> str:
+    if record.status == FAILED:
+        return f"This run has failed: {record.reason}"
+    return "This run has not finished: it was stopped, or is still training. Shown is what it has logged so far."
+
+
+def sweep_report(path: Path) -> str:
+    """Return the page that compares the runs of a sweep.
+
+    Raises:
+        UserError: there are none.
+    """
+    records = read_members(path)
+    if not records:
+        raise UserError(
+            f"run={path}: there is no run, nor are there any below it. Give a run directory, as in run=outputs/<run>, or a"
+            " sweep's directory."
+        )
+    return page.sweep_page(path, records)
 
 
 def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict[str, "Figure"]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from logreg.report.record import Record, knobs, thinned
+from logreg.report.record import FINISHED, Record, knobs, ranked_by, thinned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 HEADLINE = ("test", "val", "train")
 MOST_COEFFICIENTS = 200
-MOST_LINES = 30
-"""Curves in one chart of a sweep."""
-
 MEANING = {
     "loss": "mean cross-entropy, in nats",
     "accuracy": "share of rows in the right class",
@@ -47,7 +44,7 @@ def run_page(record: Record, moving: Mapping[str, Any], pictures: Mapping[str, "
         record=record,
         headline=headline(record.metrics),
         metrics=metric_rows(record.metrics),
-        coefficients=[{name: _digits(value) for name, value in row.items()} for row in record.coefficients[:MOST_COEFFICIENTS]],
+        coefficients=_filled(record.coefficients[:MOST_COEFFICIENTS]),
         more_coefficients=max(0, len(record.coefficients) - MOST_COEFFICIENTS),
         pictures=[(name, embedded(picture, name)) for name, picture in pictures.items()],
         notes=notes,
@@ -60,28 +57,38 @@ def sweep_page(path: Path, records: Sequence[Record]) -> str:
 
     Args:
         path: the sweep's directory.
-        records: its runs.
+        records: its runs, in the order of the table.
     """
     typed = [dict(knobs(record.overrides)) for record in records]
     keys = [key for key in dict.fromkeys(key for each in typed for key in each) if len({each.get(key) for each in typed}) > 1]
     names = list(dict.fromkeys(name for record in records for name in record.metrics))
     lines = {}
     for tag in ("val/loss", "train/loss"):
-        with_it = [(record, each) for record, each in zip(records, typed, strict=True) if tag in record.curves][:MOST_LINES]
         lines[tag] = [
             {"name": " ".join(f"{key}={each.get(key, '')}" for key in keys) or record.path.name, "points": _points(record, tag)}
-            for record, each in with_it
+            for record, each in zip(records, typed, strict=True)
+            if tag in record.curves
         ]
     rows = [
         {
-            "name": record.path.name,
+            "name": str(record.path.relative_to(path)),
+            "status": record.status,
             "knobs": [each.get(key, "") for key in keys],
             "metrics": [record.metrics.get(name) for name in names],
         }
         for record, each in zip(records, typed, strict=True)
     ]
     return _render(
-        "sweep.html.j2", title=path.name, path=path, keys=keys, names=names, rows=rows, runs=len(records), data={"lines": lines}
+        "sweep.html.j2",
+        title=path.resolve().name,
+        path=path,
+        keys=keys,
+        names=names,
+        rows=rows,
+        by=ranked_by(records),
+        unfinished=[record for record in records if record.status != FINISHED],
+        drawn=max(map(len, lines.values())),
+        data={"lines": lines},
     )
 
 
@@ -109,9 +116,10 @@ def curves(record: Record) -> dict[str, Any]:
 
 
 def embedded(picture: "Figure", name: str) -> str:
-    """Return a picture as SVG to stand in a page: its ink takes the page's colour, its ground is clear, its ids are its own."""
+    """Return a picture as SVG to stand in a page: its colours are the page's, its ground is clear, its ids are its own."""
     from logreg.plots import style
 
+    named = {style.BLUE: "zero", style.VERMILION: "one", style.GREEN: "third", style.ORANGE: "path", style.PALE: "line"}
     picture.patch.set_alpha(0)
     for axes in picture.axes:
         axes.patch.set_alpha(0)
@@ -122,6 +130,8 @@ def embedded(picture: "Figure", name: str) -> str:
     text = re.sub(r'(xlink:href="|href="|url\()#', rf"\1#{name}-", text)
     for ink in (style.INK, "#000000", style.GREY):
         text = text.replace(ink, "currentColor")
+    for colour, variable in (named | {"#ffffff": "paper"}).items():
+        text = text.replace(colour.lower(), f"var(--{variable})")
     text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
     return re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
 
@@ -137,6 +147,11 @@ def pictures_of(draw: Callable[[], dict[str, "Figure"]], notes: list[str]) -> di
 def _points(record: Record, tag: str) -> list[list[float | None]]:
     steps, values = thinned(*record.curves[tag])
     return [list(steps), [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]]
+
+
+def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows to be read, without the columns in which nothing stands."""
+    return [{name: _digits(value) for name, value in row.items() if any(each[name] for each in rows)} for row in rows]
 
 
 def _digits(value: Any) -> str:

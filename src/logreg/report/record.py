@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg import event_files
 from logreg.errors import UserError
+from logreg.sweeps import member
+from logreg.sweeps.member import FAILED, FINISHED
+
+MOST_CURVES = 14
+"""Runs of a sweep whose curves are shown: more cannot be told apart."""
 
 MOST_POINTS = 2_100
 """Points of a curve in the page; of more, as many evenly spaced, and the last."""
@@ -29,6 +35,8 @@ class Record:
         overrides: what was typed.
         choices: the name chosen in each config group.
         curves: tag -> (steps, values), whole.
+        status: "finished", "failed" or "not finished".
+        reason: why it failed, where that was noted.
     """
 
     path: Path
@@ -39,29 +47,27 @@ class Record:
     overrides: list[str]
     choices: dict[str, Any]
     curves: dict[str, tuple[list[int], list[float]]]
+    status: str = FINISHED
+    reason: str = ""
 
     def cfg(self) -> DictConfig:
         """Return the config as train.py had it."""
         return cast(DictConfig, OmegaConf.create(self.config))
 
 
-def is_run(path: Path) -> bool:
-    """Tell whether a folder is a run directory that was finished."""
-    return (path / "metrics.json").is_file() and (path / ".hydra" / "config.yaml").is_file()
-
-
-def read(path: Path, with_curves: bool = True) -> Record:
-    """Return what a run directory holds.
+def read(path: Path) -> Record:
+    """Return what a run directory holds, finished or not.
 
     Raises:
         UserError: it is none.
     """
-    if not is_run(path):
+    if not (path / ".hydra" / "config.yaml").is_file():
         raise UserError(
-            f"run={path}: there is no finished run (no metrics.json and .hydra/config.yaml). Give a run directory, as in"
-            " run=outputs/<run>, or a sweep's directory."
+            f"run={path}: there is no run (no .hydra/config.yaml). Give a run directory, as in run=outputs/<run>, or a sweep's"
+            " directory."
         )
     hydra = OmegaConf.load(path / ".hydra" / "hydra.yaml")
+    status, reason = _standing(path)
     return Record(
         path=path,
         metrics=_json(path / "metrics.json"),
@@ -70,15 +76,51 @@ def read(path: Path, with_curves: bool = True) -> Record:
         config=(path / ".hydra" / "config.yaml").read_text(encoding="utf-8"),
         overrides=_list(path / ".hydra" / "overrides.yaml"),
         choices=OmegaConf.to_container(OmegaConf.select(hydra, "hydra.runtime.choices", default={})),  # type: ignore[arg-type]
-        curves=event_files.scalars(path) if with_curves else {},
+        curves=event_files.scalars(path),
+        status=status,
+        reason=reason,
     )
 
 
-def members(sweep: Path) -> list[Path]:
-    """Return the run directories below a sweep's directory, in the order of their numbers."""
-    found = {file.parent for pattern in ("*/metrics.json", "*/*/metrics.json") for file in sweep.glob(pattern)}
-    runs = [path for path in found if is_run(path)]
-    return sorted(runs, key=lambda path: (not path.name.isdigit(), _number(path.name), path))
+def read_members(sweep: Path) -> list[Record]:
+    """Return what the runs below a sweep's directory came to, the least val/loss (or train/loss) first.
+
+    Only what compares them is read, and curves only of the best MOST_CURVES.
+    """
+    patterns = [f"{depth}/{name}" for depth in ("*", "*/*") for name in (member.STATUS, "metrics.json")]
+    records = [_member(path) for path in {file.parent for pattern in patterns for file in sweep.glob(pattern)}]
+    tag = ranked_by(records)
+    records.sort(key=lambda record: (*_place(record.metrics.get(tag)), _number(record.path.name), record.path))
+    return [
+        replace(record, curves=event_files.scalars(record.path)) if rank < MOST_CURVES and record.metrics else record
+        for rank, record in enumerate(records)
+    ]
+
+
+def ranked_by(records: Sequence[Record]) -> str:
+    """Return the metric by which the runs of a sweep are ranked."""
+    return "val/loss" if any("val/loss" in record.metrics for record in records) else "train/loss"
+
+
+def _place(value: float | None) -> tuple[bool, float]:
+    is_known = value is not None and math.isfinite(value)
+    return not is_known, value if is_known and value is not None else 0.0
+
+
+def _member(path: Path) -> Record:
+    noted, (status, reason) = member.read(path), _standing(path)
+    overrides = list(noted.overrides) if noted is not None else _list(path / ".hydra" / "overrides.yaml")
+    metrics = _json(path / "metrics.json") if status == FINISHED else {}
+    return Record(path, metrics, [], {}, "", overrides, {}, {}, status, reason)
+
+
+def _standing(path: Path) -> tuple[str, str]:
+    """Return how a run stands, and why it failed."""
+    noted = member.read(path)
+    is_finished = (path / "metrics.json").is_file() if noted is None else noted.finished
+    if noted is not None and noted.status == FAILED:
+        return FAILED, noted.reason or ""
+    return FINISHED if is_finished else "not finished", ""
 
 
 def thinned(steps: list[int], values: list[float], most: int = MOST_POINTS) -> tuple[list[int], list[float]]:

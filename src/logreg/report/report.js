@@ -7,10 +7,12 @@ const sigmoid = (z) => 1 / (1 + Math.exp(-z));
 function curvesSection() {
   const found = (pattern) => Object.entries(data.curves).filter(([tag]) => pattern.test(tag));
   const place = byId("curves");
+  place.parentElement.hidden = false; // a hidden one has no width to draw in
   lineChart(place, "Loss", found(/^(train|val)\/loss$/), { yName: "nats", logY: true });
   lineChart(place, "Accuracy", found(/\/accuracy$/), { yName: "share of rows" });
   lineChart(place, "Weights and bias", found(/^(weight\/|bias)/).slice(0, 7), { yName: "per unit of the feature" });
   lineChart(place, "Gradient norm", found(/gradient_norm/), { yName: "norm", logY: true });
+  place.parentElement.hidden = !place.childElementCount;
 }
 
 // The training, frame by frame -------------------------------------------------------------------------------------------
@@ -120,8 +122,8 @@ function player() {
   function show(at) {
     slider.value = at;
     views.forEach((view) => view(at));
-    const parameters = frames.weights[at].map((value, k) => `${k < frames.names.length ? `weight of ${frames.names[k]}` : "bias"} ${value.toFixed(4)}`);
-    const text = `after ${frames.steps[at].toLocaleString("en")} updates: loss ${frames.losses[at].toPrecision(4)}, ${parameters.join(", ")}`;
+    const parameters = frames.weights[at].map((value, k) => `${k < frames.names.length ? `weight of ${frames.names[k]}` : "bias"} ${Number(value.toPrecision(5))}`);
+    const text = `after ${frames.steps[at].toLocaleString("en")} ${frames.steps[at] === 1 ? "update" : "updates"}: loss ${frames.losses[at].toPrecision(4)}, ${parameters.join(", ")}`;
     byId("frame-text").textContent = text;
     slider.setAttribute("aria-valuetext", text);
   }
