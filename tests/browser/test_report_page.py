@@ -134,7 +134,7 @@ def test_odd_names_and_a_run_that_was_killed_do_no_harm(fit, open_page, tmp_path
         f'"</script><script>alert(1)</script>","공부 ""시간"" & <b>",passed\n{rows}', encoding="utf-8"
     )
     run = fit("data=table", f"data.path={tmp_path}/odd.csv", "data.target=passed", "trainer.max_epochs=5", "data.split=none")
-    path = tmp_path / 'it\'s <i>odd</i> "한글" %41#.html'
+    path = tmp_path / 'it\'s <i>odd "한글" %41#.html'
     path.write_text(job.run_report(run.path), encoding="utf-8")
     page = open_page(path.as_uri(), offline=True)
     assert (
