@@ -24,8 +24,9 @@ from hydra_plugins.logreg_optuna_sweeper._core import Search
 from hydra_plugins.logreg_optuna_sweeper._space import Space
 from hydra_plugins.logreg_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from logreg.arguments import ArgumentError
+from logreg.errors import UserError
 from logreg.sweeps.points import Points
-from logreg.sweeps.study import mend, open_storage
+from logreg.sweeps.study import Judged, mend, open_storage
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweep.dir=sweep")
 FAST = ("trainer.max_epochs=2", "results=null", "callbacks.checkpoints.every_n_seconds=60")
@@ -429,3 +430,34 @@ def test_the_space_and_a_url_from_the_config(fork, tmp_path):
     other = fork("-m", "experiment=search", *elsewhere)
     assert other.wait() == 2
     assert f"it has hydra.sweep.dir={tmp_path / 'sweep'}" in " ".join(other.output().split())
+
+
+def test_a_run_that_goes_on_reports_what_it_has_not_reported(tmp_path):
+    """A second report of one epoch would be a warning, which the tests take for an error; a run told to end stays told."""
+    sweeper = {
+        "storage": str(tmp_path / "journal"),
+        "study_name": "s",
+        "pruner": {"_target_": "optuna.pruners.ThresholdPruner", "upper": 1.0},
+    }
+    made = optuna.create_study(storage=open_storage(sweeper["storage"]), study_name="s")
+    made.ask()
+    run = Judged(sweeper, 0)
+    run.report(0.5, 10)
+    run = Judged(sweeper, 0)
+    run.report(0.4, 10)
+    assert not run.pruned
+    run.report(2.0, 20)
+    assert run.pruned
+    assert made.trials[0].intermediate_values == {10: 0.5, 20: 2.0}
+    assert Judged(sweeper, 0).pruned
+
+
+def test_two_processes_do_not_search_in_one_directory(tmp_path):
+    searching = pytest.raises(ArgumentError, match="Another process is searching in")
+    with _going_on.owned(tmp_path), searching, _going_on.owned(tmp_path):
+        pass
+
+
+def test_a_trial_is_not_for_typing(fit):
+    with pytest.raises(UserError, match="is not for typing"):
+        fit("sweep.trial=3", "trainer.max_epochs=2")

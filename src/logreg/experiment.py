@@ -221,9 +221,12 @@ def _trial(cfg: DictConfig) -> Any:
     """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
     if cfg.sweep is None or cfg.sweep.trial is None:
         return None
+    sweeper = HydraConfig.get().sweeper
+    if "study_name" not in sweeper:
+        raise UserError("sweep.trial is not for typing: hydra/sweeper=optuna tells each run of a search which trial it is.")
     from logreg.sweeps.study import Judged
 
-    return Judged(HydraConfig.get().sweeper, cfg.sweep.trial)
+    return Judged(sweeper, cfg.sweep.trial)
 
 
 def _build(node: DictConfig, key: str, **late: Any) -> Any:

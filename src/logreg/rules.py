@@ -114,6 +114,7 @@ RULES: dict[str, Number | OneOf] = {
     "results.coefficients.level": Number(above=0, high=0.999999),
     "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
     "callbacks.convergence.tolerance": Number(above=0, optional=True),
+    "sweep.trial": Number(integer=True, low=0, optional=True),
     "callbacks.pruning.every": COUNT,
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
     "callbacks.weights.most_features": Number(integer=True, low=0),

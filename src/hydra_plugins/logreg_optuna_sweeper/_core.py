@@ -101,16 +101,16 @@ class Search:
 
     def _launch(self, batch: Sequence[Trial]) -> Sequence[JobReturn]:
         """Run trials, of equal ones the first alone."""
-        commands = [self._command(trial.params) for trial in batch]
-        jobs = {
-            command: trial for command, trial in zip(commands[::-1], batch[::-1], strict=True) if command not in self._answers
-        }
-        jobs = dict(reversed(jobs.items()))
-        told = [self._job(command, trial) for command, trial in jobs.items()]
-        self.sweeper.validate_batch_is_legal(told)
-        returns = self.sweeper.launcher.launch(told, initial_job_idx=batch[0].number) if told else []
+        trials: dict[tuple[str, ...], Trial] = {}
+        for trial in batch:
+            command = self._command(trial.params)
+            if command not in self._answers:
+                trials.setdefault(command, trial)
+        jobs = [self._job(command, trial) for command, trial in trials.items()]
+        self.sweeper.validate_batch_is_legal(jobs)
+        returns = self.sweeper.launcher.launch(jobs, initial_job_idx=batch[0].number) if jobs else []
         pruned = {trial.number for trial in self.study.get_trials(deepcopy=False) if PRUNED in trial.user_attrs}
-        for (command, trial), done in zip(jobs.items(), returns, strict=True):
+        for (command, trial), done in zip(trials.items(), returns, strict=True):
             self._answers[command] = _outcome(done.return_value, trial.number in pruned)
         return returns
 
