@@ -16,7 +16,7 @@ from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
 from logreg import jobs
-from logreg.data import reading
+from logreg.data import parquet_reading, reading
 from logreg.errors import RunError, UserError
 from logreg.experiment import train
 from logreg.model_file import load_model
@@ -85,6 +85,45 @@ def test_parts_give_what_the_whole_gives(run: Run, new: Path, monkeypatch: pytes
     parquet = pl.read_parquet(new.parent / "parts.parquet")
     assert parquet["id"].cast(int).to_list() == whole["id"].to_list()
     np.testing.assert_allclose(parquet["probability"], whole["probability"], rtol=1e-6)
+
+
+def test_parts_have_fewer_rows_where_texts_are_long(tmp_path: Path) -> None:
+    words = pl.DataFrame({"text": [f"{number:04}" * (1 if number < 5_000 else 2_000) for number in range(9_000)]})
+    words.write_parquet(tmp_path / "t.parquet", row_group_size=3_000)
+    parts = list(reading.read_in_parts(tmp_path / "t.parquet"))
+    assert pl.concat(parts).equals(words)
+    assert max(part.estimated_size() for part in parts[2:]) <= 2 * parquet_reading.PART_BYTES
+    assert len(list(reading.read_in_parts(tmp_path / "t.parquet", rows=500))) == 18
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from logreg.model_file import load_model
+from logreg.prediction import predict
+predict(load_model(sys.argv[1]), sys.argv[2], sys.argv[3], "all")
+status = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the largest resident size is read from /proc")
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_memory_does_not_grow_with_the_table(run: Run, new: Path, tmp_path: Path, ending: str) -> None:
+    peaks = []
+    for rows in (200_000, 400_000):
+        notes = pl.Series("note", [f"{number:06}" * 200 for number in range(rows)])
+        frame = pl.concat([pl.read_csv(new)] * (rows // 250)).with_columns(notes)
+        table = tmp_path / f"{rows}.{ending}"
+        frame.write_parquet(table) if ending == "parquet" else frame.write_csv(table)
+        assert frame.estimated_size("mb") > rows / 1_000  # a kilobyte a row
+        del frame
+        command = [sys.executable, "-c", PEAK, str(run.path), str(table), str(tmp_path / f"out.{ending}")]
+        done = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        peaks.append(float(done.stdout))
+    assert peaks[1] < peaks[0] + 120, f"{peaks} MiB"  # the larger table has 240 MB more text
 
 
 def test_the_order_of_columns_does_not_matter_and_parquet_is_csv(run: Run, new: Path) -> None:

@@ -8,6 +8,7 @@ from logreg.data import reading
 from logreg.errors import UserError, did_you_mean
 from logreg.metrics import BinaryMetrics
 from logreg.model_file import Model
+from logreg.prediction import probabilities
 
 
 def evaluate(
@@ -39,10 +40,10 @@ def evaluate(
                 " predict.py."
             )
     read = [*model.preprocessing.columns, target, *([weight] if weight else [])]
-    for part in reading.read_in_parts(path, form=form, kinds=kinds, columns=[name for name in columns if name in read]):
+    for part, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read]):
         answer = model.labels.encode(part[target], path, rows + 1)
         weights = None if weight is None else _weights(part[weight], path, rows + 1)
-        metrics.update(model.probability(part, path, rows + 1), answer, weights)
+        metrics.update(probability, answer, weights)
         rows += len(part)
     return metrics.compute()
 

@@ -4,22 +4,30 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
 import polars as pl
+import torch
+from torch import Tensor
 
 from logreg.data import reading
 from logreg.data.columns import Category
+from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
 from logreg.model_file import Model
+from logreg.threads import one_thread
 
 ADDED = ("probability", "class")
 STDOUT = "-"
 MOST_NAMED = 10
+GROUP_BYTES, MOST_GROUP_ROWS = 2**24, 2**18
+"""Of a row group of a Parquet file that is written: polars holds several of them in memory."""
+MOST_WORKERS = 4
+"""Parts of the table that are worked out side by side; more would hold more in memory."""
 
 
 @dataclass
@@ -86,6 +94,36 @@ def predict(
     return report
 
 
+def probabilities(
+    model: Model, path: str, form: reading.CsvFormat | None, kinds: Mapping[str, str], columns: Sequence[str]
+) -> Iterator[tuple[pl.DataFrame, Tensor]]:
+    """Yield each part of a table with the probability of class 1 for its rows, float32, (rows,).
+
+    While one part is used, the next ones are worked out, each in a thread of its own.
+
+    Args:
+        model: from `load_model`.
+        path: of the table.
+        form: how the CSV file is written.
+        kinds: how the columns are to be read, those of the model and others.
+        columns: which to read.
+    """
+
+    def numbered() -> Iterator[tuple[int, pl.DataFrame]]:
+        first_row = 1
+        for part in reading.read_in_parts(path, form=form, kinds=kinds, columns=columns):
+            yield first_row, part
+            first_row += len(part)
+
+    def worked_out(part: tuple[int, pl.DataFrame]) -> tuple[pl.DataFrame, Tensor]:
+        first_row, frame = part
+        return frame, model.probability(frame, path, first_row)
+
+    cores = torch.get_num_threads()
+    with one_thread():
+        yield from prefetched(worked_out, numbered(), min(cores, MOST_WORKERS))
+
+
 def _predicted(
     model: Model, path: str, keep: Sequence[str] | str, form: reading.CsvFormat | None, report: Report
 ) -> Iterator[pl.DataFrame]:
@@ -99,8 +137,7 @@ def _predicted(
     kept = _kept(keep, columns, path)
     read = [name for name in columns if name in kept or name in preprocessing.columns]
     report.ignored = [name for name in columns if name not in read]
-    for part in reading.read_in_parts(path, form=form, kinds=preprocessing.kinds, columns=read):
-        probability = model.probability(part, path, report.rows + 1)
+    for part, probability in probabilities(model, path, form, preprocessing.kinds, read):
         called = (probability >= model.threshold).long()
         report.rows += len(part)
         report.positive += int(called.sum())
@@ -146,11 +183,12 @@ def _write_parquet(parts: Iterator[pl.DataFrame], path: Path) -> None:
     folder = path.with_name(f"{path.name}.parts")
     folder.mkdir()
     try:
-        files = []
+        files, rows, size = [], 0, 0
         for number, part in enumerate(parts):
             files.append(folder / f"{number:09}.parquet")
             part.write_parquet(files[-1], compression="uncompressed")
-        pl.scan_parquet(files).sink_parquet(path)
+            rows, size = rows + len(part), size + int(part.estimated_size())
+        pl.scan_parquet(files).sink_parquet(path, row_group_size=min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS))
     finally:
         shutil.rmtree(folder)
 

@@ -171,10 +171,12 @@ def days_since(series: "pl.Series", origin: date) -> Tensor:
 def _floats(series: "pl.Series") -> Tensor:
     import polars as pl
 
-    return torch.from_numpy(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True))
+    return torch.from_numpy(series.cast(pl.Float64).to_numpy(writable=True))  # which makes NaN of what is missing
 
 
 def _with_fill(values: Tensor, fill: float | None, indicator: bool) -> Tensor:
+    if fill is None and not indicator:
+        return values[:, None]
     missing = values.isnan()
     filled = values if fill is None else values.masked_fill(missing, fill)
     return torch.stack([filled, missing.double()], dim=1) if indicator else filled[:, None]

@@ -1,9 +1,7 @@
 """CSV files, block by block: read once, parsed side by side, checked as they come."""
 
 import itertools
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +12,7 @@ from logreg.data.csv_faults import BlockError
 from logreg.data.csv_format import CsvFormat
 from logreg.data.csv_header import Header
 from logreg.data.kinds import is_number_text
+from logreg.data.prefetching import prefetched
 from logreg.errors import UserError
 
 WORKERS = 4
@@ -93,28 +92,14 @@ def _parts(
         return csv_faults.parse_block(block, schema, header, form, wanted)
 
     first_row = 1
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for future in _ahead(pool, parse, itertools.chain([first], pieces)):
-            try:
-                frame = future.result()
-            except BlockError as fault:
-                pool.shutdown(wait=False, cancel_futures=True)
-                message = f"{path}, row {first_row + fault.row:,}: {fault}"
-                raise (_NotANumberError(fault.column, message) if fault.column else UserError(message)) from None
+    try:
+        for frame in prefetched(parse, filter(None, itertools.chain([first], pieces)), WORKERS):
             first_row += len(frame)
             if len(frame):
                 yield frame
-
-
-def _ahead(pool: ThreadPoolExecutor, parse: object, pieces: Iterator[bytes]) -> Iterator["Future[pl.DataFrame]"]:
-    """Yield the futures in order, with at most WORKERS + 1 blocks under way."""
-    waiting: deque[Future[pl.DataFrame]] = deque()
-    for piece in pieces:
-        if piece:
-            waiting.append(pool.submit(parse, piece))  # type: ignore[arg-type]
-        if len(waiting) > WORKERS:
-            yield waiting.popleft()
-    yield from waiting
+    except BlockError as fault:
+        message = f"{path}, row {first_row + fault.row:,}: {fault}"
+        raise (_NotANumberError(fault.column, message) if fault.column else UserError(message)) from None
 
 
 def _number_columns(block: bytes, header: Header, form: CsvFormat, wanted: Sequence[str]) -> set[str]:

@@ -12,6 +12,11 @@ from logreg.errors import UserError
 MAGIC = b"PAR1"
 ENDINGS = (".parquet", ".pq")
 
+FIRST_ROWS = 1_000
+PART_BYTES = 2**24
+"""Each part tells how many rows the next one may have to be of so many bytes, twice as many at most: rows may be wide, and
+texts grow long."""
+
 
 def files(path: Path) -> list[Path]:
     """Return the file, or the Parquet files of a folder in the order of their names."""
@@ -39,12 +44,16 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
     for file in _checked(path, max_columns):
         scan = pl.scan_parquet(file, glob=False)
         names = [name for name in _schema(file) if columns is None or name in columns]
-        total = _rows(file)
-        for start in range(0, total, rows):
+        start, total, step = 0, _rows(file), min(rows, FIRST_ROWS)
+        while start < total:
             try:
-                yield scan.select(names).slice(start, rows).collect()
+                part = scan.select(names).slice(start, step).collect()
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise _damaged(file, error) from None
+            yield part
+            start += step
+            wanted = PART_BYTES * step // max(int(part.estimated_size()), 1)
+            step = min(max(wanted, 1), 2 * step, rows)
 
 
 def _checked(path: Path, max_columns: int) -> list[Path]:

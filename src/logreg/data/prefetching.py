@@ -1,25 +1,26 @@
 """What will be wanted next is made while the present is used."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Number = TypeVar("Number")
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def prefetched(make: Callable[[Number], Made], numbers: Iterable[Number]) -> Iterator[Made]:
-    """Yield `make(number)` for every number, in order; the next one is being made in a thread when one is handed out.
+def prefetched(make: Callable[[Given], Made], given: Iterable[Given], workers: int = 1) -> Iterator[Made]:
+    """Yield `make(each)` for everything given, in order; the next ones are being made in threads when one is handed out.
 
-    It gains time where `make` lets go of Python's lock, as numpy's gathering of rows does. No more than two are in memory. A
-    fault of `make` is raised where its result would have been handed out. The thread ends with the iteration, also where that
-    is left early.
+    It gains time where `make` lets go of Python's lock, as numpy, polars and torch do. No more than `workers` + 1 are in
+    memory. A fault of `make` is raised where its result would have been handed out. The threads end with the iteration, also
+    where that is left early.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = None
-        for number in numbers:
-            ready, coming = coming, pool.submit(make, number)
-            if ready is not None:
-                yield ready.result()
-        if coming is not None:
-            yield coming.result()
+    with ThreadPoolExecutor(workers) as pool:
+        coming: deque[Future[Made]] = deque()
+        for each in given:
+            coming.append(pool.submit(make, each))
+            if len(coming) > workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

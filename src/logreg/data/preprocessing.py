@@ -14,8 +14,8 @@ from logreg.threads import one_thread
 if TYPE_CHECKING:
     import polars as pl
 
-BLOCK_ROWS = 16_384
-"""Rows that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
+BLOCK_VALUES = 2**19
+"""Values that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
 
 
 class Preprocessing:
@@ -72,12 +72,13 @@ class Preprocessing:
         return matrix
 
     def _fill(self, matrix: Tensor, frame: "pl.DataFrame", where: str, first_row: int) -> None:
-        for start in range(0, len(frame), BLOCK_ROWS):
-            block = frame[start : start + BLOCK_ROWS]
+        rows = max(BLOCK_VALUES // max(matrix.shape[1], 1), 1)
+        for start in range(0, len(frame), rows):
+            block = frame[start : start + rows]
             values = self.scaling.transform(self.own_units(block)).float()
             if not values.isfinite().all():
                 self._refuse(block, values, where, first_row + start)
-            matrix[start : start + BLOCK_ROWS] = values
+            matrix[start : start + rows] = values
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
         """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""

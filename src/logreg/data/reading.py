@@ -73,6 +73,8 @@ def read_in_parts(
 ) -> Iterator[pl.DataFrame]:
     """Yield the same table in parts of at most `rows` rows, in the file's order, in memory that does not grow with the file.
 
+    Parts have fewer rows where these are wide or hold long texts: some megabytes are read at a time.
+
     Args and errors are those of `read`; a fault in a later part is raised when that part is reached, with its row in the file.
     Where `kinds` is None, the kinds that the first rows have must hold for all.
     """
