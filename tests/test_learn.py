@@ -23,13 +23,6 @@ def test_every_command_runs(fork):
         assert process.wait() == 0, f"python train.py {' '.join(arguments)}\n{process.output()}"
 
 
-def test_the_translation_has_the_same_commands_pictures_and_sections():
-    assert readme.BLOCK.findall(KOREAN) == readme.BLOCK.findall(ENGLISH)
-    for pattern in (r"\]\((pictures/[^)]+)\)", r"^## (\d)\.", r"(?<![\d.])0\.\d{4}(?!\d)"):
-        korean, english = (re.findall(pattern, text, re.MULTILINE) for text in (KOREAN, ENGLISH))
-        assert korean == english and english
-
-
 @pytest.mark.parametrize("text", [ENGLISH, KOREAN], ids=["en", "ko"])
 def test_everything_linked_is_there(text):
     links = re.findall(r"\]\(([^)#:]+)\)", text)
@@ -62,10 +55,3 @@ def test_the_threshold_makes_the_classes_that_are_shown(fit):
 def test_the_loss_rises_and_falls_as_is_said(fit):
     losses = fit().curve()
     assert [f"{losses[epoch]:.4f}" for epoch in (0, 10, 1000)] == ["0.5397", "0.6149", "0.0198"]
-
-
-def test_the_korean_readme_has_commands_of_the_english_one_and_links_that_lead_somewhere():
-    english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
-    assert set(readme.commands(korean)) <= set(readme.commands(english))
-    links = re.findall(r"\]\(([^)#:]+)\)", korean)
-    assert links and [link for link in links if not (ROOT / link).exists()] == []
