@@ -107,6 +107,15 @@ def test_what_belongs_to_a_choice_is_in_its_runs_alone():
     assert seen == {"sgd", "adam", "nesterov"}
 
 
+def test_what_is_typed_for_all_runs_goes_before_the_space_of_a_file(caplog):
+    file = ("o=sgd,adam", "lr=interval(0,1)", "momentum=tag(o:sgd,interval(0,0.9))", "beta=tag(o:adam,interval(0,0.9))")
+    with caplog.at_level("INFO"):
+        searched = space(*file, "o=sgd", "lr=0.5")
+    assert [parameter.name for parameter in searched.parameters] == ["momentum"]
+    assert searched.overrides({"momentum": 0.3}) == ["o=sgd", "lr=0.5", "momentum=0.3"]
+    assert caplog.messages == ["beta is not searched: it belongs to o:adam, and o=sgd."]
+
+
 def test_a_grid_is_every_combination_once():
     searched = space("o=sgd,adam", "m=tag(o:sgd,choice(0,0.9))", "n=range(1,5)")
     points = [tuple(searched.overrides(point)) for point in searched.points()]

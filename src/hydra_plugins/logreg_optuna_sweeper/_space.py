@@ -4,8 +4,9 @@
 without b. `tag(log, ...)` draws the logarithm evenly. `tag(optimizer:sgd, ...)` belongs to runs with optimizer=sgd alone.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,6 +17,8 @@ from optuna.trial import Trial
 from logreg.arguments import ArgumentError
 from logreg.errors import did_you_mean
 from logreg.sweeps.points import Values
+
+log = logging.getLogger(__name__)
 
 LOG = "log"
 
@@ -79,8 +82,9 @@ class Space:
         """
         last = {override.get_key_element(): override for override in overrides}
         self._overrides = list(last.values())
-        swept = [override for override in self._overrides if override.is_sweep_override()]
-        self.parameters = _in_order([_parameter(override) for override in swept])
+        swept = [_parameter(override) for override in self._overrides if override.is_sweep_override()]
+        fixed = {_name(each): each.get_value_element_as_str() for each in self._overrides if not each.is_sweep_override()}
+        self.parameters = _in_order(list(_that_belong(swept, fixed)))
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Let the trial draw what it has not drawn yet; return all that belongs to it."""
@@ -205,6 +209,17 @@ def _choice(override: Override, value: Any, log: bool) -> tuple[BaseDistribution
     if not words:
         raise ArgumentError(f"{override.input_line} matches no choice.")
     return CategoricalDistribution(words), words
+
+
+def _that_belong(parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> Iterator[Parameter]:
+    """Yield the parameters without the choices that are typed for all runs; what belongs to another choice is told."""
+    for parameter in parameters:
+        typed = {key: fixed[key] for key in parameter.belongs_to if key in fixed}
+        if wrong := [key for key, word in typed.items() if word not in parameter.belongs_to[key]]:
+            words = "|".join(sorted(parameter.belongs_to[wrong[0]]))
+            log.info(f"{parameter.name} is not searched: it belongs to {wrong[0]}:{words}, and {wrong[0]}={typed[wrong[0]]}.")
+        else:
+            yield replace(parameter, belongs_to={key: each for key, each in parameter.belongs_to.items() if key not in typed})
 
 
 def _in_order(parameters: Sequence[Parameter]) -> list[Parameter]:
