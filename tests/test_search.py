@@ -189,6 +189,7 @@ def test_a_search_that_is_gone_on_with_draws_what_an_uninterrupted_one_draws(tmp
         return made
 
     whole = search(optuna.storages.InMemoryStorage(), 10**6)
+    optuna.create_study(storage=open_storage(str(tmp_path / "journal")), study_name="another search in this storage")
     kills = 0
     while True:
         try:
@@ -257,14 +258,15 @@ def finished(sweep: Path) -> dict[str, int]:
     return {path.name: (path / "checkpoints" / "last.ckpt").stat().st_mtime_ns for path in paths}
 
 
-GRID = ("optimizer.lr=0.1,0.2,0.5,1", "seed=range(1,26)")
+GRID = ("optimizer.lr=0.1,0.2,0.5,1", "seed=range(1,11)")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "launcher", "together"), [("random", "batched", 10), ("tpe", "batched", 20), ("grid", "basic", 10)]
+    ("name", "launcher", "together", "count"),
+    [("random", "batched", 10, 100), ("tpe", "batched", 20, 100), ("grid", "basic", 10, 40)],
 )
-def test_a_search_of_100_trials_killed_again_and_again(fork, tmp_path, name, launcher, together):
+def test_a_search_of_100_trials_killed_again_and_again(fork, tmp_path, name, launcher, together, count):
     draw = random.Random(name)
     words = GRID if name == "grid" else (LR, "seed=range(1,1000)")
     command = (
@@ -285,11 +287,11 @@ def test_a_search_of_100_trials_killed_again_and_again(fork, tmp_path, name, lau
     after = finished(tmp_path / "sweep")
     assert before.items() <= after.items(), "a finished run was trained again"
     trials = study(tmp_path / "sweep").trials
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 100
-    assert len({json.dumps(trial.params) for trial in trials}) == len(after) == len(table(tmp_path / "sweep")) == 100
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * count
+    assert len({json.dumps(trial.params) for trial in trials}) == len(after) == len(table(tmp_path / "sweep")) == count
     tried = [(trial.params["optimizer.lr"], trial.params["seed"]) for trial in trials]
     if name == "grid":
-        assert tried == [(lr, seed) for lr in ("0.1", "0.2", "0.5", "1") for seed in range(1, 26)]
+        assert tried == [(lr, seed) for lr in ("0.1", "0.2", "0.5", "1") for seed in range(1, 11)]
     if name == "random":
         alone = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
         space = {"optimizer.lr": FloatDistribution(0.01, 1, log=True), "seed": IntDistribution(1, 999)}
@@ -429,8 +431,11 @@ def test_a_run_that_does_worse_is_pruned_and_kept(fork, tmp_path, launcher):
 
 @pytest.mark.slow
 def test_the_space_and_a_url_from_the_config(fork, tmp_path):
+    ran = fork(*SEARCH, "experiment=search", "hydra.sweeper.n_trials=6", "hydra.sweeper.storage=sqlite:///searches.db", *FAST)
+    assert ran.wait() == 0, ran.output()
     ran = fork(*SEARCH, "experiment=search", "hydra.sweeper.n_trials=12", "hydra.sweeper.storage=sqlite:///searches.db", *FAST)
     assert ran.wait() == 0, ran.output()
+    assert "6 trials done, 0 in flight" in ran.output()
     made = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path / 'searches.db'}")
     assert len(made.trials) == 12
     for trial in made.trials:

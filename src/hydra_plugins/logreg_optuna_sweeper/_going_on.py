@@ -69,7 +69,7 @@ def in_flight(study: optuna.Study, space: Space) -> list[Trial]:
     and then goes on as if it had not been interrupted. A trial that was killed while it was drawn gets its missing values so.
     """
     trials, sampler = study.get_trials(deepcopy=False), study.sampler
-    past = optuna.create_study(study_name=study.study_name, direction=study.direction, sampler=sampler, pruner=study.pruner)
+    past = _in_memory(study)
     drawn: dict[int, Trial] = {}
     told = deque(trial for trial in trials if trial.state.is_finished())
     for trial in trials:
@@ -88,6 +88,16 @@ def in_flight(study: optuna.Study, space: Space) -> list[Trial]:
             space.suggest(running[-1])
     study.sampler = sampler
     return running
+
+
+def _in_memory(study: optuna.Study) -> optuna.Study:
+    """Return a study without trials, with the same sampler, which knows a study by its number: it gets the same one."""
+    storage = optuna.storages.InMemoryStorage()
+    for _ in range(study._study_id):
+        storage.create_new_study(study.directions)
+    return optuna.create_study(
+        storage=storage, study_name=study.study_name, sampler=study.sampler, pruner=study.pruner, directions=study.directions
+    )
 
 
 def _was_told_before(earlier: FrozenTrial, trial: FrozenTrial) -> bool:
