@@ -204,4 +204,4 @@ def _tell_plan(
     )
     because = f" ({', '.join(sorted(reasons))})" if reasons else ""
     parts += [f"{len(alone):,} one by one{because}"] if alone else []
-    log.info(f"Launching {jobs:,} jobs: {', '.join(parts)}")
+    log.info(f"Launching {jobs:,} job{'' if jobs == 1 else 's'}: {', '.join(parts)}")
