@@ -11,7 +11,7 @@ from pathlib import Path
 
 import harness
 
-NOT_BENCHMARKS = {"__main__", "harness"}
+NOT_BENCHMARKS = {"__main__", "harness", "sweeping"}
 
 
 def main() -> None:
