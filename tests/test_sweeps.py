@@ -132,7 +132,7 @@ from logreg.door import main
 train = experiment.train
 
 def leaving(cfg):
-    if cfg.loss.pos_weight == "balanced":
+    if cfg.lr_scheduler:
         sys.exit(0)
     return train(cfg)
 
@@ -145,21 +145,21 @@ main("logreg.experiment:train", config_name="config")
 def test_a_run_that_calls_sys_exit_does_not_stop_the_others(tmp_path, launcher):
     """Beside one that diverges and one that is a mistake: three reasons, and the last run is trained all the same.
 
-    loss.pos_weight=balanced keeps a run out of a batch.
+    A schedule of the learning rate keeps a run out of a batch.
     """
     (tmp_path / "train.py").write_text(LEAVES)
     command = (
         *(sys.executable, "train.py", "-m", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep", "trainer.max_epochs=20"),
-        *("data=scores", "data.scale=none", "model=logits", "loss.pos_weight=balanced,null", "optimizer.lr=1e38,-1,0.1"),
+        *("data=scores", "data.scale=none", "model=logits", "lr_scheduler=cosine,none", "optimizer.lr=1e38,-1,0.1"),
     )
     ran = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert ran.returncode == 1, ran.stderr
     table = rows(tmp_path / "sweep")
     assert [row["status"] for row in table] == ["finished"] + ["failed"] * 5
-    reasons = {(row["loss.pos_weight"], float(row["optimizer.lr"])): row["reason"] for row in table}
-    assert reasons["balanced", 0.1] == "the run called sys.exit(0)"
-    assert "optimizer.lr is too large" in reasons["null", 1e38]
-    assert "optimizer.lr=-1 is not allowed" in reasons["null", -1]
+    reasons = {(row["lr_scheduler"], float(row["optimizer.lr"])): row["reason"] for row in table}
+    assert reasons["cosine", 0.1] == "the run called sys.exit(0)"
+    assert "optimizer.lr is too large" in reasons["none", 1e38]
+    assert "optimizer.lr=-1 is not allowed" in reasons["none", -1]
     assert all(row["reason"] in ran.stdout for row in table[1:])
 
 
