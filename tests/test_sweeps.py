@@ -88,6 +88,15 @@ def test_a_sweep_run_again_does_what_is_left(fork, tmp_path, launcher):
     assert before.items() <= after.items()
 
 
+def test_runs_of_a_tensor_program_print_no_table_each(fork, tmp_path):
+    ran = fork(
+        "-m", "hydra/launcher=batched", "data=study", "optimizer.lr=0.5,1", "trainer.max_epochs=20", "hydra.sweep.dir=sweep"
+    )
+    assert ran.wait() == 0, ran.output()
+    assert all((path / "coefficients.csv").read_text().count("\n") > 2 for path in (tmp_path / "sweep").glob("*lr=*"))
+    assert "std. error" not in ran.output()
+
+
 def test_another_run_under_the_same_name_gets_a_directory_of_its_own(tmp_path):
     wanted = tmp_path / "lr=1"
     wanted.mkdir()

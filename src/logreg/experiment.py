@@ -192,10 +192,11 @@ def build_trainer(
     )
 
 
-def build_results(cfg: DictConfig, artist: DrawingProcess | None = None) -> list[Result]:
-    """Return what `cfg.results` makes of a finished fit; `artist` draws the training."""
+def build_results(cfg: DictConfig, artist: DrawingProcess | None = None, is_alone: bool = True) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit; `artist` draws the training; one of many fits prints no table."""
     late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
     late["pictures"] = {"artist": artist}
+    late["coefficients"] = {"is_printed": is_alone}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
     built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
     return [result for result in built if result is not None]

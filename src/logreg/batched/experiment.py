@@ -131,7 +131,7 @@ def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pendi
     val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
-    return Group(configs, module, tables, trainer, experiment.build_results(cfg), stopping)
+    return Group(configs, module, tables, trainer, experiment.build_results(cfg, is_alone=False), stopping)
 
 
 def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trainer:

@@ -35,6 +35,7 @@ class Coefficients(Result):
         interval: str = "wald",
         level: float = 0.95,
         most: int = 1000,
+        is_printed: bool = True,
     ) -> None:
         """Say which errors are wanted.
 
@@ -43,11 +44,13 @@ class Coefficients(Result):
             interval: "wald" or "profile" (of the likelihood; some twenty passes over the rows for each coefficient).
             level: of the intervals.
             most: with more features than this there are estimates only: errors take features^3 operations.
+            is_printed: besides coefficients.csv; not for a run among hundreds.
         """
         self.errors = errors
         self.interval = interval
         self.level = level
         self.most = most
+        self.is_printed = is_printed
         self._seen: dict[int, tuple[Examples, Likelihood]] = {}
 
     def __call__(self, fit: Fit) -> list[Row]:
@@ -69,7 +72,7 @@ class Coefficients(Result):
                 "collinear": [each.words(table.names) for each in table.dependencies],
             },
         )
-        if table.why_none is None:
+        if self.is_printed and table.why_none is None:
             print_table(table)
         return _summary(table)
 
