@@ -146,6 +146,15 @@ def test_more_features_are_drawn_over_the_logit():
     np.testing.assert_allclose(drawn, np.sort(x.sum(1) - 1), rtol=1e-5)
 
 
+def test_a_threshold_that_is_not_chosen_yet_is_called_so():
+    rows = sample(toy(), Scaling.identity(2), 0.5, is_chosen_later=True)
+    one = replace(rows, features=rows.features[:, :1], names=rows.names[:1], center=[0.0], scale=[1.0])
+    for each, expected in ((rows, "probability = 0.5, for now"), (one, "threshold 0.5, for now")):
+        moment = Moment(1, 1, np.ones(len(each.names)), -4.0)
+        words = [text.get_text() for text in TrainingPictures(each).at(moment)["probability"].figure.axes[0].get_legend().texts]
+        assert [word for word in words if "0.5" in word] == [expected]
+
+
 def test_a_table_is_sampled_evenly_and_says_so():
     x, y = random_rows(2500, 2)
     examples = replace(toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())

@@ -79,7 +79,8 @@ def _train(
     for line in datamodule.card.lines:
         print(line)
     if artist is not None:
-        artist.lay_out(sample(datamodule.examples, datamodule.preprocessing.scaling, choices.start_threshold))
+        scaling, is_chosen_later = datamodule.preprocessing.scaling, isinstance(choices.threshold, str)
+        artist.lay_out(sample(datamodule.examples, scaling, choices.start_threshold, is_chosen_later))
     module = build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
     results = build_results(cfg, artist)

@@ -29,7 +29,7 @@ class TrainingPictures:
         self._z, self._y = rows.features.astype(np.float64), rows.target.astype(np.float64)
         self._scale, self._center = np.asarray(rows.scale), np.asarray(rows.center)
         x = self._z * self._scale + self._center
-        words = {"target_name": rows.target_name, "threshold": rows.threshold}
+        words = {"target_name": rows.target_name, "threshold": rows.threshold, "is_chosen_later": rows.is_chosen_later}
         self._probability: SCurve | ProbabilityField
         if len(rows.names) == 2:
             self._probability = ProbabilityField(x, self._y, names=rows.names, **words)  # type: ignore[arg-type]

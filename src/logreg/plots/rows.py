@@ -36,6 +36,7 @@ class Rows:
         center: (features,): own units are features * scale + center.
         scale: (features,).
         threshold: a row is of class 1 where probability >= threshold.
+        is_chosen_later: the threshold is that of the fit, and a rule chooses the run's own at the end.
     """
 
     features: "NDArray[Any]"
@@ -46,9 +47,10 @@ class Rows:
     center: list[float]
     scale: list[float]
     threshold: float
+    is_chosen_later: bool = False
 
 
-def sample(examples: "Examples", scaling: "Scaling", threshold: float) -> Rows:
+def sample(examples: "Examples", scaling: "Scaling", threshold: float, is_chosen_later: bool = False) -> Rows:
     """Return the rows to draw of a training table."""
     count, features = examples.features.shape
     every = -(-count // max(1, min(MOST_ROWS, MOST_NUMBERS // features)))
@@ -61,4 +63,5 @@ def sample(examples: "Examples", scaling: "Scaling", threshold: float) -> Rows:
         list(scaling.center),
         list(scaling.scale),
         threshold,
+        is_chosen_later,
     )

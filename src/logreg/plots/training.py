@@ -37,6 +37,7 @@ class SCurve(MovingPicture):
         name: str,
         target_name: str,
         threshold: float = 0.5,
+        is_chosen_later: bool = False,
         reach: tuple[float, float] | None = None,
     ) -> None:
         """Draw what stands still.
@@ -47,6 +48,7 @@ class SCurve(MovingPicture):
             name: of the feature, with its unit.
             target_name: what the probability is the probability of.
             threshold: a row is of class 1 where probability >= threshold.
+            is_chosen_later: the threshold is that of the fit; a rule chooses the run's own at the end.
             reach: the ends of the axis; None: the feature's, with a margin.
         """
         super().__init__(figure(6.4, 4.4)[0])
@@ -58,7 +60,8 @@ class SCurve(MovingPicture):
         self._x = np.linspace(low, high, 401)
         (self._curve,) = axes.plot([], [], color=GREEN, label="probability")
         self._points = _points(axes, self._feature, self._target, self._target)
-        axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5, label=f"threshold {threshold:.3g}")
+        line_name = _line_name(f"threshold {threshold:.3g}", is_chosen_later)
+        axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1.5, label=line_name)
         self._crossing = axes.axvline(low, color=GREY, linestyle=":", linewidth=1.5)
         self._place = axes.annotate("", (low, 0.2), (5, 0), textcoords="offset points")
         self._place.set_in_layout(False)
@@ -90,7 +93,14 @@ class ProbabilityField(MovingPicture):
 
     @styled
     def __init__(
-        self, features: ArrayLike, target: ArrayLike, *, names: Sequence[str], target_name: str, threshold: float = 0.5
+        self,
+        features: ArrayLike,
+        target: ArrayLike,
+        *,
+        names: Sequence[str],
+        target_name: str,
+        threshold: float = 0.5,
+        is_chosen_later: bool = False,
     ) -> None:
         """Draw what stands still.
 
@@ -100,6 +110,7 @@ class ProbabilityField(MovingPicture):
             names: of the two features, with their units.
             target_name: what the probability is the probability of.
             threshold: a row is of class 1 where probability >= threshold; the decision line is where it is equal.
+            is_chosen_later: the threshold is that of the fit; a rule chooses the run's own at the end.
         """
         super().__init__(figure(6.4, 4.6)[0])
         (axes,) = self.figure.axes
@@ -114,7 +125,7 @@ class ProbabilityField(MovingPicture):
         self._contours = [axes.plot([], [], color=GREY, linewidth=0.8, alpha=0.8)[0] for _ in self._levels]
         words: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center", "in_layout": False}
         self._labels = [axes.text(box[0][0], box[1][0], f"{level:g}", **words) for level in self._levels]
-        (self._line,) = axes.plot([], [], color=INK, label=f"probability = {threshold:g}")
+        (self._line,) = axes.plot([], [], color=INK, label=_line_name(f"probability = {threshold:g}", is_chosen_later))
         self._points = _points(axes, self._features[:, 0], self._features[:, 1], self._target)
         self.figure.colorbar(self._image, ax=axes, label=f"probability of {target_name}")
         self._title = axes.set_title(titled("Probability field and decision line", "at some moment"))
@@ -185,6 +196,10 @@ def probability_field(
 ) -> Figure:
     """Return the picture of ProbabilityField at one moment."""
     return ProbabilityField(features, target, **words).show(weight, bias, moment).figure
+
+
+def _line_name(name: str, is_chosen_later: bool) -> str:
+    return f"{name}, for now" if is_chosen_later else name
 
 
 def _set_line(line: Line2D, ends: Array | None) -> None:
