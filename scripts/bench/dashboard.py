@@ -2,9 +2,9 @@
 
 1,001 epochs on the six rows of the toy data, from prompt to prompt. The weights over time are worked out inside the fit;
 histograms, curves and tables are written after it; the pictures of training are drawn by a process of their own, of the lowest
-priority, which is warm before the fit begins, and the run waits for it a tenth of the fit's seconds at its end, or 0.03 s, at
-most. `saved` is the median over rounds of what leaving a part out saves, and the share of the fit that it is. Without
-matplotlib in the environment no picture is drawn.
+priority, which is warm before the fit begins, and the run waits for it a tenth of the fit's seconds at its end, at most.
+`saved` is the median over rounds of what leaving a part out saves, and the share of the fit that it is. Without matplotlib in
+the environment no picture is drawn.
 """
 
 import re

@@ -88,8 +88,8 @@ class DrawingProcess:
         self._send(None)
 
     def pictures(self, share: float, at_least: float) -> Iterator[Picture]:
-        """Yield what is finished, waiting for the rest no longer than a share of the fit's seconds, or `at_least` seconds."""
-        deadline = time.monotonic() + max(share * self._fit_seconds, at_least)
+        """Yield what is finished; wait for the rest a share of the fit's seconds, or until `at_least` from its beginning."""
+        deadline = max(time.monotonic() + share * self._fit_seconds, self._begun_at + at_least)
         with contextlib.suppress(EOFError, OSError):
             while not self.error and self._connection.poll(max(deadline - time.monotonic(), 0.0)):
                 came = self._connection.recv()

@@ -1,8 +1,15 @@
 """What a person reads when a run has ended."""
 
 import shlex
+import shutil
+import sys
+import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+NARROWEST = 40
+"""Characters that a text has beside the longest name, however narrow the terminal is."""
 
 
 def summary(title: str, rows: Sequence[tuple[str, str]], run_directory: Path) -> str:
@@ -21,13 +28,29 @@ def summary(title: str, rows: Sequence[tuple[str, str]], run_directory: Path) ->
         ("run directory", str(shown)),
         ("dashboard", f"tensorboard --logdir {shlex.quote(str(logdir))}"),
     ]
-    return aligned(title, lines)
+    return aligned(title, lines, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
 
 
-def aligned(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    """Return a title and under it, indented, a line for each row: its name and its text."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join([title, *(f"  {name:<{width}}  {value}".rstrip() for name, value in rows)])
+def aligned(title: str, rows: Sequence[tuple[str, str]], columns: int | None = None) -> str:
+    """Return a title and under it, indented, a line for each row: its name and its text.
+
+    Args:
+        title: the first line.
+        rows: (name, text) of each line.
+        columns: of the terminal: longer texts go on below themselves, but for what is one word; None: a line for each row.
+    """
+    width = max(_cells(name) for name, _ in rows)
+    room = 10_000 if columns is None else max(columns - width - 4, NARROWEST)
+    lines = [title]
+    for name, text in rows:
+        first, *more = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if len(text) > room else [text]
+        lines += [f"  {name}{' ' * (width - _cells(name))}  {first}".rstrip(), *(f"  {'':<{width}}  {line}" for line in more)]
+    return "\n".join(lines)
+
+
+def _cells(text: str) -> int:
+    """Return the columns of a terminal that a text takes: a Korean letter takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def count(number: int, noun: str) -> str:

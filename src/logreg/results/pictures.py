@@ -23,14 +23,14 @@ LONGEST = 60.0
 
 
 def pictures(
-    files: bool = False, budget: float = 0.1, at_least: float = 0.03, artist: DrawingProcess | None = None
+    files: bool = False, budget: float = 0.1, at_least: float = 0.4, artist: DrawingProcess | None = None
 ) -> "Result | None":
     """Return the result; None where nobody draws and no files are wanted, as in a sweep.
 
     Args:
         files: draw the result too, and write it and the last moment of the training as PNG and SVG.
         budget: share of the fit's seconds by which the pictures of the training may prolong the run.
-        at_least: seconds that they may take at any rate.
+        at_least: seconds from the fit's beginning that they may take at any rate: a shorter fit is waited for.
         artist: draws the training.
     """
     return Pictures(files, budget, at_least, artist) if files or artist is not None else None
