@@ -36,9 +36,9 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
     returns = found.returns
     workers = launcher.workers or cores()
     dealt = deal([[plan.job for plan in group] for group in found.groups.values()], found.alone, launcher, workers)
-    jobs = f"{len(found.jobs):,} job{'' if len(found.jobs) == 1 else 's'}"
+    launched = f"{len(found.jobs):,} job{'' if len(found.jobs) == 1 else 's'}"
     log.info(
-        f"Launching {jobs}: {len(returns):,} finished already, {sum(map(len, dealt)):,} in {len(dealt):,} chunks by"
+        f"Launching {launched}: {len(returns):,} finished already, {sum(map(len, dealt)):,} in {len(dealt):,} chunks by"
         f" {launcher.executor}, {workers} at a time"
     )
     if not dealt:
