@@ -61,3 +61,11 @@ class TestIntegration(IntegrationTestSuite):
 )
 class TestSweeper(BatchedSweeperTestSuite):
     """Two of its six jobs at a time."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", *GRID])])
+class TestSweeperIntegration(IntegrationTestSuite):
+    """Each in a process of its own, some in two."""
+
+    test_to_absolute_path_multirun = None  # starts one sweep twice, and a search that is done has nothing left to run
