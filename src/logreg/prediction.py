@@ -135,8 +135,9 @@ def _predicted(
     columns = reading.column_names(path, form)
     preprocessing.check_columns(columns, path)
     kept = _kept(keep, columns, path)
-    read = [name for name in columns if name in kept or name in preprocessing.columns]
-    report.ignored = [name for name in columns if name not in read]
+    used = {*kept, *preprocessing.columns}
+    read = [name for name in columns if name in used]
+    report.ignored = [name for name in columns if name not in used]
     for part, probability in probabilities(model, path, form, preprocessing.kinds, read):
         called = (probability >= model.threshold).long()
         report.rows += len(part)

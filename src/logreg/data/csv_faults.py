@@ -41,14 +41,14 @@ def parse_block(
     Raises:
         BlockError: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
     """
-    last = header.names[-1]
+    last, read = header.names[-1], {*wanted, header.names[-1]}
     _check_carriage_returns(block)
     try:
         frame = pl.read_csv(
             block,
             has_header=False,
             schema=dict(schema),
-            columns=sorted({header.names.index(name) for name in (*wanted, last)}),
+            columns=[number for number, name in enumerate(header.names) if name in read],
             separator=form.separator,
             null_values=list(form.null_values) or None,
             decimal_comma=form.decimal_comma,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -77,12 +78,16 @@ class Header:
 
 def too_wide(path: Path, columns: int, rows: int, max_columns: int) -> UserError:
     """Return the fault of a table with too many columns; `rows` may be an estimate."""
-    need, have = rows * columns * 4 * 3 / 2**30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    need, have = rows * columns * 4 * 3 / 2**20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return UserError(
         f"{path} has {columns:,} columns, and data.max_columns={max_columns} is the limit. With about {rows:,} rows, reading it"
-        f" as a dense table takes about {need:.1f} GiB; this machine has {have:.0f} GiB. Choose columns with"
+        f" as a dense table takes about {_memory(need)}; this machine has {have:.0f} GiB. Choose columns with"
         f" data.features=[...], or type data.max_columns={columns} if the memory is enough."
     )
+
+
+def _memory(mib: float) -> str:
+    return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{math.ceil(mib)} MiB"
 
 
 def _row_length(block: bytes) -> int:

@@ -84,9 +84,11 @@ def _parts(
     if notices is not None:
         notices += [notice for notice in header.notices if notice not in notices]
     first = first[header.length :]
-    wanted = [name for name in header.kept if columns is None or name in columns]
+    chosen = set(header.kept if columns is None else columns)
+    wanted = [name for name in header.kept if name in chosen]
     numbers = _number_columns(first, header, form, wanted) if kinds is None else {n for n, k in kinds.items() if k == "number"}
-    schema = {name: pl.Float64 if name in numbers - text else pl.String for name in header.names}
+    numbers -= text
+    schema = {name: pl.Float64 if name in numbers else pl.String for name in header.names}
 
     def parse(block: bytes) -> pl.DataFrame:
         return csv_faults.parse_block(block, schema, header, form, wanted)

@@ -43,7 +43,7 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
     """Yield the table in parts; see `logreg.data.reading.read_in_parts`."""
     for file in _checked(path, max_columns):
         scan = pl.scan_parquet(file, glob=False)
-        names = [name for name in _schema(file) if columns is None or name in columns]
+        names = _wanted(file, columns)
         start, total, step = 0, _rows(file), min(rows, FIRST_ROWS)
         while start < total:
             try:
@@ -73,11 +73,16 @@ def _checked(path: Path, max_columns: int) -> list[Path]:
 
 
 def _read(file: Path, columns: Sequence[str] | None) -> pl.DataFrame:
-    names = None if columns is None else [name for name in _schema(file) if name in columns]
     try:
-        return pl.read_parquet(file, columns=names, glob=False)
+        return pl.read_parquet(file, columns=_wanted(file, columns), glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _damaged(file, error) from None
+
+
+def _wanted(file: Path, columns: Sequence[str] | None) -> list[str]:
+    names = list(_schema(file))
+    wanted = set(names if columns is None else columns)
+    return [name for name in names if name in wanted]
 
 
 def _rows(file: Path) -> int:

@@ -82,7 +82,8 @@ class Preprocessing:
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
         """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""
-        return torch.cat([encoder.encode(frame[encoder.name]) for encoder in self.encoders], dim=1)
+        columns = {column.name: column for column in frame.get_columns()}
+        return torch.cat([encoder.encode(columns[encoder.name]) for encoder in self.encoders], dim=1)
 
     def check_columns(self, names: Iterable[str], where: str = "the table") -> None:
         """Refuse a table that lacks a column.
@@ -91,7 +92,8 @@ class Preprocessing:
             UserError: names the columns that are missing and their nearest names.
         """
         names = list(names)
-        missing = [name for name in self.columns if name not in names]
+        there = set(names)
+        missing = [name for name in self.columns if name not in there]
         if missing:
             near = did_you_mean(missing[0], names)
             raise UserError(

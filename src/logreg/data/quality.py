@@ -40,7 +40,8 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
     Raises:
         UserError: values are missing and `missing` is "refuse", or every row lacks one and it is "drop".
     """
-    lacking = [name for name in features if frame[name].null_count()]
+    gaps_in = frame.null_count().row(0, named=True)
+    lacking = [name for name in features if gaps_in[name]]
     if not lacking or missing == "mean":
         return None
     if missing == "refuse":

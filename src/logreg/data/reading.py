@@ -161,10 +161,8 @@ def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], path: Path, first_r
     from logreg.data.kinds import as_dates, as_numbers
 
     changed = []
-    for name, kind in kinds.items():
-        if name not in frame.columns:
-            continue
-        series = frame[name]
+    for series in frame.get_columns():
+        kind = kinds.get(series.name)
         if kind == "number" and not series.dtype.is_numeric():
             changed.append(as_numbers(series, str(path), first_row))
         elif kind == "date" and not series.dtype.is_temporal():

@@ -56,9 +56,10 @@ class Roles:
         keys = {"target": [target], "features": features or [], "drop": drop, "categorical": categorical}
         keys |= {"weight": [weight] if weight else [], "split_by": [split_by] if split_by else []}
         keys |= {"cluster": [cluster] if cluster else []}
+        there = set(names)
         for key, wanted in keys.items():
             for name in map(str, wanted):
-                if name not in names:
+                if name not in there:
                     raise UserError(
                         f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, names)} It has:"
                         f" {short_list(names, 20)}."
@@ -68,8 +69,10 @@ class Roles:
         for key, column in taken.items():
             if features and column in features:
                 raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
-        chosen = [name for name in (features or names) if name not in drop and (features or name not in others)]
+        left_out = set(drop) if features else {*drop, *others}
+        chosen = [name for name in (features or names) if name not in left_out]
         if not chosen:
             raise UserError(f"{where} has no column left to predict '{target}' from.")
-        dropped = tuple(name for name in names if name not in chosen and name not in others)
+        used = {*chosen, *others}
+        dropped = tuple(name for name in names if name not in used)
         return cls(target, tuple(chosen), tuple(categorical), weight, split_by, cluster, dropped)

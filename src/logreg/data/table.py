@@ -121,11 +121,13 @@ class _Draft:
 
     def take(self, frame: pl.DataFrame, positive: Any, missing: str, max_categories: int) -> None:
         """Check the table, settle the kinds of its columns, and read the target and the weights."""
-        roles = self.roles
+        roles, categorical = self.roles, set(self.roles.categorical)
+        columns = {column.name: column for column in frame.get_columns()}
         for name in roles.features:
-            self.kinds[name], column = kinds.settle(frame[name], name in roles.categorical, self.path, max_categories)
-            frame = frame.with_columns(quality.checked(column, self.path))
-        frame = frame.with_columns(quality.checked(frame[roles.target], self.path))
+            self.kinds[name], column = kinds.settle(columns[name], name in categorical, self.path, max_categories)
+            columns[name] = quality.checked(column, self.path)
+        columns[roles.target] = quality.checked(columns[roles.target], self.path)
+        frame = pl.DataFrame(list(columns.values()))
         self.numbers = pl.arange(1, len(frame) + 1, dtype=pl.UInt32, eager=True)
         incomplete = quality.incomplete(frame, roles.features, missing, self.path)
         if incomplete is not None:
@@ -149,8 +151,8 @@ class _Draft:
         """Learn of the training rows what there is to learn of the columns."""
         rows = self.rows["train"].numpy()
         self.described: list[dict[str, Any]] = []
-        for name, kind in self.kinds.items():
-            train = self.frame[name].gather(rows)
+        for (name, kind), values in zip(self.kinds.items(), self.frame.get_columns(), strict=True):
+            train = values.gather(rows)
             if fitting.is_constant(train):
                 self.constants.append(name)
                 self.described.append({"name": name, "role": "constant, left out", "value": str(train[0])})
