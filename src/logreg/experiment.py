@@ -94,7 +94,8 @@ def _train(
         raise checks.several_devices(cfg.trainer.devices)
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
     run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
-    datamodule.card.write(run.path)
+    for name, text in datamodule.card.files().items():
+        run.write_text(name, text)
     for each in trainer.loggers:
         if isinstance(each, RunLogger) and checkpoint_path is not None:
             each.goes_on_from(checkpoint["global_step"])

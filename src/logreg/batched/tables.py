@@ -41,6 +41,11 @@ class Table:
         return as_json(environment.snapshot(self.datamodule.fingerprint))
 
     @cached_property
+    def files(self) -> Mapping[str, str]:
+        """What the data's card puts into each run directory."""
+        return self.datamodule.card.files()
+
+    @cached_property
     def parameters(self) -> list[torch.nn.Parameter]:
         """The parameters of the template: weight and bias."""
         return list(self.template.network.parameters())

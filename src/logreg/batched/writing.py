@@ -89,7 +89,8 @@ class MemberWriter:
         with run.locked(), enough_for(table.datamodule.examples.features.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
-            table.datamodule.card.write(run.path)
+            for name, text in table.files.items():
+                run.write_text(name, text)
             logger = tensorboard.RunLogger(run.path) if self._logged else None
             if logger is not None:
                 logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
@@ -129,7 +130,8 @@ class MemberWriter:
             curve,
             event_files.records([event.SerializeToString() for event in closing]),
         )
-        name = f"events.out.tfevents.{int(times[0]):010d}.{socket.gethostname()}.{os.getpid()}.batched"
+        # without the writer's number behind it the name comes before that of the results, which may begin in the same second
+        name = f"events.out.tfevents.{int(times[0]):010d}.{socket.gethostname()}.{os.getpid()}"
         (run.path / name).write_bytes(b"".join(content))
 
     def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -41,15 +40,15 @@ class TableCard(Card):
         self.rows = rows
         self.numbers = numbers
 
-    def write(self, folder: Path) -> None:
-        """Write columns.json, and splits.csv with the columns row (in the file, from 1) and split."""
-        content = {"columns": self.columns, "notices": self.notices}
-        (folder / "columns.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    def files(self) -> Mapping[str, str]:
+        """Return columns.json, and splits.csv with the columns row (in the file, from 1) and split."""
+        columns = json.dumps({"columns": self.columns, "notices": self.notices}, indent=2, ensure_ascii=False)
         parts = [
             pl.DataFrame({"row": self.numbers.gather(self.rows[name].numpy())}).with_columns(split=pl.lit(name))
             for name in NAMES
         ]
-        pl.concat(parts).sort("row", maintain_order=True).write_csv(folder / "splits.csv")
+        splits = pl.concat(parts).sort("row", maintain_order=True).write_csv()
+        return {"columns.json": columns + "\n", "splits.csv": splits}
 
 
 def _kinds(columns: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -23,8 +22,9 @@ class Card:
 
     lines: tuple[str, ...] = ()
 
-    def write(self, folder: Path) -> None:
-        """Write the files of the card into a run directory."""
+    def files(self) -> Mapping[str, str]:
+        """Return what the card puts into a run directory: the texts of files by their names."""
+        return {}
 
 
 @dataclass(frozen=True)
