@@ -50,6 +50,28 @@ def test_what_is_written_for_hydra_is_left_as_it_is(written: str) -> None:
     assert prepared([written], GROUPS, multirun=False) == [written]
 
 
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("data.target=합격", "합격"),
+        ("data.target=합격 여부", "합격 여부"),
+        ("data.target=점수(%)", "점수(%)"),
+        ("keep=[이름,age, 나이]", ["이름", "age", "나이"]),
+        ("data.target='합격, 불합격'", "합격, 불합격"),
+        ('data.target="é"', "é"),
+    ],
+)
+def test_hydra_reads_letters_that_its_grammar_does_not_know(typed: str, value: object) -> None:
+    (argument,) = prepared([typed], GROUPS, multirun=False)
+    assert OverridesParser.create().parse_override(argument).value() == value
+
+
+def test_several_words_beyond_ascii_are_a_sweep() -> None:
+    (argument,) = prepared(["data.target=합격,b"], GROUPS, multirun=True)
+    words = OverridesParser.create().parse_override(argument).sweep_string_iterator()
+    assert list(words) == ["'합격'", "b"]
+
+
 def test_a_sweep_over_paths_is_left_alone() -> None:
     assert prepared(["data.path=a.csv,b.csv"], GROUPS, multirun=True) == ["data.path=a.csv,b.csv"]
     assert prepared(["data.path=a.csv,b.csv"], GROUPS, multirun=False) == ["data.path='a.csv,b.csv'"]

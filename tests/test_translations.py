@@ -17,7 +17,7 @@ WORDS = {
 }
 """What stands in code and is translated there."""
 
-KOREAN_ALONE = {"\"data.target='합격'\""}
+KOREAN_ALONE = {"data.target=합격"}
 """Code that only a Korean reader needs."""
 
 SPAN = r"`([^`]+)`"

@@ -1,5 +1,6 @@
 """The command line before Hydra reads it: paths as the shell hands them over, and what Hydra would misread."""
 
+import re
 from collections.abc import Collection, Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -24,6 +25,9 @@ PATHS = {
 }
 """Keys that take a path -> what to type."""
 
+WORD_BEYOND_ASCII = re.compile(r"[^,()\[\]{}:=]*[^\x00-\x7f][^,()\[\]{}:=]*")
+"""A word with a letter that Hydra's grammar does not know, between those of its signs that part words."""
+
 NEVER_NULL = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -32,6 +36,7 @@ def prepared(arguments: Iterable[str], groups: Collection[str], multirun: bool) 
 
     - A path is put in quotes where Hydra's grammar would take it for something else: the runs of a sweep are called
       `model=class,optimizer.lr=0.1`, and the shell has taken away the quotes that a person typed.
+    - So is a word that is not ASCII, as in `data.target=합격`: Hydra reads such letters in quotes only.
     - `logger=null` becomes `~logger`: Hydra knows null for keys only.
 
     Args:
@@ -55,7 +60,7 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
         return f"~{key}" if value == "null" else argument
     name = key.lstrip("+")
     if name not in PATHS:
-        return argument
+        return argument if value.isascii() else _with_words_quoted(argument)
     if value.strip() in ("", "''", '""'):
         raise ArgumentError(f"{name} is empty: type {PATHS[name]}.")
     if value == "null":
@@ -63,6 +68,21 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
             raise ArgumentError(f"{name}=null names no folder: type {PATHS[name]}.")
         return argument
     return argument if _is_read_as_typed(argument, value, multirun) else f"{key}={quoted(value)}"
+
+
+def _with_words_quoted(argument: str) -> str:
+    """Return the argument with its words beyond ASCII in quotes, or else its whole value, as far as Hydra can read it then."""
+    key, _, value = argument.partition("=")
+    words = WORD_BEYOND_ASCII.sub(lambda word: quoted(word[0].strip()), value)
+    return next((each for each in (argument, f"{key}={words}", f"{key}={quoted(value)}") if _is_read(each)), argument)
+
+
+def _is_read(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True
 
 
 def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
