@@ -6,9 +6,8 @@ import functools
 import operator
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from logreg import penalties
 from logreg.penalties import ElasticNet
+from logreg.threads import one_thread
 
 NUMBERS_IN_A_BLOCK = 2**20
 """Entries of the features that are worked on at a time: what is made of them stays in the processor's cache."""
@@ -165,15 +165,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of the threads
 
 
-@contextmanager
-def one_core(size: int) -> Iterator[None]:
-    """Work on matrices of this size with one thread, if they are small: agreeing among several would take longer."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(cores if size > LARGE_MATRIX else 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(cores)
+def one_core(size: int) -> AbstractContextManager[None]:
+    """Return the context for matrices of this size: one thread, if they are small; agreeing among several would take longer."""
+    return nullcontext() if size > LARGE_MATRIX else one_thread()
 
 
 def _block_sums(block: Objective, parameters: Tensor, hessian: bool) -> Sums:
