@@ -11,6 +11,7 @@ from torch import Tensor
 
 from logreg.metrics import ranking
 from logreg.plots import coefficients, scores
+from logreg.plots.style import short
 from logreg.statistics.calibration import bin_edges, reliability
 
 Array = NDArray[np.float64]
@@ -48,7 +49,7 @@ def of_scores(
         "reliability": scores.reliability(
             *(each.numpy() for each in (bins.probability, bins.observed, bins.observed_low, bins.observed_high, bins.count))
         ),
-        "confusion_matrix": scores.confusion_matrix(counts, threshold, target_name),
+        "confusion_matrix": scores.confusion_matrix(counts, threshold, short(target_name)),
         "score_distribution": scores.score_distribution(p.numpy(), y.numpy(), threshold),
     }
 

@@ -9,11 +9,11 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from logreg.plots.moving import MovingPicture, legend_below, titled
-from logreg.plots.style import CLASS_COLOURS, INK, ORANGE, figure, styled
+from logreg.plots.style import CLASS_COLOURS, INK, ORANGE, figure, log_ticks, styled
 
 MOST_BARS = 24
 LOSSES = (1e-4, 20.0)
-"""The axis of the row losses, the same at every moment; a cheaper row has no bar, a dearer one leaves the picture."""
+"""The axis of the row losses, the same at every moment; one that costs less has no bar, one that costs more leaves the picture."""
 
 
 class LossSurface(MovingPicture):
@@ -36,15 +36,15 @@ class LossSurface(MovingPicture):
         levels = np.geomspace(max(loss.min(), 1e-6), loss.max(), 14)
         levels[-1] *= 1.0001
         filled = axes.contourf(first, second, np.maximum(loss, levels[0]), levels=levels, cmap="cividis", norm="log")
-        bar = self.figure.colorbar(filled, ax=axes, label="loss (nats, logarithmic), bias at its best", format="%.2g")
+        bar = self.figure.colorbar(filled, ax=axes, label="loss (nats, logarithmic), bias at its best", format="{x:g}")
         bar.ax.minorticks_off()
-        bar.set_ticks(levels[::3].tolist())
+        bar.set_ticks(log_ticks(levels[0], levels[-1]))
         dots: dict[str, Any] = {"marker": ".", "markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.5}
         (self._edge,) = axes.plot([], [], color="white", linewidth=3)
         (self._path,) = axes.plot([], [], color=ORANGE, linewidth=1.6, **dots)
         (self._start,) = axes.plot([], [], "o", color="white", markeredgecolor=INK, markersize=8, label="start")
         (self._here,) = axes.plot([], [], "D", color=ORANGE, markeredgecolor=INK, markersize=8, label="here")
-        self._title = axes.set_title(titled("The descent on the loss surface", "at some moment"))
+        self._title = axes.set_title(titled("The descent on the loss surface", "after some epochs"))
         axes.set(xlabel=names[0], ylabel=names[1])
         legend_below(axes)
         self.moving = [self._edge, self._path, self._start, self._here, self._title]
@@ -59,7 +59,7 @@ class LossSurface(MovingPicture):
 
 
 class RowLosses(MovingPicture):
-    """What each row costs, one bar a row; of more than 24 rows, the 24 that are dearest at the moment."""
+    """What each row costs, one bar a row; of more than 24 rows, the 24 that cost most at the moment."""
 
     @styled
     def __init__(self, target: ArrayLike, every: int = 1) -> None:
@@ -80,8 +80,8 @@ class RowLosses(MovingPicture):
         turned = 90 if len(places) > 12 else 0
         self._numbers = [axes.text(place, -0.03, longest, rotation=turned, color=INK, **below) for place in places]
         self._mean = axes.axhline(1.0, color=INK, linestyle=":", linewidth=1.5)
-        self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else f"The {MOST_BARS} dearest of {rows:,} rows"
-        self._title = axes.set_title(titled(self._words, "at some moment"))
+        self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else f"The {MOST_BARS} of {rows:,} rows that cost most"
+        self._title = axes.set_title(titled(self._words, "after some epochs"))
         axes.set_xticks([])
         axes.set_yscale("log")
         axes.set_ylim(LOSSES)
@@ -97,8 +97,8 @@ class RowLosses(MovingPicture):
     def show(self, loss: ArrayLike, moment: str = "") -> "RowLosses":
         """Move to other losses in nats, (rows,)."""
         loss = np.asarray(loss, dtype=np.float64)
-        dearest = np.sort(np.argsort(-loss, kind="stable")[:MOST_BARS])
-        for row, bar, number in zip(dearest, self._bars, self._numbers, strict=True):
+        shown = np.sort(np.argsort(-loss, kind="stable")[:MOST_BARS])
+        for row, bar, number in zip(shown, self._bars, self._numbers, strict=True):
             each = int(self._target[row])
             bar.set(height=loss[row], facecolor=CLASS_COLOURS[each], hatch=("", "///")[each])
             number.set_text(str(row * self._every + 1))

@@ -9,6 +9,7 @@ from logreg.plots import surface
 from logreg.plots.descent import LossSurface, RowLosses
 from logreg.plots.moving import MovingPicture
 from logreg.plots.rows import Moment, Rows
+from logreg.plots.style import short
 from logreg.plots.training import ProbabilityField, SCurve
 
 Array = NDArray[np.float64]
@@ -29,12 +30,13 @@ class TrainingPictures:
         self._z, self._y = rows.features.astype(np.float64), rows.target.astype(np.float64)
         self._scale, self._center = np.asarray(rows.scale), np.asarray(rows.center)
         x = self._z * self._scale + self._center
-        words = {"target_name": rows.target_name, "threshold": rows.threshold, "is_chosen_later": rows.is_chosen_later}
+        names = [short(name) for name in rows.names]
+        words = {"target_name": short(rows.target_name), "threshold": rows.threshold, "is_chosen_later": rows.is_chosen_later}
         self._probability: SCurve | ProbabilityField
         if len(rows.names) == 2:
-            self._probability = ProbabilityField(x, self._y, names=rows.names, **words)  # type: ignore[arg-type]
+            self._probability = ProbabilityField(x, self._y, names=names, **words)  # type: ignore[arg-type]
         elif len(rows.names) == 1:
-            self._probability = SCurve(x[:, 0], self._y, name=rows.names[0], **words)  # type: ignore[arg-type]
+            self._probability = SCurve(x[:, 0], self._y, name=names[0], **words)  # type: ignore[arg-type]
         else:  # no picture has three axes that print: all features at once, as the logit
             self._probability = SCurve(np.zeros(len(x)), self._y, name="the logit", reach=LOGITS, **words)  # type: ignore[arg-type]
         self._losses = RowLosses(self._y, rows.every)
@@ -82,13 +84,13 @@ class Descent:
         """
         last = moments[-1]
         x, y = surface.evenly(rows.features.astype(np.float64), rows.target.astype(np.float64))
-        self._plane = surface.plane(x, last.weight.astype(np.float64), last.bias, rows.names)
+        self._plane = surface.plane(x, last.weight.astype(np.float64), last.bias, [short(name, 20) for name in rows.names])
         path = self._coordinates(moments)
         if ahead:
             path = np.vstack([path, path[-1] + 2 * (path[-1] - path[-2])])
         self._ends = first, second = tuple(surface.reach(path[:, each], GRID) for each in (0, 1))
         is_scaled = any(scale != 1 for scale in rows.scale)
-        names = [f"{name} (features scaled)" if is_scaled else name for name in self._plane.names]
+        names = [f"{name} (scaled)" if is_scaled else name for name in self._plane.names]
         self._picture = LossSurface(first, second, surface.loss_on(self._plane, x, y, first, second), names=names)
 
     def holds(self, moment: Moment) -> bool:

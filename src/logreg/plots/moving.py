@@ -69,5 +69,5 @@ def legend_below(axes: Axes) -> None:
 
 
 def titled(words: str, moment: str) -> str:
-    """Return the title of a picture at a moment such as "after 100 epochs"."""
-    return f"{words}, {moment}" if moment else words
+    """Return the title of a picture at a moment such as "after 100 epochs", which has a line of its own: both may be long."""
+    return f"{words}\n{moment}" if moment else words

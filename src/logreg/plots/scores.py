@@ -80,10 +80,10 @@ def reliability(predicted: ArrayLike, observed: ArrayLike, low: ArrayLike, high:
     above.errorbar(predicted, observed, yerr=reach, fmt="o", color=BLUE, capsize=3, linewidth=1.5, label="bins, 95 % interval")
     above.set_title("Reliability: does 70 % happen 70 % of the time?")
     above.set(ylabel="observed share of class 1", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    above.legend(loc="upper left")
-    below.vlines(predicted, 0, rows, color=GREEN, linewidth=6)
+    below.vlines(predicted, 0, rows, color=GREEN, linewidth=4)
     below.set(xlabel="predicted probability (bin mean)", ylabel="rows", ylim=(0, rows.max() * 1.15))
     below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    below.legend(*above.get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.5), ncols=2)
     return picture
 
 

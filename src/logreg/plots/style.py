@@ -15,6 +15,7 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#cfcfcf"
@@ -79,6 +80,20 @@ def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Fi
     """Return a figure of `width` x `height` inches and its axes, `panels` of them side by side."""
     result = Figure(figsize=(width, height), layout="constrained")
     return result, list(result.subplots(1, panels, squeeze=False)[0])
+
+
+def short(name: str, length: int = 24) -> str:
+    """Return a name for a picture: of a long one the beginning and the end, for it is often the end that tells two apart."""
+    return name if len(name) <= length else f"{name[: length // 2]}…{name[-((length - 1) // 2) :]}"
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers from `low` to `high`, for a logarithmic axis."""
+    if high < 5 * low:
+        ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    else:
+        ticks = LogLocator(subs=(1, 2, 5) if high < 1e3 * low else (1,), numticks=8).tick_values(low, high)
+    return [float(each) for each in ticks if low <= each <= high]
 
 
 def png(picture: Figure, dpi: int = 100) -> bytes:

@@ -55,7 +55,7 @@ class SCurve(MovingPicture):
         (axes,) = self.figure.axes
         self._feature, self._target = np.asarray(feature, dtype=np.float64), np.asarray(target, dtype=np.float64)
         self._name, self._threshold = name, threshold
-        self._words = f"Probability of {target_name} over {name}"
+        self._words = f"Probability of {target_name}"
         low, high = reach or _reach(self._feature)
         self._x = np.linspace(low, high, 401)
         (self._curve,) = axes.plot([], [], color=GREEN, label="probability")
@@ -65,7 +65,7 @@ class SCurve(MovingPicture):
         self._crossing = axes.axvline(low, color=GREY, linestyle=":", linewidth=1.5)
         self._place = axes.annotate("", (low, 0.2), (5, 0), textcoords="offset points")
         self._place.set_in_layout(False)
-        self._title = axes.set_title(titled(self._words, "at some moment"))
+        self._title = axes.set_title(titled(self._words, "after some epochs"))
         axes.set(xlabel=name, ylabel=f"probability of {target_name}", xlim=(low, high), ylim=(-0.06, 1.06))
         legend_below(axes)
         self.moving = [self._curve, self._crossing, *self._points, self._place, self._title]
@@ -128,7 +128,7 @@ class ProbabilityField(MovingPicture):
         (self._line,) = axes.plot([], [], color=INK, label=_line_name(f"probability = {threshold:g}", is_chosen_later))
         self._points = _points(axes, self._features[:, 0], self._features[:, 1], self._target)
         self.figure.colorbar(self._image, ax=axes, label=f"probability of {target_name}")
-        self._title = axes.set_title(titled("Probability field and decision line", "at some moment"))
+        self._title = axes.set_title(titled("Probability field and decision line", "after some epochs"))
         axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
         legend_below(axes)
         frame = [axes.spines["left"], axes.spines["bottom"]]
