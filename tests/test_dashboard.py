@@ -64,12 +64,15 @@ def test_moments_are_kept_at_epochs_that_grow(growth, expected):
 
 def test_a_resumed_run_goes_on_with_its_moments(fit, tmp_path):
     run = fit("trainer.max_epochs=4")
-    moments = run.checkpoint()["callbacks"]["Weights"]["moments"]
-    assert [epoch for epoch, *_ in moments] == [0, 1, 4]
-    again = fit("trainer.max_epochs=7", f"ckpt_path={run.path}")
-    assert [epoch for epoch, *_ in again.checkpoint()["callbacks"]["Weights"]["moments"]] == [0, 1, 4, 7]
-    assert torch.equal(moments[2][2], again.checkpoint()["callbacks"]["Weights"]["moments"][2][2])
-    assert sorted(again.curve("bias")) == list(range(8))
+    moments = run.checkpoint()["callbacks"]["Weights"]
+    assert moments["epoch"] == (0, 1, 2, 3, 4) and moments["is_shown"] == (True, True, False, False, True)
+    again = fit("trainer.max_epochs=30", f"ckpt_path={run.path}")
+    longer = again.checkpoint()["callbacks"]["Weights"]
+    assert longer["epoch"] == (*range(12), 13, 15, 16, 18, 20, 22, 25, 28, 30)
+    assert [epoch for epoch, is_shown in zip(longer["epoch"], longer["is_shown"], strict=True) if is_shown] == [0, 1, 4, 16, 30]
+    logged = [[again.curve(tag)[epoch] for tag in ("weight/x1", "weight/x2")] for epoch in longer["epoch"]]
+    torch.testing.assert_close(longer["weight"], torch.tensor(logged))
+    assert sorted(again.curve("bias")) == list(range(31))
 
 
 def test_the_results_are_on_the_dashboard(fit):

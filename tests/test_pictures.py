@@ -23,6 +23,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from logreg import drawing, gallery
 from logreg.data.scaling import Scaling
 from logreg.data.toy import toy
+from logreg.plots import coefficients as drawn
 from logreg.plots import surface
 from logreg.plots.moments import Descent, TrainingPictures
 from logreg.plots.rows import Moment, sample
@@ -155,6 +156,31 @@ def test_a_threshold_that_is_not_chosen_yet_is_called_so():
         assert [word for word in words if "0.5" in word] == [expected]
 
 
+@pytest.mark.parametrize("features", [1, 2, 3])
+def test_no_words_leave_the_picture_however_long_the_names_are(features):
+    names = tuple(f"number_of_previous_admissions_to_any_hospital_in_year_{each}" for each in range(features))
+    x, y = random_rows(2500, features)
+    examples = replace(
+        toy(),
+        features=torch.tensor(x).float(),
+        target=torch.tensor(y)[:, None].float(),
+        feature_names=names,
+        target_name="readmitted_within_thirty_days_of_discharge",
+    )
+    rows = sample(examples, Scaling([0.0] * features, [2.0] * features), 0.5)
+    moments = [Moment(epoch, epoch, np.full(features, epoch / 1000), 1.0) for epoch in (1, 9999)]
+    pictures = [each.figure for each in TrainingPictures(rows).at(moments[1]).values()]
+    if features > 1:
+        pictures.append(Descent(rows, moments).at(moments).figure)
+    probability = torch.tensor(y) * 0.5 + 0.2
+    pictures += gallery.of_scores(probability, torch.tensor(y), 0.5, rows.target_name).values()
+    pictures += [drawn.coefficients(names, np.arange(features)), drawn.odds_ratios(names, 1.0 + np.arange(features))]
+    for picture in pictures:
+        picture.draw_without_rendering()
+        box, (width, height) = picture.get_tightbbox(), picture.get_size_inches()
+        assert min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height, picture.axes[0].get_title(loc="left")
+
+
 def test_a_table_is_sampled_evenly_and_says_so():
     x, y = random_rows(2500, 2)
     examples = replace(toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())
@@ -256,7 +282,7 @@ def test_the_process_that_draws_is_there_once_and_gone_afterwards(tmp_path):
         assert os.getpriority(os.PRIO_PROCESS, number) == 19  # it takes what training leaves
         artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
         artist.begin_fit()
-        artist.add(Moment(0, 0, np.zeros(2), 0.0))
+        artist.add([Moment(0, 0, np.zeros(2), 0.0)])
         artist.end()
         assert [picture.name for picture in artist.pictures(0, 30)] == ["probability", "row_losses", "loss_surface"]
     with pytest.raises(ProcessLookupError):
@@ -269,7 +295,7 @@ def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
         os.kill(artist.pid, signal.SIGKILL)
         artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
         artist.begin_fit()
-        artist.add(Moment(0, 0, np.zeros(2), 0.0))
+        artist.add([Moment(0, 0, np.zeros(2), 0.0)])
         artist.end()
         assert list(artist.pictures(0, 30)) == []
         assert artist.expected == 3

@@ -161,7 +161,7 @@ def test_the_bars_are_the_losses_of_the_rows():
     assert heights == dict(enumerate(loss))
 
 
-def test_of_many_rows_the_dearest_are_shown():
+def test_of_many_rows_those_that_cost_most_are_shown():
     loss = np.arange(100.0)
     axes = descent.row_losses(loss, np.tile([0, 1], 50)).axes[0]
     assert [int(label.get_text()) for label in axes.texts] == list(range(77, 101))
@@ -213,6 +213,20 @@ def test_of_many_odds_ratios_the_strongest_are_shown():
     axes = coefficients.odds_ratios([f"f{index}" for index in range(41)], np.exp(logs)).axes[0]
     drawn = np.log(line(axes, at=-1)[:, 0])
     np.testing.assert_allclose(np.sort(np.abs(drawn)), np.sort(np.abs(logs))[-30:])
+
+
+def test_long_names_are_told_apart():
+    names = [f"mean_arterial_pressure_in_hour_{hour}" for hour in range(24)]
+    labels = [label.get_text() for label in coefficients.coefficients(names, np.ones(24)).axes[0].get_yticklabels()]
+    assert len(set(labels)) == 24 and max(map(len, labels)) <= 28
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.9, 1.02), (0.34, 0.75), (1, 4.9), (0.005, 2), (0.05, 30), (1e-6, 1e3)])
+def test_a_logarithmic_axis_has_a_few_round_ticks(low, high):
+    ticks = style.log_ticks(low, high)
+    assert 3 <= len(ticks) <= 12 and low <= min(ticks) and max(ticks) <= high
+    np.testing.assert_allclose(ticks, [float(f"{tick:.3g}") for tick in ticks], rtol=1e-9)
+    assert low > 1 or high < 1 or 1.0 in ticks  # no change of the odds
 
 
 def test_a_picture_is_the_same_bytes_every_time():

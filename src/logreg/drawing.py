@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -77,10 +77,10 @@ class DrawingProcess:
         """Note when the fit began."""
         self._begun_at = time.monotonic()
 
-    def add(self, moment: Moment) -> None:
-        """Have a moment drawn."""
-        self.expected += self._per_moment
-        self._send(moment)
+    def add(self, moments: Sequence[Moment]) -> None:
+        """Have the moments drawn that are to be shown; the others are points of the path."""
+        self.expected += self._per_moment * sum(each.is_shown for each in moments)
+        self._send(moments)
 
     def end(self) -> None:
         """Say that no moment follows; the fit has ended."""

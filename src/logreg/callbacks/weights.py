@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
@@ -15,6 +16,9 @@ from logreg.plots.rows import Moment
 
 MOST_MOMENTS_OF = 1_000
 """Features up to which moments are kept: they travel in the checkpoint."""
+
+PATH_GROWTH = 1.1
+"""From the epoch of one point of the descent's path to that of the next: the first ten epochs all, and 25 for each tenfold."""
 
 
 def weights(
@@ -41,7 +45,8 @@ class Weights(Callback):
 
     At step e stand the weights after e updates: in full-batch training those at which the `train/loss` of step e was measured.
     The gradient is that of an epoch's first batch.
-    Moments are kept, and handed to the process that draws, at epochs 0, 1, 4, 16, 64, ... and at the end.
+    Moments are kept as points of the path, ever fewer; those at epochs 0, 1, 4, 16, 64, ... and at the end have pictures, and
+    hand what there is to the process that draws.
 
     Attributes:
         moments: oldest first.
@@ -57,7 +62,7 @@ class Weights(Callback):
         self._names: list[str] = []
         self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self._parameters: list[Tensor] = []
-        self._next = 0
+        self._next = self._next_shown = self._handed = 0
         self._logged_epoch = -1
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,12 +78,13 @@ class Weights(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note where the training starts, or goes on."""
-        self._next = _after(self.moments[-1].epoch, self.growth) if self.moments else 0
+        if self.moments:
+            self._next_shown = _after(max(each.epoch for each in self.moments if each.is_shown), self.growth)
+            self._next = _after(self.moments[-1].epoch, PATH_GROWTH)
         self.resumed_at = trainer.global_step
         if self._artist is not None:
             self._artist.begin_fit()
-            for moment in self.moments:
-                self._artist.add(moment)
+        self._hand_over()
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
@@ -88,7 +94,7 @@ class Weights(Callback):
         if epoch == self._logged_epoch:
             return
         self._logged_epoch = epoch
-        if epoch >= self._next:
+        if epoch >= min(self._next, self._next_shown):
             self._keep(trainer, pl_module.network)
         if self._names:
             gradients = [parameter.grad.flatten().tolist() for parameter in self._parameters if parameter.grad is not None]
@@ -97,6 +103,7 @@ class Weights(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights that the training ends with, for the last checkpoint."""
+        self._next_shown = 0
         self._keep(trainer, pl_module.network)
         if self._artist is not None:
             self._artist.end()
@@ -107,11 +114,14 @@ class Weights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments, for a run that goes on."""
-        return {"moments": [(*each[:2], torch.from_numpy(each.weight), each.bias) for each in self.moments]}
+        epoch, step, weight, bias, is_shown = zip(*self.moments, strict=True) if self.moments else [()] * len(Moment._fields)
+        weights = torch.from_numpy(np.array(weight))
+        return {"epoch": epoch, "step": step, "weight": weights, "bias": bias, "is_shown": is_shown}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the moments of the run before."""
-        self.moments = [Moment(epoch, step, weight.numpy(), bias) for epoch, step, weight, bias in state_dict["moments"]]
+        columns = {**state_dict, "weight": state_dict["weight"].numpy()}
+        self.moments = [Moment(*each) for each in zip(*(columns[name] for name in Moment._fields), strict=True)]
 
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
         if not self._names:
@@ -125,13 +135,20 @@ class Weights(Callback):
 
     def _keep(self, trainer: pl.Trainer, network: Any) -> None:
         epoch = trainer.current_epoch
-        self._next = _after(epoch, self.growth)
+        is_shown = epoch >= self._next_shown
         is_known = bool(self.moments) and self.moments[-1].epoch >= epoch
         if not is_known and len(network.weight) <= MOST_MOMENTS_OF:
             weight, bias = network.weight.detach().to("cpu", copy=True), network.bias.item()
-            self.moments.append(Moment(epoch, trainer.global_step, weight.numpy(), bias))
-            if self._artist is not None:
-                self._artist.add(self.moments[-1])
+            self.moments.append(Moment(epoch, trainer.global_step, weight.numpy(), bias, is_shown))
+        self._next = _after(epoch, PATH_GROWTH)
+        if is_shown:
+            self._next_shown = _after(epoch, self.growth)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._artist is not None and self._handed < len(self.moments):
+            self._artist.add(self.moments[self._handed :])
+            self._handed = len(self.moments)
 
 
 def _after(epoch: int, growth: float) -> int:

@@ -13,7 +13,7 @@ from logreg.plots.style import CLASS_COLOURS, INK, ORANGE, figure, log_ticks, st
 
 MOST_BARS = 24
 LOSSES = (1e-4, 20.0)
-"""The axis of the row losses, the same at every moment; one that costs less has no bar, one that costs more leaves the picture."""
+"""The axis of the row losses, the same at every moment; what costs less has no bar, what costs more leaves the picture."""
 
 
 class LossSurface(MovingPicture):
@@ -39,9 +39,9 @@ class LossSurface(MovingPicture):
         bar = self.figure.colorbar(filled, ax=axes, label="loss (nats, logarithmic), bias at its best", format="{x:g}")
         bar.ax.minorticks_off()
         bar.set_ticks(log_ticks(levels[0], levels[-1]))
-        dots: dict[str, Any] = {"marker": ".", "markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.5}
-        (self._edge,) = axes.plot([], [], color="white", linewidth=3)
-        (self._path,) = axes.plot([], [], color=ORANGE, linewidth=1.6, **dots)
+        dots: dict[str, Any] = {"marker": ".", "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
+        (self._edge,) = axes.plot([], [], color="white", linewidth=2.4)
+        (self._path,) = axes.plot([], [], color=ORANGE, linewidth=1.2, **dots)
         (self._start,) = axes.plot([], [], "o", color="white", markeredgecolor=INK, markersize=8, label="start")
         (self._here,) = axes.plot([], [], "D", color=ORANGE, markeredgecolor=INK, markersize=8, label="here")
         self._title = axes.set_title(titled("The descent on the loss surface", "after some epochs"))
@@ -80,7 +80,8 @@ class RowLosses(MovingPicture):
         turned = 90 if len(places) > 12 else 0
         self._numbers = [axes.text(place, -0.03, longest, rotation=turned, color=INK, **below) for place in places]
         self._mean = axes.axhline(1.0, color=INK, linestyle=":", linewidth=1.5)
-        self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else f"The {MOST_BARS} of {rows:,} rows that cost most"
+        few = f"The {MOST_BARS} of {rows:,} rows that cost most"
+        self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else few
         self._title = axes.set_title(titled(self._words, "after some epochs"))
         axes.set_xticks([])
         axes.set_yscale("log")

@@ -80,14 +80,16 @@ class Descent:
         Args:
             rows: what the loss is of.
             moments: of the path.
-            ahead: leave room for the rest of the path: twice the last step, where each moment is four times as late.
+            ahead: leave room for the rest of the path: twice the last step between moments that are shown, each of which is
+                four times as late.
         """
         last = moments[-1]
         x, y = surface.evenly(rows.features.astype(np.float64), rows.target.astype(np.float64))
         self._plane = surface.plane(x, last.weight.astype(np.float64), last.bias, [short(name, 20) for name in rows.names])
         path = self._coordinates(moments)
         if ahead:
-            path = np.vstack([path, path[-1] + 2 * (path[-1] - path[-2])])
+            before, here = self._coordinates([moment for moment in moments if moment.is_shown])[-2:]
+            path = np.vstack([path, here + 2 * (here - before)])
         self._ends = first, second = tuple(surface.reach(path[:, each], GRID) for each in (0, 1))
         is_scaled = any(scale != 1 for scale in rows.scale)
         names = [f"{name} (scaled)" if is_scaled else name for name in self._plane.names]

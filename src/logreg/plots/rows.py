@@ -15,12 +15,16 @@ MOST_NUMBERS = 32_768
 
 
 class Moment(NamedTuple):
-    """A network at one moment: after `epoch` epochs and `step` updates; weight (features,) and bias () as it holds them."""
+    """A network at one moment: after `epoch` epochs and `step` updates; weight (features,) and bias () as it holds them.
+
+    One that is not `is_shown` has no pictures of its own, and is a point on the path of the descent.
+    """
 
     epoch: int
     step: int
     weight: "NDArray[Any]"
     bias: float
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from logreg.plots.rows import Moment, Rows
 from logreg.plots.style import in_style
 
 FIRST_SURFACE = 4
-"""Moments without which a path says nothing of where it leads."""
+"""Moments shown without which a path says nothing of where it leads."""
 
 
 Frame = tuple[str, int, int, int, bytes]
@@ -27,7 +27,7 @@ Frame = tuple[str, int, int, int, bytes]
 def main(descriptor: int) -> None:
     """Draw what comes until None does, send back what was drawn, then None; an EOF ends it all.
 
-    In come Rows once, Moments, and None. Out go (name, step, width, height, PNG), or the words of an error.
+    In come Rows once, lists of Moments, and None. Out go (name, step, width, height, PNG), or the words of an error.
     """
     connection = Connection(descriptor)
     gc.freeze()
@@ -45,10 +45,10 @@ def _serve(connection: Connection) -> None:
     studio, waiting, ended = Studio(connection.recv()), deque[Moment](), False
     while waiting or not ended:
         while not ended and (not waiting or connection.poll()):
-            if (moment := connection.recv()) is None:
+            if (moments := connection.recv()) is None:
                 ended = True
             else:
-                waiting.append(moment)
+                waiting += moments
         if waiting:
             studio.add(waiting.popleft())
         if ended:  # who waits now takes what there is, and may go before the rest is drawn
@@ -77,14 +77,15 @@ class Studio:
         self._on_surface: list[Frame] = []
 
     def add(self, moment: Moment) -> None:
-        """Draw a moment, but for the loss surface."""
+        """Draw a moment that is shown, but for the loss surface."""
         self._moments.append(moment)
-        for name, picture in self._pictures.at(moment).items():
-            self._frames.append((name, moment.step, *picture.frame()))
+        if moment.is_shown:
+            for name, picture in self._pictures.at(moment).items():
+                self._frames.append((name, moment.step, *picture.frame()))
 
     def draw_ahead(self) -> None:
         """Draw the loss surface around the path as it is: the rest of it may lie there too. Of two weights, where it can be."""
-        if self._pictures.has_surface and len(self._pictures.rows.names) == 2 and len(self._moments) >= FIRST_SURFACE:
+        if self._pictures.has_surface and len(self._pictures.rows.names) == 2 and len(self._shown()) >= FIRST_SURFACE:
             self._draw_surface(ahead=True)
 
     def finished(self) -> list[Frame]:
@@ -102,9 +103,12 @@ class Studio:
         moments = self._moments
         if self._descent is None or not self._descent.holds(moments[-1]):
             self._descent, self._on_surface = Descent(self._pictures.rows, moments, ahead), []
-        for place in range(len(self._on_surface), len(moments)):
+        for place in self._shown()[len(self._on_surface) :]:
             picture = self._descent.at(moments[: place + 1])
             self._on_surface.append(("loss_surface", moments[place].step, *picture.frame()))
+
+    def _shown(self) -> list[int]:
+        return [place for place, moment in enumerate(self._moments) if moment.is_shown]
 
 
 def _warm_up() -> None:
