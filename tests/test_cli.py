@@ -19,7 +19,7 @@ from runs import Run
 FAST = ("trainer.max_epochs=3", "hydra.run.dir=run")
 Ran = subprocess.CompletedProcess
 
-KEPT_OF_A_SWEEP = ("multirun.yaml", "status.json", "sweep.csv")
+KEPT_OF_A_SWEEP = (".lock", "multirun.yaml", "status.json", "sweep.csv")
 """What says why a run of a sweep failed, though it never began."""
 
 
@@ -199,7 +199,7 @@ def test_a_directory_that_cannot_be_used_is_found_before_training(fork: Callable
     for arguments in ["hydra.run.dir=file/run"], ["-m", "hydra.sweep.dir=file/sweep", "seed=1,2"]:
         ran = fork(*arguments)
         assert ran.wait() == 2
-        assert "cannot be made: Not a directory. Give another one with hydra.run.dir=<folder>" in " ".join(ran.output().split())
+        assert "cannot be made: Not a directory. Give another one with hydra." in " ".join(ran.output().split())
         assert "Traceback" not in ran.output()
 
 

@@ -466,12 +466,6 @@ def test_a_run_that_goes_on_reports_what_it_has_not_reported(tmp_path):
     assert Judged(sweeper, 0).pruned
 
 
-def test_two_processes_do_not_search_in_one_directory(tmp_path):
-    searching = pytest.raises(ArgumentError, match="Another process is searching in")
-    with _going_on.owned(tmp_path), searching, _going_on.owned(tmp_path):
-        pass
-
-
 def test_a_trial_is_not_for_typing(fit):
     with pytest.raises(UserError, match="is not for typing"):
         fit("sweep.trial=3", "trainer.max_epochs=2")

@@ -12,7 +12,6 @@ import os
 import shlex
 import signal
 import sys
-import textwrap
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logreg import arguments, checks, composition_errors, drawing, patience, run_directory, signals
-from logreg.errors import Interrupted, RunError, UserError
+from logreg.errors import Interrupted, RunError, UserError, tell
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
 from logreg.sweeps.run_member import run_member
@@ -65,7 +64,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except arguments.ArgumentError as error:
-        _tell(error)
+        tell(error)
         sys.exit(error.exit_code)
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
@@ -73,7 +72,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         told = composition_errors.explain(error, CONF, config_name) or _no_directory(error)
         if told is None or want_traceback:
             raise
-        _tell(told)
+        tell(told)
         sys.exit(told.exit_code)
 
 
@@ -97,13 +96,13 @@ class Job:
         if self.job == TRAINING:
             patience.outlive_readers()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
-            return run_member(cfg, self._run, _tell)
+            return run_member(cfg, self._run, tell)
         try:
             with signals.raised():
                 return self._run(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
-            _tell(error)
+            tell(error)
             sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
         except Interrupted as stop:
             if self.job == TRAINING:
@@ -118,9 +117,18 @@ class Job:
 
     def _run(self, cfg: DictConfig) -> Any:
         self.check(cfg)
+        self._refuse_resume(cfg)
         run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
         with drawing.beside(cfg) if self.job == TRAINING else contextlib.nullcontext():
             return _load(self.job)(cfg)
+
+    def _refuse_resume(self, cfg: DictConfig) -> None:
+        """Raise UserError for one run that is told to go on with a sweep."""
+        if self.job == TRAINING and cfg.sweep and cfg.sweep.resume and HydraConfig.get().mode is not RunMode.MULTIRUN:
+            raise UserError(
+                f"sweep.resume={cfg.sweep.resume} goes on with a sweep, and this command is one run: type python train.py -m"
+                " and the sweep's own values, or, to go on with a run, ckpt_path=<its directory>."
+            )
 
 
 @functools.cache
@@ -211,7 +219,3 @@ def _how_to_go_on(stop: Interrupted) -> str:
     overrides = [each for each in hydra_cfg.overrides.task if not each.startswith("ckpt_path=")]
     command = shlex.join(["python", Path(sys.argv[0]).name, *overrides, f"ckpt_path={shown}"])
     return f"Stopped by {stop.signal_name}. The run is saved; this goes on with it:\n  {command}"
-
-
-def _tell(error: Exception) -> None:
-    print(textwrap.fill(f"Error: {error}", 110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)

@@ -28,7 +28,7 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
     if isinstance(error, OverrideParseException):
         return UserError(
             f"'{error.override}' is not an override of the form key=value. Put quotes around a value that holds spaces,"
-            " commas or brackets: 'key=\"a, b\"'."
+            " commas, brackets or letters beyond ASCII: 'key=\"a, b\"'."
         )
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return _no_name_of_a_choice(conf)
@@ -36,6 +36,11 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
         return None
     if match := re.search(r"Error merging override ([^=]+)=(.*)", str(error)):
         return UserError(f"{match[0].partition('override ')[2]}: {match[1]} holds keys of its own, which `--cfg job` prints.")
+    if "INTERVAL_SWEEP" in str(error):
+        return UserError(
+            "interval(...) names no values to go through: add hydra/sweeper=optuna, which searches in it, or type a list or a"
+            " range(...)."
+        )
     match = re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", str(error))
     if match:
         return _unknown_key(match[1], error, conf, config_name)

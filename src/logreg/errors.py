@@ -1,7 +1,9 @@
-"""The ways in which a run ends early, each with its exit code, and the words for a misspelt name."""
+"""The ways in which a run ends early, each with its exit code, and the words for them."""
 
 import difflib
 import signal
+import sys
+import textwrap
 from collections.abc import Iterable
 
 
@@ -44,6 +46,11 @@ class Interrupted(SystemExit):
     def __init__(self, signal_number: int) -> None:
         super().__init__(128 + signal_number)
         self.signal_name = signal.Signals(signal_number).name
+
+
+def tell(error: Exception) -> None:
+    """Print what went wrong, as a paragraph."""
+    print(textwrap.fill(f"Error: {error}", 110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from hydra_plugins.logreg_batched_launcher._planned import Planned, run_director
 from logreg import checks, cli, combinations, signals
 from logreg.batched.grouping import group_key, why_alone
 from logreg.errors import Interrupted, RunError, UserError
+from logreg.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, FINISHED
@@ -60,7 +61,7 @@ def launch(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[s
     found = sort(launcher, numbered)
     returns = found.returns
     reasons = {reason for job in found.alone[:REASONS_LOOKED_FOR] if (reason := _why_alone(launcher, job))}
-    _tell_plan(len(found.jobs), len(returns), found.groups, found.alone, reasons)
+    _tell_plan(found, reasons)
     for group in found.groups.values():
         for start in range(0, len(group), launcher.members):
             part = group[start : start + launcher.members]
@@ -110,7 +111,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     task, config = launcher.task_function, job.config()
     assert isinstance(task, cli.Job)
     digest = member.digest(config)
-    directory, before = member.place(run_directory(job), digest)
+    directory, before = member.places(job.base.sweep_dir).find(run_directory(job), digest)
     if before is not None and before.done:
         return _returned(job, before.value)
     if before is not None and leads_on(directory / "checkpoints" / "last.ckpt", config["trainer"]["max_epochs"]):
@@ -197,15 +198,14 @@ def _run_alone(launcher: "BatchedLauncher", job: Job) -> JobReturn:
     return done
 
 
-def _tell_plan(
-    jobs: int, finished: int, groups: Mapping[str, Sequence[Planned]], alone: Sequence[Job], reasons: set[str]
-) -> None:
-    parts = [f"{finished:,} finished already"] if finished else []
-    parts += (
-        [f"{sum(map(len, groups.values())):,} in {len(groups):,} tensor program{'' if len(groups) == 1 else 's'}"]
-        if groups
-        else []
-    )
+def _tell_plan(found: Sorted, reasons: set[str]) -> None:
+    batched = sum(map(len, found.groups.values()))
     because = f" ({', '.join(sorted(reasons))})" if reasons else ""
-    parts += [f"{len(alone):,} one by one{because}"] if alone else []
-    log.info(f"Launching {jobs:,} job{'' if jobs == 1 else 's'}: {', '.join(parts)}")
+    parts = [
+        (len(found.returns), "finished already"),
+        (batched, f"in {count(len(found.groups), 'tensor program')}"),
+        (len(found.alone), f"one by one{because}"),
+        (len(found.repeats), "named before"),
+    ]
+    told = ", ".join(f"{number:,} {words}" for number, words in parts if number)
+    log.info(f"Launching {count(len(found.jobs), 'job')}{f': {told}' if told else ''}")

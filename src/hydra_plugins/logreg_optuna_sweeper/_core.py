@@ -14,7 +14,8 @@ from optuna.trial import Trial, TrialState
 
 from hydra_plugins.logreg_optuna_sweeper import _beginning, _going_on
 from hydra_plugins.logreg_optuna_sweeper._space import Space
-from logreg.sweeps.report import short, statuses
+from logreg.sweeps import member
+from logreg.sweeps.report import short
 from logreg.sweeps.study import PRUNED
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     _beginning.check(sweeper, space)
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
-    with _going_on.owned(directory):
-        OmegaConf.save(sweeper.config, directory / "multirun.yaml")
-        study, trials = _beginning.study(sweeper, space)
-        return Search(sweeper, space, study, trials, directory).run()
+    OmegaConf.save(sweeper.config, directory / "multirun.yaml")
+    study, trials = _beginning.study(sweeper, space)
+    return Search(sweeper, space, study, trials, directory).run()
 
 
 class Search:
@@ -143,7 +143,7 @@ class Search:
         """Tell whether all runs were refused before they trained: the others would be too. Such trials stay in flight."""
         if any(state != TrialState.FAIL for state, _ in self._answers.values()):
             return False
-        found = [status for _, status in statuses(self.directory)]
+        found = [status for _, status in member.statuses(self.directory)]
         return bool(found) and all(status.mistake for status in found)
 
     def _write_best(self) -> None:

@@ -1,10 +1,7 @@
 """A study that is gone on with: the same search, its trials in flight, and a sampler that stands where it stood."""
 
-import contextlib
-import fcntl
 from collections import deque
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -16,24 +13,6 @@ from logreg.sweeps.study import handle
 
 SEARCH = "search"
 """The study's attribute that holds what it searches."""
-
-
-@contextlib.contextmanager
-def owned(directory: Path) -> Iterator[None]:
-    """Hold a sweep's directory for this process.
-
-    Raises:
-        ArgumentError: a living process holds it.
-    """
-    with (directory / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ArgumentError(
-                f"Another process is searching in {directory} at this moment. Wait for it, or leave hydra.sweep.dir and"
-                " sweep.resume out to begin a search of your own."
-            ) from error
-        yield
 
 
 def check_same_search(study: optuna.Study, search: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
 from hydra_plugins.logreg_parallel_launchers._executors import RUN, cores
 from logreg import cli
 from logreg.errors import RunError
+from logreg.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, Status
@@ -36,10 +37,9 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
     returns = found.returns
     workers = launcher.workers or cores()
     dealt = deal([[plan.job for plan in group] for group in found.groups.values()], found.alone, launcher, workers)
-    launched = f"{len(found.jobs):,} job{'' if len(found.jobs) == 1 else 's'}"
     log.info(
-        f"Launching {launched}: {len(returns):,} finished already, {sum(map(len, dealt)):,} in {len(dealt):,} chunks by"
-        f" {launcher.executor}, {workers} at a time"
+        f"Launching {count(len(found.jobs), 'job')}: {len(returns):,} finished already, {sum(map(len, dealt)):,} in"
+        f" {count(len(dealt), 'chunk')} by {launcher.executor}, {workers} at a time"
     )
     if not dealt:
         return [returns[job.number] for job in found.jobs]
@@ -92,7 +92,7 @@ def _taken(launcher: "ParallelLauncher", jobs: Sequence[Job], end: list[JobRetur
 
 
 def _told(jobs: Sequence[Job], end: list[JobReturn] | Exception) -> str:
-    runs = f"{len(jobs):,} run{'' if len(jobs) == 1 else 's'}"
+    runs = count(len(jobs), "run")
     return f"{runs}, {_reason(end)}" if isinstance(end, Exception) else runs
 
 
@@ -111,7 +111,7 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
         done.status, done.return_value = JobStatus.FAILED, RunError(reason)
         return done
     digest = member.digest(job.config())
-    directory, before = member.place(batched.run_directory(job), digest)
+    directory, before = member.places(job.base.sweep_dir).find(batched.run_directory(job), digest)
     done.status, done.return_value = JobStatus.COMPLETED, float("nan")
     if before is not None and before.done:
         done.return_value = before.value

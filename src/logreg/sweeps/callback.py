@@ -1,45 +1,113 @@
 """What happens before the first and after the last run of a sweep (hydra.callbacks in conf/config.yaml)."""
 
 import contextlib
+import fcntl
 import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg import arguments
+from logreg.errors import RunError, UserError, tell
+from logreg.summary import count
+from logreg.sweeps import member
 
-_begun: list[Path] = []
+_begun: list[tuple[Path, IO[str]]] = []
+"""The directories of the sweeps that this process is in, and their locks."""
 
 
 class SweepCallback(Callback):
-    """Pins the sweep's directory, and tells its result when it ends."""
+    """Pins the sweep's directory, holds it for this process, and tells the sweep's result when it ends.
+
+    Hydra makes a warning of what a callback raises: what ends the command here is a SystemExit.
+    """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Resolve the directory once, in Hydra's own override too: jobs compose anew, in processes with other numbers."""
         for note in _twice(config.hydra.overrides.task):
             print(f"Note: {note}", file=sys.stderr)
-        directory = Path(config.hydra.sweep.dir)
+        with _ending(UserError):
+            directory = _directory(config)
+            _begun.append((directory, _lock(directory)))
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(directory)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={arguments.quoted(str(directory))}")
-        _begun.append(directory)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the result; exit 1 if a run failed, 2 if all did by the user's mistake."""
         from logreg.sweeps.report import report
 
-        directory = _begun.pop()
+        directory, lock = _begun.pop()
         searched = config.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
-        code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"), again=not searched)
+        with lock, _ending(OSError, "The sweep's result cannot be written, its runs are as they are: "):
+            code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"), again=not searched)
         if code:
             sys.exit(code)
+
+
+@contextlib.contextmanager
+def _ending(kind: type[Exception], words: str = "") -> Iterator[None]:
+    """Tell an error and end the command by its exit code."""
+    try:
+        yield
+    except kind as error:
+        tell(type(error)(f"{words}{error}"))
+        sys.exit(getattr(error, "exit_code", RunError.exit_code))
+
+
+def _directory(config: DictConfig) -> Path:
+    """Return the sweep's directory.
+
+    Raises:
+        UserError: there is none to go on with, or runs would live outside of it, where nobody looks for them.
+    """
+    directory, resume = Path(config.hydra.sweep.dir), OmegaConf.select(config, "sweep.resume")
+    if resume is not None and directory != Path(resume):
+        raise UserError(f"sweep.resume={resume} and hydra.sweep.dir={directory} name two directories: leave one of them out.")
+    if resume is not None and not (directory / "multirun.yaml").exists():
+        raise UserError(
+            f"sweep.resume={resume}: there is no sweep in {directory.absolute()}. Give the directory that the sweep named"
+            " when it began, or leave sweep.resume out to begin anew."
+        )
+    subdir = Path(str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]))  # type: ignore[index, call-overload]
+    if subdir.is_absolute() or ".." in subdir.parts:
+        raise UserError(
+            f"hydra.sweep.subdir={subdir} leads out of the sweep's directory: type a name in it, as in"
+            " 'hydra.sweep.subdir=${hydra.job.num}', or another hydra.sweep.dir."
+        )
+    return directory
+
+
+def _lock(directory: Path) -> IO[str]:
+    """Hold a sweep's directory for this process, for as long as the file that is returned is open.
+
+    Raises:
+        UserError: a living process holds it, or it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"The sweep's directory {directory} cannot be made: {error.strerror}. Give another one with"
+            " hydra.sweep.dir=<folder>, or mend its permissions."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UserError(
+            f"Another process is sweeping in {directory} at this moment. Wait for it, or leave hydra.sweep.dir and"
+            " sweep.resume out to begin a sweep of your own."
+        ) from None
+    return lock
 
 
 def _twice(overrides: Iterable[str]) -> Iterator[str]:
@@ -68,13 +136,10 @@ def tell_interrupted() -> None:
     """Say how a sweep that a signal has ended can be gone on with."""
     if not _begun:
         return
-    from logreg.sweeps.report import statuses
-
-    directory = _begun[-1]
-    done = sum(status.done for _, status in statuses(directory))
+    directory, _ = _begun[-1]
+    done = sum(status.done for _, status in member.statuses(directory))
     command = shlex.join(["python", *(word for word in sys.argv if not word.startswith(("hydra.sweep.dir=", "sweep.resume=")))])
     print(
-        f"Interrupted: {done:,} {'run is' if done == 1 else 'runs are'} finished. Go on with: {command}"
-        f" sweep.resume={shlex.quote(str(directory))}",
+        f"Interrupted: {count(done, 'run')} finished. Go on with: {command} sweep.resume={shlex.quote(str(directory))}",
         file=sys.stderr,
     )

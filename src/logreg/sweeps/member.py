@@ -5,7 +5,9 @@ finished, pruned or failed.
 A sweep is its directory: started again, it looks at these files and does what is left to do.
 """
 
+import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -14,8 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from logreg.errors import UserError
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
@@ -98,30 +98,63 @@ def write(directory: Path, status: Status) -> None:
     temporary.replace(directory / STATUS)
 
 
-def place(wanted: Path, run_digest: str) -> tuple[Path, Status | None]:
-    """Return the directory of a run, and how it stands there.
+def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
+    """Yield the directory and the status of every run of a sweep; another sweep that lies in its directory is passed over."""
+    for folder, inner, files in os.walk(sweep):
+        path = Path(folder)
+        inner.sort()
+        if STATUS in files or ("multirun.yaml" in files and path != sweep):
+            inner.clear()
+        if STATUS in files and (status := read(path)) is not None:
+            yield path, status
 
-    It is the wanted one unless that holds another run: then the next of `wanted-2`, `wanted-3`, ... that does not.
 
-    Args:
-        wanted: the directory that Hydra gave the run.
-        run_digest: of the run's config.
-    """
-    for directory in _candidates(wanted):
+class Places:
+    """Where the runs of a sweep live: one that was begun is found by what it is, whatever its directory is called."""
+
+    def __init__(self, sweep: Path) -> None:
+        """Read what the sweep holds at this moment."""
+        self._directories: dict[str, Path] = {}
+        for directory, status in statuses(sweep):
+            if status.done or status.digest not in self._directories:
+                self._directories[status.digest] = directory
+        self._taken = set(self._directories.values())
+
+    def find(self, wanted: Path, run_digest: str) -> tuple[Path, Status | None]:
+        """Return the directory of a run, and how it stands there.
+
+        Of a run that was not begun it is the wanted one unless that is another run's: then the next of `wanted-2`, `wanted-3`,
+        ... that is not.
+
+        Args:
+            wanted: the directory that Hydra gave the run.
+            run_digest: of the run's config.
+        """
+        if run_digest not in self._directories:
+            directory = next(path for path in _candidates(wanted) if self._may_have(path, run_digest))
+            self._directories[run_digest] = directory
+            self._taken.add(directory)
+        directory = self._directories[run_digest]
+        return directory, read(directory)
+
+    def _may_have(self, directory: Path, run_digest: str) -> bool:
+        """Tell whether a directory is a run's, begun by another process since, or nobody's."""
         status = read(directory)
-        if status is not None and status.digest == run_digest:
-            return directory, status
-        if status is None and not (directory / ".hydra").exists():
-            return directory, None
-    raise AssertionError("candidates never end")
+        if status is not None:
+            return status.digest == run_digest
+        return directory not in self._taken and not (directory / ".hydra").exists()
+
+
+@functools.cache
+def places(sweep: str | Path) -> Places:
+    """Return the places of a sweep, given by its directory; this process keeps them from then on."""
+    return Places(Path(sweep).absolute())
 
 
 def _candidates(wanted: Path) -> Iterator[Path]:
     yield wanted
-    number = 2
-    while True:
+    for number in itertools.count(2):
         yield wanted.with_name(f"{wanted.name}-{number}")
-        number += 1
 
 
 def resume_directory(resume: str | None, fresh: str) -> str:
@@ -130,18 +163,8 @@ def resume_directory(resume: str | None, fresh: str) -> str:
     Args:
         resume: `sweep.resume`, the directory of a sweep to go on with, or None.
         fresh: the directory of a new sweep; the process's number is put behind it.
-
-    Raises:
-        UserError: there is no sweep to go on with.
     """
-    if resume is None:
-        return f"{fresh}-{os.getpid()}"
-    if not (Path(resume) / "multirun.yaml").exists():
-        raise UserError(
-            f"sweep.resume={resume}: there is no sweep in {Path(resume).absolute()}. Give the directory that the sweep named"
-            " when it began, or leave sweep.resume out to begin anew."
-        )
-    return resume
+    return resume or f"{fresh}-{os.getpid()}"
 
 
 class Stopwatch:

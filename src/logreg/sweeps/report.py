@@ -3,11 +3,12 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logreg.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, PRUNED, Status
@@ -35,14 +36,6 @@ class Ranked:
     metrics: Mapping[str, Any]
 
 
-def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
-    """Yield the directory and the status of every run of a sweep."""
-    for path in sorted(sweep.glob(f"**/{member.STATUS}")):
-        status = member.read(path.parent)
-        if status is not None:
-            yield path.parent, status
-
-
 def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> int:
     """Write sweep.csv (and sweep_replicates.csv where runs differ only in seed or fold), print the table; return the exit code.
 
@@ -52,8 +45,9 @@ def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> i
         mode: "min" or "max".
         again: the sweep, started again, runs once more what failed; a search does only where nothing was found at all.
     """
-    runs = ranked([_run(sweep, directory, status) for directory, status in statuses(sweep)], mode)
+    runs = ranked([_run(sweep, directory, status) for directory, status in member.statuses(sweep)], mode)
     if not runs:
+        print("\nSweep of 0 runs: its values are none.")
         return 0
     keys = varied([run.settings for run in runs])
     _write_csv(sweep / "sweep.csv", runs, keys)
@@ -125,7 +119,9 @@ def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
 def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monitor: str | None) -> None:
     finished = [run for run in runs if run.status.finished]
     pruned = sum(run.status.status == PRUNED for run in runs)
-    print(f"\nSweep of {len(runs):,} runs: {len(finished):,} finished" + (f", {pruned:,} pruned" if pruned else ""))
+    print(f"\nSweep of {count(len(runs), 'run')}: {len(finished):,} finished" + (f", {pruned:,} pruned" if pruned else ""))
+    if not finished:
+        return
     known = {name for run in finished for name in run.metrics}
     split = "val" if "val/loss" in known else "train"
     metrics = [name for metric in METRICS_SHOWN if (name := f"{split}/{metric}") in known]
@@ -140,7 +136,7 @@ def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monit
 
 
 def _print_failures(sweep: Path, failed: Sequence[Ranked]) -> None:
-    print(f"\n{len(failed):,} {'run' if len(failed) == 1 else 'runs'} failed:")
+    print(f"\n{count(len(failed), 'run')} failed:")
     for run in failed:
         print(f"  {sweep / run.directory}\n      {run.status.reason}")
 

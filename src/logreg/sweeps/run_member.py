@@ -1,9 +1,10 @@
 """Run one job of a sweep, whatever launcher called it: skip what is done, go on with what was begun, note how it ends."""
 
+import contextlib
 import logging
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,32 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
     """
     hydra_cfg: Any = HydraConfig.get()
     digest = _digest(cfg)
-    directory, before = member.place(Path(hydra_cfg.runtime.output_dir), digest)
-    _move(hydra_cfg, directory)
-    if before is not None and before.done:
-        log.info(f"{directory.name} is {before.status} already")
-        return before.value
+    chosen = Path(hydra_cfg.runtime.output_dir)
+    directory, before = member.places(hydra_cfg.sweep.dir).find(chosen, digest)
     overrides = list(OmegaConf.to_container(hydra_cfg.overrides.task))  # type: ignore[arg-type]
     watch = Stopwatch()
 
     def note(status: str, **rest: Any) -> None:
         member.write(directory, Status(status, digest, overrides, seconds=watch.seconds(), **rest))
 
+    with _moved(hydra_cfg, chosen, directory):
+        if before is None or not before.done:
+            return _run(cfg, directory, before is not None, job, note, tell)
+        print(f"{directory.name} is {before.status} already")
+        return before.value
+
+
+def _run(
+    cfg: DictConfig,
+    directory: Path,
+    is_begun: bool,
+    job: Callable[[DictConfig], float | None],
+    note: Callable[..., None],
+    tell: Callable[[Exception], None],
+) -> float | None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if before is not None:
+        if is_begun:
             go_on(cfg, RunDirectory(directory))
         note(member.RUNNING)
         value = job(cfg)
@@ -81,13 +94,19 @@ def _digest(cfg: DictConfig) -> str:
     return member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
 
 
-def _move(hydra_cfg: DictConfig, directory: Path) -> None:
-    """Let the run live in another directory than Hydra chose, and leave no empty one behind."""
-    chosen = Path(hydra_cfg.runtime.output_dir)
+@contextlib.contextmanager
+def _moved(hydra_cfg: DictConfig, chosen: Path, directory: Path) -> Iterator[None]:
+    """Let the run live in another directory than Hydra chose and made, and leave no empty one behind."""
     if directory == chosen:
+        yield
         return
     with read_write(hydra_cfg), open_dict(hydra_cfg):
         hydra_cfg.runtime.output_dir = str(directory)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it is another run's, or holds a log
+            chosen.rmdir()
 
 
 def go_on(cfg: DictConfig, run: RunDirectory) -> None:
