@@ -7,13 +7,11 @@ depends on the columns before it exactly where nothing is left of its part of R 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.likelihood import Likelihood
 
 CLEARLY_INDEPENDENT = 1e-4
 """Smallest eigenvalue of the correlations from which on no exact dependency can hide, not even one rounded to float32."""
@@ -54,7 +52,7 @@ class Dependency:
         return {self.column, *self.terms}
 
 
-def dependencies(likelihood: "Likelihood") -> list[Dependency]:
+def dependencies(likelihood: Likelihood) -> list[Dependency]:
     """Return what depends on what among the columns of the likelihood's features; none if there are no such.
 
     Each is told by columns that stand before it and are independent of one another.
@@ -90,7 +88,7 @@ def _dependency(triangle: Tensor, kept: list[int], column: int, mean: Tensor, si
     return Dependency(column, terms, constant if abs(constant) > 1e-5 * abs(mean[column]) else 0.0)
 
 
-def _moments(likelihood: "Likelihood") -> tuple[Tensor, Tensor, float]:
+def _moments(likelihood: Likelihood) -> tuple[Tensor, Tensor, float]:
     """Return each column's mean, the norm of its centred values (0 for a constant), and the correlations' least eigenvalue.
 
     Row weights play no part but one: a row of weight 0 is not there.
@@ -110,7 +108,7 @@ def _moments(likelihood: "Likelihood") -> tuple[Tensor, Tensor, float]:
     return mean, size, torch.linalg.eigvalsh(products / scale[:, None] / scale)[0].item() if len(mean) else 1.0
 
 
-def _triangle(likelihood: "Likelihood", mean: Tensor, size: Tensor) -> Tensor:
+def _triangle(likelihood: Likelihood, mean: Tensor, size: Tensor) -> Tensor:
     """Return R, (features or fewer, features), of the QR decomposition of the centred and scaled columns."""
     scale = torch.where(size > 0, size, torch.inf)
     triangle = torch.zeros(0, len(mean), dtype=torch.float64)

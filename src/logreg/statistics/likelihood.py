@@ -20,8 +20,6 @@ import torch
 from torch import Tensor
 
 from logreg.solvers.objective import Objective
-from logreg.statistics import collinear
-from logreg.statistics.collinear import Dependency
 
 CELLS_AT_ONCE = 2**20
 """Cells of a design matrix that are held in float64 at one time: 8 MB, whatever the size of the table."""
@@ -69,11 +67,6 @@ class Likelihood:
         for design, _, weight in self.chunks():
             total += weight @ design[:, :-1]
         return total / self.rows
-
-    @cached_property
-    def dependencies(self) -> list[Dependency]:
-        """What depends on what among the columns."""
-        return collinear.dependencies(self)
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (design, target, weight) of successive rows: (rows, features + 1), (rows,) and (rows,), float64."""

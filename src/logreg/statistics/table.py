@@ -8,7 +8,7 @@ from torch import Tensor
 
 from logreg.solvers.firth import FirthObjective
 from logreg.statistics import covariance, marginal_effects
-from logreg.statistics.collinear import Dependency
+from logreg.statistics.collinear import Dependency, dependencies
 from logreg.statistics.goodness import Goodness
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.marginal_effects import Switch
@@ -133,7 +133,7 @@ def coefficient_table(
     if firth:
         objective = FirthObjective(likelihood.features, likelihood.target, likelihood.weight)
         point = replace(point, gradient=-likelihood.rows * objective(theta).gradient)
-    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in likelihood.dependencies]
+    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
     dependent = [each.column for each in depends]
     why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth)
     own = units.matrix @ theta
