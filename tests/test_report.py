@@ -169,11 +169,12 @@ def test_of_a_large_sweep_the_best_curves_are_shown(fit, tmp_path):
 
 def test_many_features_and_odd_names_make_a_page_that_is_small_and_says_them(tmp_path):
     names = ["</script><script>alert(1)", "공부 시간", 'a "quoted" name', *(f"gene_{number}" for number in range(997))]
-    rows = [{"name": name, "estimate": str(number / 1000), "p": ""} for number, name in enumerate(names)]
+    rows = [{"name": name, "estimate": str(number / 1000), "p": "", "indicator": "0"} for number, name in enumerate(names)]
     curves = {f"weight/{name}": ([0, 1], [0.0, 1.0]) for name in names[:16]}
     text = page.run_page(Record(tmp_path, {"train/loss": 1.0}, rows, {}, "a: b", [], {}, curves), {"frames": None}, {}, [])
     assert len(text.encode()) < 200_000 and "800 more in coefficients.csv" in text
-    assert "<script>alert" not in text and "공부 시간" in text and ">p</th>" not in text
+    assert "<script>alert" not in text and "공부 시간" in text and ">estimate</th>" in text
+    assert ">p</th>" not in text and ">indicator</th>" not in text
     assert f"weight/{names[0]}" in carried(text)["curves"]
 
 

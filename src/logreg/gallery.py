@@ -11,7 +11,7 @@ from torch import Tensor
 
 from logreg.metrics import ranking
 from logreg.plots import coefficients, scores
-from logreg.plots.style import short
+from logreg.plots.names import short
 from logreg.statistics.calibration import bin_edges, reliability
 
 Array = NDArray[np.float64]

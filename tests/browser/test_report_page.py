@@ -111,8 +111,12 @@ def test_the_threshold_moves_the_counts_and_the_point_on_the_curve(report, open_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_in_light_and_dark(report, open_page, scheme):
-    page = open_page(report("trainer.max_epochs=5"), offline=True, viewport={"width": 360, "height": 740}, color_scheme=scheme)
+def test_it_fits_a_phone_in_light_and_dark(report, open_page, scheme, tmp_path):
+    table = tmp_path / "long.csv"
+    names = [f"number_of_previous_admissions_to_any_hospital_in_the_last_{years}_years" for years in (1, 5)]
+    table.write_text(f"{names[0]},{names[1]},y\n" + "".join(f"{x},{3 * x % 7},{int(x % 5 > 2)}\n" for x in range(20)))
+    address = report("data=table", f"data.path={table}", "data.target=y", "data.split=none", "trainer.max_epochs=5")
+    page = open_page(address, offline=True, viewport={"width": 360, "height": 740}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 23, 27)")

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from logreg.plots.style import BLUE, GREY, PALE, figure, log_ticks, short, styled
+from logreg.plots.names import short
+from logreg.plots.style import BLUE, GREY, PALE, figure, log_ticks, styled
 
 MOST_SHOWN = 30
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from logreg.plots import surface
 from logreg.plots.descent import LossSurface, RowLosses
 from logreg.plots.moving import MovingPicture
+from logreg.plots.names import short
 from logreg.plots.rows import Moment, Rows
-from logreg.plots.style import short
 from logreg.plots.training import ProbabilityField, SCurve
 
 Array = NDArray[np.float64]

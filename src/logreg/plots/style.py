@@ -82,11 +82,6 @@ def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Fi
     return result, list(result.subplots(1, panels, squeeze=False)[0])
 
 
-def short(name: str, length: int = 24) -> str:
-    """Return a name for a picture: of a long one the beginning and the end, for it is often the end that tells two apart."""
-    return name if len(name) <= length else f"{name[: length // 2]}…{name[-((length - 1) // 2) :]}"
-
-
 def log_ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, for a logarithmic axis."""
     if high < 5 * low:

@@ -16,7 +16,7 @@ function add(parent, name, attributes = {}, text = "") {
 
 function ticks(low, high, count = 5) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= raw);
+  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= 0.75 * raw);
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(Number((k * step).toPrecision(12)));
   return found;
@@ -86,11 +86,9 @@ function lineChart(parent, title, named, { yName = "", logY = false, xName = "up
     const line = add(axes.plot, "path", { d: pathOf(axes, steps, values), style, "data-name": name });
     add(line, "title", {}, name);
     if (steps.length === 1) add(axes.plot, "circle", { cx: axes.x(steps[0]), cy: axes.y(values[0]), r: 4, style: `fill:var(${SERIES[k % SERIES.length]})` });
-    if (finite.length > 1) {
-      const entry = document.createElement("span");
-      add(add(entry, "svg", { viewBox: "0 0 32 12", "aria-hidden": "true" }), "line", { x1: 0, x2: 32, y1: 6, y2: 6, style });
-      entry.append(name);
-      caption.append(entry);
-    }
+    const entry = document.createElement("span");
+    add(add(entry, "svg", { viewBox: "0 0 32 12", "aria-hidden": "true" }), "line", { x1: 0, x2: 32, y1: 6, y2: 6, style });
+    entry.append(name);
+    caption.append(entry);
   });
 }

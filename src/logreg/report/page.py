@@ -150,8 +150,9 @@ def _points(record: Record, tag: str) -> list[list[float | None]]:
 
 
 def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the rows to be read, without the columns in which nothing stands."""
-    return [{name: _digits(value) for name, value in row.items() if any(each[name] for each in rows)} for row in rows]
+    """Return the rows to be read, without the columns in which nothing stands, or zeros only."""
+    names = [name for name in (rows[0] if rows else ()) if any(each[name] not in ("", "0") for each in rows)]
+    return [{name: _digits(row[name]) for name in names} for row in rows]
 
 
 def _digits(value: Any) -> str:

@@ -12,6 +12,7 @@ from logreg.data.examples import Examples
 from logreg.metrics import ranking
 from logreg.model_file import load_model
 from logreg.plots import surface
+from logreg.plots.names import short
 from logreg.report.record import Record
 
 Array = NDArray[np.float64]
@@ -92,12 +93,12 @@ def frames(record: Record, trained: Trained) -> dict[str, Any] | None:
         "steps": [steps[place] for place in places],
         "weights": [_rounded(row) for row in path.tolist()],
         "losses": _rounded(np.array([_loss(x, y, row) for row in path]).tolist()),
-        "names": names,
-        "target": trained.datamodule.target_name,
+        "names": [short(name) for name in names],
+        "target": short(trained.datamodule.target_name),
         "threshold": trained.threshold,
         "x": x[chosen].tolist(),
         "y": y[chosen].astype(int).tolist(),
-        "surface": _surface(x, y, path, names),
+        "surface": _surface(x, y, path, [short(name) for name in names]),
     }
 
 
