@@ -192,7 +192,7 @@ def test_a_curve_of_many_points_keeps_its_ends():
 
 def test_the_headline_is_that_of_the_rows_that_were_kept_back():
     metrics = {"train/loss": 0.1, "val/loss": 0.2, "test/loss": 0.3, "test/auroc": None}
-    assert page.headline(metrics) == [("test/loss", "0.3000", page.MEANING["loss"])]
+    assert page.headline(metrics) == ("test", [("loss", "0.3000", page.MEANING["loss"])])
 
 
 @pytest.mark.slow

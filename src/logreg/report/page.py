@@ -92,11 +92,15 @@ def sweep_page(path: Path, records: Sequence[Record]) -> str:
     )
 
 
-def headline(metrics: Mapping[str, float | None]) -> list[tuple[str, str, str]]:
-    """Return name, value and meaning of the few numbers to read first: those of the test rows, or else val, or else train."""
-    split = next((each for each in HEADLINE if f"{each}/loss" in metrics), None)
+def headline(metrics: Mapping[str, float | None]) -> tuple[str, list[tuple[str, str, str]]]:
+    """Return the few numbers to read first, those of the test rows, or else val, or else train.
+
+    Returns:
+        Whose rows, and name, value and meaning of each number.
+    """
+    split = next((each for each in HEADLINE if f"{each}/loss" in metrics), "")
     found = ((name, metrics.get(f"{split}/{name}"), words) for name, words in MEANING.items())
-    return [(f"{split}/{name}", f"{value:.4f}", words) for name, value, words in found if value is not None]
+    return split, [(name, f"{value:.4f}", words) for name, value, words in found if value is not None]
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> dict[str, Any]:
@@ -132,7 +136,8 @@ def embedded(picture: "Figure", name: str) -> str:
         text = text.replace(ink, "currentColor")
     for colour, variable in (named | {"#ffffff": "paper"}).items():
         text = text.replace(colour.lower(), f"var(--{variable})")
-    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
+    least = round(80 * picture.get_size_inches()[0] * 0.8)  # narrower, its words are too small: on a phone it is scrolled
+    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', f' style="min-width:{least}px"', text, count=1)
     return re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
 
 

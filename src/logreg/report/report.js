@@ -23,11 +23,12 @@ function modelView(frames) {
     ? { title: `Probability of ${frames.target}`, xName: frames.names[0], yName: "probability", x: range(column(0), 0.15), y: [-0.06, 1.06] }
     : { title: "Probability field and decision line", xName: frames.names[0], yName: frames.names[1], x: range(column(0), 0.15), y: range(column(1), 0.15) });
   const moving = one ? curveOf(axes, frames) : fieldOf(axes, frames);
+  const size = frames.x.length > 100 ? 3 : 5.5;
   const marks = frames.x.map((row, k) => {
     const place = { cx: axes.x(row[0]), cy: axes.y(one ? frames.y[k] : row[1]) };
-    const ring = add(axes.plot, "circle", { ...place, r: 9, class: "wrong" });
-    if (frames.y[k]) add(axes.plot, "rect", { x: place.cx - 5, y: place.cy - 5, width: 10, height: 10, class: "one" });
-    else add(axes.plot, "circle", { ...place, r: 5.5, class: "zero" });
+    const ring = add(axes.plot, "circle", { ...place, r: size + 3, class: "wrong" });
+    if (frames.y[k]) add(axes.plot, "rect", { x: place.cx - size, y: place.cy - size, width: 2 * size, height: 2 * size, class: "one" });
+    else add(axes.plot, "circle", { ...place, r: size, class: "zero" });
     return ring;
   });
   return (at) => {
