@@ -78,6 +78,24 @@ def test_a_sweep_over_paths_is_left_alone() -> None:
     assert prepared(["ckpt_path=model=class,seed=1"], GROUPS, multirun=True) == ["ckpt_path='model=class,seed=1'"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["2021", "1e3", "true", "price (EUR)", "a b", "{a:b}", "~/runs", "50%#1", "$HOME", "-", "이탈", "예 (1)", "🙂", "größe"],
+)
+@pytest.mark.parametrize(
+    ("form", "others"), [("{}", None), ("[{}]", ()), ("[x,{},'y, z']", ("x", "y, z")), ("[ {} , 이름]", ("이름",))]
+)
+def test_hydra_reads_the_column_that_was_typed(name: str, form: str, others: tuple[str, ...] | None) -> None:
+    (argument,) = prepared([f"data.drop={form.format(name)}"], GROUPS, multirun=False)
+    value = OverridesParser.create().parse_override(argument).value()
+    if others is None:
+        assert value == name
+    else:
+        assert sorted(map(str, value)) == sorted([name, *others])
+        assert all(isinstance(each, str) for each in value)
+    assert prepared([argument], GROUPS, multirun=False) == [argument]
+
+
 def test_null_leaves_a_group_out_and_a_list_is_no_choice() -> None:
     assert prepared(["logger=null", "ckpt_path=null", "seed=1,2"], GROUPS, False) == ["~logger", "ckpt_path=null", "seed=1,2"]
     with pytest.raises(ArgumentError, match=r"model=\[class\] is a list; model takes one choice, as in model=NAME"):

@@ -59,6 +59,11 @@ MISTAKES = {
     "penalty=firth optimizer=lbfgs": "penalty=firth is made of the Hessian, which L-BFGS does without: type optimizer=newton",
     "penalty=firth data.batch_size=2": "data.batch_size=2 shows it some: type data.batch_size=null",
     "results.coefficients.errors=cluster": "type data=table data.cluster=COLUMN",
+    # a text, or a list of them
+    "data=table data.path=t data.target=2021": "data.target=2021 is not allowed: data.target takes a text (a number in quotes",
+    "data=table data.path=t data.target=y data.drop=id": "data.drop takes a list of texts in brackets, as in [a,b]",
+    "data=table data.path=t data.target=y data.drop=[2021]": "data.drop=[2021] is not allowed",
+    "loss.pos_weight=1e308": "loss.pos_weight takes balanced, a number above 0 and up to",
     # one of a few words
     "trainer.accelerator=gup": "trainer.accelerator takes cpu | gpu | auto | cuda | mps | tpu. Did you mean 'gpu'?",
     "trainer.precision=17": "takes 32-true | 64-true",

@@ -22,6 +22,8 @@ MISTAKES = {
     "+hydra/launcher=nothing": "hydra/launcher=nothing is not a choice.",
     "a b": "'a b' is not an override of the form key=value.",
     "seed=[1": "'seed=[1' is not an override of the form key=value.",
+    "data.target=a(b)": "If the value is one text, type 'data.target=\"a(b)\"'.",
+    "data.target=a,b": "If the value is one text, type 'data.target=\"a,b\"'.",
     "optimizer.lr=1,2": "holds several values. To train once for each of them type: python train.py -m optimizer.lr=1,2.",
     "+seed=3": "seed has a value already: put no + before it, as in seed=VALUE.",
     "data.source=[1]": "data.source=[1]: data.source holds keys of its own",

@@ -136,6 +136,13 @@ def test_missing_values_and_dates_have_words_of_their_own(tmp_path: Path, capsys
     row = 1 + frame["pay"].is_null().arg_true()[0]
     lines = said(capsys, f"run={tmp_path / 'run'}", f"data.path={tmp_path / 'staff.csv'}", f"row={row}")
     assert any(re.match(r"  pay +missing +[+-]", line) for line in lines)
+    assert any(re.match(r"  joined +202\d-\d\d-\d\d +[+-]", line) for line in lines)
+
+
+def test_a_new_category_is_called_new_and_adds_nothing(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "new.csv").write_text("나이,age,city,height\n1,40,Bregenz,1.7\n")
+    lines = said(capsys, f"run={run.path}", f"data.path={tmp_path / 'new.csv'}", "row=1")
+    assert any(re.match(r"  city +Bregenz \(new\) +[+-]0\.0000$", line) for line in lines)
 
 
 def test_recalibrated_probabilities_are_those_that_predict_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

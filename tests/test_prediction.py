@@ -144,6 +144,8 @@ def test_extra_columns_and_unseen_categories_are_named_once(run: Run, new: Path,
     assert told.count("\n") == 2
     assert "Ignored, as the model does not take them: 'passed', 'extra'." in told
     assert f"in {(city == 'Bregenz').sum()} rows: 'Bregenz'" in told
+    jobs.evaluate(compose_job("evaluate", f"run={run.path}", f"data.path={new}", "output=-"))
+    assert capsys.readouterr().err == told.splitlines()[1] + "\n"
 
 
 def test_a_missing_column_is_an_error_and_nothing_is_written_over(run: Run, new: Path) -> None:
@@ -163,6 +165,11 @@ def test_a_missing_column_is_an_error_and_nothing_is_written_over(run: Run, new:
         (["keep=[idd]"], "no column 'idd'.* Did you mean 'id'"),
         (["data.path=absent.csv"], "absent.csv"),
         (["run=absent"], "run=absent: there is no"),
+        (["data.path=/dev/null"], "a pipe or a device"),
+        (["keep=3"], r"keep=3 is not allowed: keep takes a list of texts"),
+        (["data.null_values=[1]"], r"data.null_values=\[1\] is not allowed"),
+        (["data.decimal_comma=maybe"], r"data.decimal_comma takes true \| false"),
+        (["data.encoding=utf-16"], "is not data.encoding=utf-16"),
     ],
 )
 def test_mistakes_are_told(run: Run, new: Path, overrides: list[str], message: str) -> None:
@@ -173,12 +180,66 @@ def test_mistakes_are_told(run: Run, new: Path, overrides: list[str], message: s
 def test_the_table_itself_is_not_written_over(run: Run, new: Path) -> None:
     with pytest.raises(UserError, match=r"is the table itself"):
         predicted(run, new, f"output={new}")
+    parts = new.parent / "parts"
+    parts.mkdir()
+    pl.read_csv(new).write_parquet(parts / "1.parquet")
+    with pytest.raises(UserError, match=r"lies in the folder that is the table"):
+        predicted(run, parts, f"output={parts / '2.parquet'}")
+    assert [path.name for path in parts.iterdir()] == ["1.parquet"]
 
 
-def test_an_output_that_cannot_be_written_is_a_failure(run: Run, new: Path) -> None:
-    (new.parent / "folder.csv").mkdir()
-    with pytest.raises(RunError, match=r"cannot be written"):
-        predicted(run, new, f"output={new.parent / 'folder.csv'}")
+def test_a_link_goes_on_leading_where_it_led(run: Run, new: Path) -> None:
+    (new.parent / "link.csv").symlink_to("behind.csv")
+    expected = predicted(run, new)
+    predicted(run, new, f"output={new.parent / 'link.csv'}")
+    assert (new.parent / "link.csv").is_symlink()
+    assert pl.read_csv(new.parent / "behind.csv").equals(expected)
+    (new.parent / "loop.csv").symlink_to("loop.csv")
+    with pytest.raises(UserError, match="a link that leads nowhere"):
+        predicted(run, new.parent / "loop.csv")
+
+
+@pytest.mark.parametrize(("name", "output"), [("predict", "output.csv"), ("evaluate", "output.json")])
+def test_an_output_that_cannot_be_written(run: Run, new: Path, name: str, output: str) -> None:
+    path = new.parent / output
+    path.mkdir()
+    arguments = (f"run={run.path}", f"data.path={new}", f"output={path}")
+    with pytest.raises(UserError, match="is a folder"):
+        getattr(jobs, name)(compose_job(name, *arguments))
+    with pytest.raises(RunError, match="cannot be written"):
+        getattr(jobs, name)(compose_job(name, *arguments[:2], f"output=/proc/{output}"))
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(run: Run, new: Path) -> None:
+    pl.concat([pl.read_csv(new)] * 400).write_csv(new)  # more than a pipe holds
+    with subprocess.Popen(
+        [sys.executable, ROOT / "predict.py", f"run={run.path}", f"data.path={new}", "output=-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        assert process.stdout.readline() == "probability,class\n"
+        process.stdout.close()
+        told = process.stderr.read()
+    assert "Error" not in told and "Traceback" not in told
+    assert process.returncode == 0
+
+
+def test_a_new_file_is_read_as_the_training_table_was(tmp_path: Path) -> None:
+    rows = [f"{number % 7},5;{number % 3 or '-'};{number % 2}" for number in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["größe;stufe;y", *rows]), encoding="latin-1")
+    dialect = ("data.separator=semicolon", "data.encoding=latin-1", "data.decimal_comma=true", 'data.null_values=["-"]')
+    table = ("data=table", f"data.path={tmp_path / 't.csv'}", "data.target=y", "data.missing=mean", "trainer.max_epochs=3")
+    run = Run(tmp_path / "run", train(compose_config(*table, *dialect, directory=tmp_path / "run")))
+    expected = predicted(run, tmp_path / "t.csv")
+    assert predicted(run, tmp_path / "t.csv", *dialect).equals(expected)
+    plain = (tmp_path / "t.csv").read_text("latin-1").replace(",", ".").replace(";", ",").replace("-", "")
+    (tmp_path / "plain.csv").write_text(plain)
+    said = ("data.separator=comma", "data.encoding=utf-8", "data.decimal_comma=false", "data.null_values=[]")
+    assert predicted(run, tmp_path / "plain.csv", *said).equals(expected)
+    with pytest.raises(UserError, match=r"'0,5', which is no number\. .* type data\.decimal_comma=true"):
+        predicted(run, tmp_path / "t.csv", "data.decimal_comma=false")
 
 
 def test_a_moved_run_and_a_single_checkpoint_predict_alike(run: Run, new: Path, tmp_path: Path) -> None:

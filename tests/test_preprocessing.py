@@ -30,7 +30,7 @@ def test_each_column_becomes_its_features() -> None:
     )
     expected = [[30, 0, 0, 1, 0], [40, 1, 0, 0, 1], [50, 0, 0.25, 0.25, 366]]
     assert preprocessing.transform(FRAME).tolist() == expected
-    assert preprocessing.unseen(FRAME) == {"city": ["Lima"]}
+    assert preprocessing.unseen(FRAME) == {("city", "Lima"): 1}
 
 
 def test_plain_values_carry_it_all() -> None:

@@ -220,6 +220,8 @@ def test_constant_columns_are_left_out_and_told(tmp_path: Path) -> None:  # faul
     assert data.feature_names == ("age", "score")
     assert "one value" in told
     assert "country" in told
+    data, _ = notes(tmp_path, column("floors", ["7"]))
+    assert '"value": "7"' in data.card.files()["columns.json"]
 
 
 def test_identifiers_and_large_whole_numbers_are_told(tmp_path: Path) -> None:  # fault 26

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -28,6 +29,13 @@ PATHS = {
 WORD_BEYOND_ASCII = re.compile(r"[^,()\[\]{}:=]*[^\x00-\x7f][^,()\[\]{}:=]*")
 """A word with a letter that Hydra's grammar does not know, between those of its signs that part words."""
 
+COLUMNS = ("target", "features", "drop", "categorical", "weight", "cluster", "split_by")
+TEXTS = {"keep", "data.null_values", *(f"data.{key}" for key in COLUMNS)}
+"""Keys that take a text, or a list of them: a column may be called 2021, true or price (EUR)."""
+
+ITEM = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,])+""")
+"""What stands between two commas."""
+
 NEVER_NULL = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -36,7 +44,8 @@ def prepared(arguments: Iterable[str], groups: Collection[str], multirun: bool) 
 
     - A path is put in quotes where Hydra's grammar would take it for something else: the runs of a sweep are called
       `model=class,optimizer.lr=0.1`, and the shell has taken away the quotes that a person typed.
-    - So is a word that is not ASCII, as in `data.target=합격`: Hydra reads such letters in quotes only.
+    - So is a word that is not ASCII, as in `data.target=합격`: Hydra reads such letters in quotes only. So is a column
+      that is called by a number, or with brackets.
     - `logger=null` becomes `~logger`: Hydra knows null for keys only.
 
     Args:
@@ -60,7 +69,8 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
         return f"~{key}" if value == "null" else argument
     name = key.lstrip("+")
     if name not in PATHS:
-        return argument if value.isascii() else _with_words_quoted(argument)
+        argument = argument if value.isascii() else _with_words_quoted(argument)
+        return _as_text(argument) if name in TEXTS else argument
     if value.strip() in ("", "''", '""'):
         raise ArgumentError(f"{name} is empty: type {PATHS[name]}.")
     if value == "null":
@@ -74,22 +84,42 @@ def _with_words_quoted(argument: str) -> str:
     """Return the argument with its words beyond ASCII in quotes, or else its whole value, as far as Hydra can read it then."""
     key, _, value = argument.partition("=")
     words = WORD_BEYOND_ASCII.sub(lambda word: quoted(word[0].strip()), value)
-    return next((each for each in (argument, f"{key}={words}", f"{key}={quoted(value)}") if _is_read(each)), argument)
+    return next((each for each in (argument, f"{key}={words}", f"{key}={in_quotes(value)}") if parsed(each)), argument)
 
 
-def _is_read(argument: str) -> bool:
+def _as_text(argument: str) -> str:
+    """Return the argument with quotes where Hydra could not read it without, or would read a number for a text."""
+    override = parsed(argument)
+    if override is not None and (override.is_sweep_override() or _holds_texts(override.value())):
+        return argument
+    key, _, value = argument.partition("=")
+    return f"{key}={in_quotes(value)}"
+
+
+def _holds_texts(value: Any) -> bool:
+    return all(isinstance(each, str) for each in value) if isinstance(value, list) else value is None or isinstance(value, str)
+
+
+def in_quotes(value: str) -> str:
+    """Return a text, or each text of a list in brackets, as Hydra reads it back whole."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return quoted(value)
+    items = (item.strip() for item in ITEM.findall(value[1:-1]))
+    return f"[{','.join(item if item[:1] in ('', chr(34), chr(39)) else quoted(item) for item in items)}]"
+
+
+def parsed(argument: str) -> Override | None:
+    """Return an override as Hydra reads it; None where it cannot."""
     try:
-        OverridesParser.create().parse_override(argument)
+        return OverridesParser.create().parse_override(argument)
     except HydraException:
-        return False
-    return True
+        return None
 
 
 def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
     """Tell whether Hydra takes the value for a text that equals it, for one in quotes, or, with -m, for several."""
-    try:
-        override: Override = OverridesParser.create().parse_override(argument)
-    except HydraException:
+    override = parsed(argument)
+    if override is None:
         return False
     if override.is_sweep_override():
         return multirun

@@ -1,16 +1,19 @@
 """Hydra's and OmegaConf's complaints about a command line, retold for the person who typed it."""
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from logreg import arguments
 from logreg.errors import UserError, did_you_mean
 from logreg.signatures import parameter_names
 
@@ -26,10 +29,7 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
     if isinstance(error, MissingConfigException):
         return _missing_choice(error)
     if isinstance(error, OverrideParseException):
-        return UserError(
-            f"'{error.override}' is not an override of the form key=value. Put quotes around a value that holds spaces,"
-            " commas, brackets or letters beyond ASCII: 'key=\"a, b\"'."
-        )
+        return UserError(f"'{error.override}' is not an override of the form key=value.{_in_quotes(error.override)}")
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return _no_name_of_a_choice(conf)
     if not isinstance(error, HydraException | OmegaConfBaseException):
@@ -52,9 +52,18 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
     if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '([^']+)'", str(error)):
         return UserError(
             f"{match[1]} holds several values. To train once for each of them type: python train.py -m {match[1]}. A list is"
-            " written in brackets, key=[a,b]."
+            f" written in brackets, key=[a,b].{_in_quotes(match[1])}"
         )
     return UserError(" ".join(part for part in (_first_line(error), _first_line(error.__cause__)) if part))
+
+
+def _in_quotes(override: str) -> str:
+    """Return how to type a value that is one text, where that is what was meant."""
+    key, _, value = override.partition("=")
+    argument = f"{key}={QuotedString(text=value, quote=Quote.double).with_quotes()}"
+    if not value.strip() or arguments.parsed(argument) is None:
+        return " Put quotes around a value that holds spaces, commas, brackets or letters beyond ASCII: 'key=\"a, b\"'."
+    return f" If the value is one text, type {shlex.quote(argument)}."
 
 
 def _first_line(error: BaseException | None) -> str:

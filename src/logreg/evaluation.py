@@ -1,18 +1,21 @@
 """The metrics of a trained model on a table with answers."""
 
-import polars as pl
-import torch
-from torch import Tensor
+from collections import Counter
 
-from logreg.data import reading
+from logreg.data import quality, reading
 from logreg.errors import UserError, did_you_mean
 from logreg.metrics import BinaryMetrics
 from logreg.model_file import Model
-from logreg.prediction import probabilities
+from logreg.prediction import probabilities, unseen_notes
 
 
 def evaluate(
-    model: Model, path: str, target: str | None = None, weight: str | None = None, form: reading.CsvFormat | None = None
+    model: Model,
+    path: str,
+    target: str | None = None,
+    weight: str | None = None,
+    form: reading.CsvFormat | None = None,
+    notes: list[str] | None = None,
 ) -> dict[str, float]:
     """Return every metric of a model on the rows of a table, by name.
 
@@ -22,6 +25,7 @@ def evaluate(
         target: the column with the answers; None: the one that the model was trained on.
         weight: the column of row weights; None: all rows count alike.
         form: how the CSV file is written.
+        notes: gets a sentence for each thing that a person should know.
 
     Raises:
         UserError: a column is missing, or a value is none.
@@ -40,26 +44,15 @@ def evaluate(
                 " predict.py."
             )
     read = [*model.preprocessing.columns, target, *([weight] if weight else [])]
-    for part, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read]):
+    unseen: Counter[tuple[str, str]] = Counter()
+    for part, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen):
         answer = model.labels.encode(part[target], path, rows + 1)
-        weights = None if weight is None else _weights(part[weight], path, rows + 1)
+        weights = None if weight is None else quality.weights(part[weight], path, rows + 1)
         metrics.update(probability, answer, weights)
         rows += len(part)
+    if notes is not None:
+        notes += unseen_notes(unseen)
     return metrics.compute()
-
-
-def _weights(series: pl.Series, path: str, first_row: int) -> Tensor:
-    """Return the row weights, float64, (rows,).
-
-    Raises:
-        UserError: one is missing, infinite, zero or below.
-    """
-    values = torch.from_numpy(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True))
-    wrong = ~(values.isfinite() & (values > 0))
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
-        raise UserError(f"{path}: the weight '{series.name}' is {series[row]} in row {first_row + row:,}; it must be above 0.")
-    return values
 
 
 def _is_number(text: str) -> bool:

@@ -192,6 +192,8 @@ def contributions(model: Model, known: Knowledge, frame: "pl.DataFrame", average
         known: of its coefficients.
         frame: the row, a table of one row.
         average: start from the logit of the average training row; otherwise from that of a row of zeros, the bias.
+
+    A category that the training rows did not have is called new: it adds what the average row has there.
     """
     own = model.preprocessing.own_units(frame)[0].tolist()
     start = known.bias + (sum(each.estimate * each.mean for each in known.features) if average else 0.0)
@@ -200,7 +202,8 @@ def contributions(model: Model, known: Knowledge, frame: "pl.DataFrame", average
     for encoder in model.preprocessing.encoders:
         mine = [next(features) for _ in encoder.feature_names]
         logit = sum(each.estimate * (value - (each.mean if average else 0.0)) for each, value in mine)
-        parts.append(Part(encoder.name, _value(frame[encoder.name][0]), logit))
+        new = isinstance(encoder, Category) and len(encoder.unseen(frame[encoder.name]))
+        parts.append(Part(encoder.name, _value(frame[encoder.name][0]) + (" (new)" if new else ""), logit))
     return start, sorted(parts, key=lambda part: -abs(part.logit))
 
 
@@ -234,7 +237,7 @@ def _probability(model: Model, logit: float) -> float:
 
 
 def _value(value: object) -> str:
-    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
 from logreg.run_directory import CHECKPOINTS
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -30,8 +30,8 @@ def predict(cfg: DictConfig) -> None:
     from logreg.prediction import STDOUT, predict
 
     model = load_model(cfg.run)
-    path, form = _table(cfg)
-    report = predict(model, path, cfg.output, _plain(cfg.keep), form)
+    path, form = _table(cfg, model)
+    report = predict(model, path, cfg.output, _plain(cfg.keep) or (), form)
     for note in report.notes():
         print(f"Note: {note}", file=sys.stderr)
     where = "standard output" if cfg.output == STDOUT else cfg.output
@@ -57,16 +57,29 @@ def evaluate(cfg: DictConfig) -> None:
     from logreg.summary import aligned, metrics_table
 
     model = load_model(cfg.run)
-    path, form = _table(cfg)
-    metrics = evaluate(model, path, cfg.data.target, cfg.data.weight, form)
+    path, form = _table(cfg, model)
+    notes: list[str] = []
+    metrics = evaluate(model, path, cfg.data.target, cfg.data.weight, form, notes)
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
     text = json.dumps({name: None if value != value else value for name, value in metrics.items()}, indent=2) + "\n"
     if cfg.output == "-":
         print(text, end="")
         return
     if cfg.output is not None:
-        Path(cfg.output).write_text(text, encoding="utf-8")
+        _write(cfg.output, text)
     rows = [*metrics_table({"": metrics})[1:], ("threshold", f"{model.threshold:>11.4g}")]
     print(aligned(f"Evaluated {cfg.run} on {path}", rows))
+
+
+def _write(output: str, text: str) -> None:
+    from logreg.prediction import in_place
+
+    try:
+        with in_place(Path(output)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"output={output} cannot be written: {error.strerror}. What was there before is as it was.") from error
 
 
 def explain(cfg: DictConfig) -> None:
@@ -82,6 +95,7 @@ def explain(cfg: DictConfig) -> None:
         )
     from logreg.explanation import knowledge, row_lines, sentences
     from logreg.model_file import load_model
+    from logreg.summary import cells, padded
 
     model, run = load_model(cfg.run), Path(cfg.run)
     known = knowledge(model, run if run.is_dir() else run.parent.parent)
@@ -90,16 +104,17 @@ def explain(cfg: DictConfig) -> None:
         return
     average = cfg.against == "average" and known.has_averages
     lines = list(row_lines(model, known, _row(cfg, model), average))
-    names, values, numbers = (max(map(len, column)) for column in zip(*lines, strict=True))
+    names, values, numbers = (max(map(cells, column)) for column in zip(*lines, strict=True))
     print(f"Row {cfg.row} of {cfg.data.path}, each column against {'its training average' if average else '0'}")
-    print("\n".join(f"  {name:<{names}}  {value:<{values}}  {number:>{numbers}}" for name, value, number in lines))
+    for name, value, number in lines:
+        print(f"  {padded(name, names)}  {padded(value, values)}  {' ' * (numbers - cells(number))}{number}")
 
 
 def _row(cfg: DictConfig, model: Any) -> Any:
     """Return row number `cfg.row` of the table, with the columns that the model takes and values for each of them."""
     from logreg.data import reading
 
-    path, form = _table(cfg)
+    path, form = _table(cfg, model)
     model.preprocessing.check_columns(reading.column_names(path, form), path)
     seen, columns = 0, list(model.preprocessing.columns)
     for part in reading.read_in_parts(path, form=form, kinds=model.preprocessing.kinds, columns=columns):
@@ -131,12 +146,9 @@ def export(cfg: DictConfig) -> None:
     print(f"{folder} holds model.onnx, model.pt2 and columns.json: at most {gap:.1g} from predict.py, by onnxruntime.")
 
 
-def _table(cfg: DictConfig) -> tuple[str, Any]:
-    """Return the table's path and how its CSV is written."""
-    from logreg.data.reading import CsvFormat
-
-    others = ("path", "target", "weight")
-    return cfg.data.path, CsvFormat(**{name: _plain(value) for name, value in cfg.data.items() if name not in others})
+def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:
+    """Return the table's path and how its CSV is written: as the training table's was, but for what is said otherwise."""
+    return cfg.data.path, model.form.but({str(name): _plain(value) for name, value in cfg.data.items()})
 
 
 def _check_run(run: str) -> None:
@@ -144,14 +156,16 @@ def _check_run(run: str) -> None:
     checkpoint = path / CHECKPOINTS / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file():
         raise UserError(
-            f"run={run}: there is no {checkpoint}. Give the directory of a finished run, as in run=outputs/<run>, or one of"
-            " its checkpoints."
+            f"run={run}: there is no file {checkpoint}. Give the directory of a finished run, as in run=outputs/<run>, or one"
+            " of its checkpoints."
         )
 
 
 def _check_output(output: str, endings: tuple[str, ...]) -> None:
     if not str(output).endswith(endings) or (endings[0] == "-" and str(output) != "-" and str(output).endswith("-")):
         raise UserError(f"output={output} is not allowed: it ends in {' or '.join(endings[1:])}, or is - for standard output.")
+    if Path(output).is_dir():
+        raise UserError(f"output={output} is a folder: give the name of a file.")
     folder = Path(output).parent
     if output != "-" and not folder.is_dir():
         raise UserError(f"output={output}: there is no folder {folder}. Make it first, or give another one.")

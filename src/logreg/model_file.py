@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from logreg.checkpoint_file import load
+from logreg.data.csv_format import CsvFormat
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError
@@ -38,6 +39,7 @@ class Model:
         labels: the target column and its two values.
         threshold: a row is of class 1 where probability >= threshold.
         base_rate: the share of class 1 among the training rows.
+        form: how the CSV file that it was trained on is written; new files are most likely written so too.
     """
 
     network: Network
@@ -45,6 +47,7 @@ class Model:
     labels: Labels
     threshold: float
     base_rate: float
+    form: CsvFormat
 
     @torch.no_grad()
     def probability(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
@@ -105,6 +108,7 @@ def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path
         labels=Labels.from_plain(labels) if labels else Labels(hparams["target"]),
         threshold=float(checkpoint["threshold"]),
         base_rate=float(hparams["base_rate"]),
+        form=CsvFormat().but(hparams["config"]["data"]),
     )
 
 

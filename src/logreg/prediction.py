@@ -1,5 +1,6 @@
 """Predictions for the rows of a table, part by part: memory does not grow with the table."""
 
+import io
 import os
 import shutil
 import sys
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor
 
 from logreg.data import reading
-from logreg.data.columns import Category
 from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
 from logreg.model_file import Model
@@ -50,13 +50,18 @@ class Report:
         """Yield a sentence for each thing that a person should know."""
         if self.ignored:
             yield f"Ignored, as the model does not take them: {_named(self.ignored)}."
-        for column in dict.fromkeys(column for column, _ in self.unseen):
-            values = [value for other, value in self.unseen if other == column]
-            rows = sum(number for (other, _), number in self.unseen.items() if other == column)
-            yield (
-                f"Column '{column}' has categories that the training rows did not have, in {rows:,} rows: {_named(values)}."
-                " They count as an average training row."
-            )
+        yield from unseen_notes(self.unseen)
+
+
+def unseen_notes(unseen: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """Yield a sentence for each column with categories that the training rows did not have; see `Preprocessing.unseen`."""
+    for column in dict.fromkeys(column for column, _ in unseen):
+        values = [value for other, value in unseen if other == column]
+        rows = sum(number for (other, _), number in unseen.items() if other == column)
+        yield (
+            f"Column '{column}' has categories that the training rows did not have, in {rows:,} rows: {_named(values)}."
+            " They count as an average training row."
+        )
 
 
 def predict(
@@ -75,15 +80,15 @@ def predict(
         UserError: the table lacks a column or holds a value that is none; the output is then as it was before.
         RunError: the output cannot be written.
     """
-    if output != STDOUT and Path(output).resolve() == Path(path).resolve():
-        raise UserError(f"output={output} is the table itself: give the predictions a file of their own.")
+    if output != STDOUT:
+        _check_output(output, path)
     report = Report()
     parts = _predicted(model, path, keep, form, report)
     try:
         if output == STDOUT:
             _write_csv(parts, cast(IO[bytes], sys.stdout.buffer))
         else:
-            with _in_place(Path(output)) as temporary:
+            with in_place(Path(output)) as temporary:
                 (_write_parquet if output.endswith(".parquet") else _write_csv_file)(parts, temporary)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,7 +100,12 @@ def predict(
 
 
 def probabilities(
-    model: Model, path: str, form: reading.CsvFormat | None, kinds: Mapping[str, str], columns: Sequence[str]
+    model: Model,
+    path: str,
+    form: reading.CsvFormat | None,
+    kinds: Mapping[str, str],
+    columns: Sequence[str],
+    unseen: Counter[tuple[str, str]],
 ) -> Iterator[tuple[pl.DataFrame, Tensor]]:
     """Yield each part of a table with the probability of class 1 for its rows, float32, (rows,).
 
@@ -107,6 +117,7 @@ def probabilities(
         form: how the CSV file is written.
         kinds: how the columns are to be read, those of the model and others.
         columns: which to read.
+        unseen: is added to, as by `Preprocessing.unseen`.
     """
 
     def numbered() -> Iterator[tuple[int, pl.DataFrame]]:
@@ -121,7 +132,9 @@ def probabilities(
 
     cores = torch.get_num_threads()
     with one_thread():
-        yield from prefetched(worked_out, numbered(), min(cores, MOST_WORKERS))
+        for part, probability in prefetched(worked_out, numbered(), min(cores, MOST_WORKERS)):
+            unseen.update(model.preprocessing.unseen(part))
+            yield part, probability
 
 
 def _predicted(
@@ -131,25 +144,31 @@ def _predicted(
     names = model.labels.classes
     classes = pl.Series(names).cast(pl.Int64) if all(name.isdigit() for name in names) else pl.Series(names)
     preprocessing = model.preprocessing
-    categories = any(isinstance(encoder, Category) for encoder in preprocessing.encoders)
     columns = reading.column_names(path, form)
     preprocessing.check_columns(columns, path)
     kept = _kept(keep, columns, path)
     used = {*kept, *preprocessing.columns}
     read = [name for name in columns if name in used]
     report.ignored = [name for name in columns if name not in used]
-    for part, probability in probabilities(model, path, form, preprocessing.kinds, read):
+    for part, probability in probabilities(model, path, form, preprocessing.kinds, read, report.unseen):
         called = (probability >= model.threshold).long()
         report.rows += len(part)
         report.positive += int(called.sum())
-        if categories:
-            _count_unseen(model, part, report)
         added = pl.Series("probability", probability.numpy()), classes.gather(called.numpy()).alias("class")
         yield pl.DataFrame([*part.select(kept).get_columns(), *added])
 
 
+def _check_output(output: str, path: str) -> None:
+    """Refuse to write over the table, or among the files that make it up."""
+    target, table = Path(os.path.realpath(output)), Path(os.path.realpath(path))
+    if target == table:
+        raise UserError(f"output={output} is the table itself: give the predictions a file of their own.")
+    if target.parent == table:
+        raise UserError(f"output={output} lies in the folder that is the table, and would be a part of it: write it elsewhere.")
+
+
 def _kept(keep: Sequence[str] | str, columns: Sequence[str], path: str) -> list[str]:
-    kept = list(columns) if keep == "all" else [keep] if isinstance(keep, str) else list(keep)
+    kept = list(columns) if keep == "all" else [keep] if isinstance(keep, str) else list(dict.fromkeys(keep))
     for name in kept:
         if name not in columns:
             raise UserError(f"keep: {path} has no column '{name}'.{did_you_mean(name, columns)} keep=all keeps every column.")
@@ -161,16 +180,11 @@ def _kept(keep: Sequence[str] | str, columns: Sequence[str], path: str) -> list[
     return kept
 
 
-def _count_unseen(model: Model, part: pl.DataFrame, report: Report) -> None:
-    for encoder in model.preprocessing.encoders:
-        if isinstance(encoder, Category):
-            for value, number in encoder.unseen(part[encoder.name]).value_counts().iter_rows():
-                report.unseen[encoder.name, value] += number
-
-
 def _write_csv(parts: Iterator[pl.DataFrame], file: IO[bytes]) -> None:
     for number, part in enumerate(parts):
-        part.write_csv(file, include_header=number == 0)
+        text = io.BytesIO()  # where polars writes to the file itself, it forgets what went wrong: a broken pipe, a full disk
+        part.write_csv(text, include_header=number == 0)
+        file.write(text.getbuffer())
     file.flush()
 
 
@@ -195,8 +209,12 @@ def _write_parquet(parts: Iterator[pl.DataFrame], path: Path) -> None:
 
 
 @contextmanager
-def _in_place(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away."""
+def in_place(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away.
+
+    A link goes on leading where it led: what it leads to is written.
+    """
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

@@ -62,11 +62,32 @@ class OneOf:
         return " | ".join(self.names)
 
 
+@dataclass(frozen=True)
+class Texts:
+    """A list of texts, or null; only one text where `single` is set, or that too where `either` is."""
+
+    single: bool = False
+    either: bool = False
+    names: tuple[str, ...] = ()
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether `value` is of that form; a number that stands for a name is none."""
+        if isinstance(value, list) and not self.single:
+            return all(isinstance(each, str) for each in value)
+        return isinstance(value, str) and (self.single or self.either)
+
+    def __str__(self) -> str:
+        words = "a text" if self.single else "a list of texts in brackets, as in [a,b]"
+        return f"{words} (a number in quotes, as in '2021', is one)"
+
+
 COUNT = Number(integer=True, low=1)
 FRACTION = Number(low=0, high=1)
 LARGEST_FLOAT32 = 3.4e38
 
-RULES: dict[str, Number | OneOf] = {
+FLAG = OneOf(("true", "false"))
+
+RULES: dict[str, Number | OneOf | Texts] = {
     "seed": Number(integer=True, low=0, high=2**32 - 1),
     "monitor_mode": OneOf(("min", "max")),
     "threshold": Number(low=0, high=1, names=("f1", "balanced", "cost")),
@@ -91,7 +112,16 @@ RULES: dict[str, Number | OneOf] = {
     "lr_scheduler.interval": OneOf(("epoch", "step")),
     "lr_scheduler.frequency": COUNT,
     "data.scale": OneOf(("none", "standard")),
-    "loss.pos_weight": Number(above=0, optional=True, names=("balanced",)),
+    "loss.pos_weight": Number(
+        above=0, high=1e30, optional=True, names=("balanced",), reason="the loss must stay within float32"
+    ),
+    **{f"data.{key}": Texts(single=True) for key in ("target", "weight", "cluster", "split_by", "separator", "encoding")},
+    **{f"data.{key}": Texts() for key in ("features", "drop", "categorical", "null_values")},
+    "keep": Texts(either=True),
+    "data.decimal_comma": FLAG,
+    "data.shuffle": FLAG,
+    "results.pictures.files": FLAG,
+    **{f"{part}.in_sweeps": FLAG for part in ("callbacks.weights", "results.certificate", "results.dashboard")},
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "data.missing": OneOf(("refuse", "mean", "drop")),
     "data.split": OneOf(("fractions", "group", "time", "column", "files", "none")),
@@ -126,7 +156,7 @@ RULES: dict[str, Number | OneOf] = {
 """key -> what it may be. Keys that a config does not have are passed over."""
 
 
-def check_value(key: str, value: Any, rule: Number | OneOf) -> None:
+def check_value(key: str, value: Any, rule: Number | OneOf | Texts) -> None:
     """Raise UserError where `value`, of the key `key`, is not what the rule allows."""
     if value is None and not isinstance(rule, Number):
         return

@@ -39,16 +39,21 @@ def aligned(title: str, rows: Sequence[tuple[str, str]], columns: int | None = N
         rows: (name, text) of each line.
         columns: of the terminal: longer texts go on below themselves, but for what is one word; None: a line for each row.
     """
-    width = max(_cells(name) for name, _ in rows)
+    width = max(cells(name) for name, _ in rows)
     room = 10_000 if columns is None else max(columns - width - 4, NARROWEST)
     lines = [title]
     for name, text in rows:
         first, *more = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if len(text) > room else [text]
-        lines += [f"  {name}{' ' * (width - _cells(name))}  {first}".rstrip(), *(f"  {'':<{width}}  {line}" for line in more)]
+        lines += [f"  {padded(name, width)}  {first}".rstrip(), *(f"  {'':<{width}}  {line}" for line in more)]
     return "\n".join(lines)
 
 
-def _cells(text: str) -> int:
+def padded(text: str, width: int) -> str:
+    """Return a text with spaces behind it, so that it takes `width` columns of a terminal."""
+    return text + " " * (width - cells(text))
+
+
+def cells(text: str) -> int:
     """Return the columns of a terminal that a text takes: a Korean letter takes two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 

@@ -74,6 +74,8 @@ def _utf8(path: Path, form: CsvFormat) -> Iterator[bytes]:
                 raise UserError(
                     f"{path} is not data.encoding={form.encoding}: {error.reason} at byte {error.start:,}."
                 ) from None
+            except UnicodeError as error:
+                raise UserError(f"{path} is not data.encoding={form.encoding}: {error}.") from None
             data = file.read(BLOCK_BYTES)
 
 

@@ -1,7 +1,5 @@
 """One block of a CSV file becomes a frame, or a fault that names its row."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 
@@ -78,14 +76,16 @@ def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Head
             return BlockError(
                 number,
                 "the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or the encoding"
-                " that it was written in, such as cp1252 or utf-16.",
+                " that it was written in, such as cp949 (Korean), cp1252 or utf-16.",
             )
-    for number, row in enumerate(_rows(block, form)):
+    for number, row in enumerate(form.rows(block.decode(errors="replace"))):
         if len(row) != len(header.names):
             return _length_fault(number, row, header)
         for name, value in zip(header.names, row, strict=True):
             if schema[name] == pl.Float64 and value and value not in form.null_values and not _is_number(value, form):
-                return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.", name)
+                comma = not form.decimal_comma and form.separator != "," and _is_number(value.replace(",", ".", 1), form)
+                cure = " If the comma is a decimal comma, type data.decimal_comma=true." if comma else ""
+                return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.{cure}", name)
     for number, line in enumerate(block.split(b"\n")):
         if b'"' in line:
             return BlockError(
@@ -109,7 +109,7 @@ def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequ
     """Raise for the first of the suspected rows that has too few values."""
     width = len(header.names)
     if b'"' in block:
-        rows = list(_rows(block, form))
+        rows = list(form.rows(block.decode()))
         for number in suspects:
             if len(rows[number]) != width:
                 raise _length_fault(number, rows[number], header)
@@ -143,10 +143,6 @@ def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError
         f"there are {len(row)} values for {len(names)} columns, the first one too many is {shown(row[len(names)])}. Put a value"
         " that holds the separator in quotes.",
     )
-
-
-def _rows(block: bytes, form: CsvFormat) -> "csv._reader":  # type: ignore[name-defined]
-    return csv.reader(io.StringIO(block.decode(errors="replace"), newline=""), delimiter=form.separator)
 
 
 def _is_number(value: str, form: CsvFormat) -> bool:

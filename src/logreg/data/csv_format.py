@@ -1,7 +1,11 @@
 """How a CSV file is written down."""
 
 import codecs
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from logreg.errors import UserError
 
@@ -23,7 +27,7 @@ class CsvFormat:
     separator: str = ","
     encoding: str = "utf-8"
     decimal_comma: bool = False
-    null_values: tuple[str, ...] = ()
+    null_values: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         separator = SEPARATORS.get(self.separator, self.separator)
@@ -39,7 +43,18 @@ class CsvFormat:
         except LookupError:
             raise UserError(f"data.encoding={self.encoding} is unknown; usual are utf-8, utf-16 and latin-1.") from None
         object.__setattr__(self, "separator", separator)
-        object.__setattr__(self, "null_values", tuple(self.null_values))
+        nulls = [self.null_values] if isinstance(self.null_values, str) else self.null_values
+        object.__setattr__(self, "null_values", tuple(map(str, nulls)))
+
+    def but(self, values: Mapping[str, Any]) -> "CsvFormat":
+        """Return this format with those of `values` that are attributes and are not None."""
+        names = {each.name for each in fields(self)}
+        return replace(self, **{name: value for name, value in values.items() if name in names and value is not None})
+
+    def rows(self, text: str) -> Iterator[list[str]]:
+        """Yield the values of each row of a text, all of them as text."""
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+        return csv.reader(io.StringIO(text, newline=""), delimiter=self.separator)
 
     @property
     def is_utf8(self) -> bool:

@@ -1,7 +1,5 @@
 """The first row of a CSV file: the names of the columns."""
 
-import csv
-import io
 import math
 import os
 from collections import Counter
@@ -50,7 +48,7 @@ class Header:
             raise _not_utf8(path) from None
         if "\r" in line.rstrip("\r\n") and '"' not in line:
             raise UserError(f"{path} ends its lines with CR alone, as old Macs did. Save it with LF or CRLF line ends.")
-        raw = next(csv.reader(io.StringIO(line, newline=""), delimiter=form.separator), [])
+        raw = next(form.rows(line), [])
         _check_separator(path, form, line, raw)
         names = [name.strip() for name in raw]
         notices = []
@@ -132,5 +130,5 @@ def _check_names(path: Path, names: list[str]) -> None:
 def _not_utf8(path: Path) -> UserError:
     return UserError(
         f"{path}, header: the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or"
-        " the encoding that it was written in, such as cp1252 or utf-16."
+        " the encoding that it was written in, such as cp949 (Korean), cp1252 or utf-16."
     )

@@ -102,13 +102,14 @@ class Preprocessing:
                 f" has: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}."
             )
 
-    def unseen(self, frame: "pl.DataFrame") -> dict[str, list[str]]:
-        """Return, by column, the categories that the training rows did not have, in order of appearance."""
-        found = {}
-        for encoder in self.encoders:
-            if isinstance(encoder, Category) and len(values := encoder.unseen(frame[encoder.name])):
-                found[encoder.name] = values.unique(maintain_order=True).to_list()
-        return found
+    def unseen(self, frame: "pl.DataFrame") -> dict[tuple[str, str], int]:
+        """Return (column, category) -> rows with a category that the training rows did not have, in order of appearance."""
+        return {
+            (encoder.name, value): number
+            for encoder in self.encoders
+            if isinstance(encoder, Category)
+            for value, number in encoder.unseen(frame[encoder.name]).value_counts().iter_rows()
+        }
 
     def in_own_units(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight (features,) and bias () in the table's own units: the same logit from the features before scaling."""

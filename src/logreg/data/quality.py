@@ -7,7 +7,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from logreg.data.faults import rows_at, shown
+from logreg.data.faults import rows_at, short_list, shown
 from logreg.data.kinds import numbers_worth_a_word
 from logreg.errors import UserError
 
@@ -46,7 +46,7 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
         return None
     if missing == "refuse":
         name = lacking[0]
-        others = f" (and {len(lacking) - 1} more columns have gaps: {', '.join(lacking[1:5])})" if len(lacking) > 1 else ""
+        others = f" (so have others: {short_list(lacking[1:])})" if len(lacking) > 1 else ""
         raise UserError(
             f"{where}: the column '{name}' has no value in {rows_at(frame[name].is_null().arg_true())}{others}. Type"
             " data.missing=mean (the mean takes its place and a feature of its own says that it was missing) or"
@@ -75,7 +75,7 @@ def groups(series: pl.Series, where: str) -> Tensor:
     return torch.from_numpy(series.rank("dense").cast(pl.Int64).to_numpy(writable=True))
 
 
-def weights(series: pl.Series, where: str) -> Tensor:
+def weights(series: pl.Series, where: str, first_row: int = 1) -> Tensor:
     """Return the rows' weights, float32, (rows, 1).
 
     Raises:
@@ -83,16 +83,16 @@ def weights(series: pl.Series, where: str) -> Tensor:
     """
     if not series.dtype.is_numeric():
         text = series.cast(pl.String, strict=False)
-        wrong = (text.cast(pl.Float64, strict=False).is_null()).arg_true()
-        example = shown(text[wrong[0]]) if len(wrong) else f"the type {series.dtype}"
+        wrong = (text.cast(pl.Float64, strict=False).is_null() & text.is_not_null()).arg_true()
+        example = f"{shown(text[wrong[0]])} in {rows_at(wrong, first_row)}" if len(wrong) else f"the type {series.dtype}"
         raise UserError(f"{where}: the weight column '{series.name}' must hold numbers and holds {example}.")
-    values = series.cast(pl.Float64).fill_null(float("nan"))
-    single = values.cast(pl.Float32)
+    single = series.cast(pl.Float32).fill_null(float("nan"))
     wrong = (~(single.is_finite() & (single > 0))).arg_true()
     if len(wrong):
+        came = series[wrong[0]]
         raise UserError(
-            f"{where}: the weight column '{series.name}' must hold numbers above 0 and holds {series[wrong[0]]} in"
-            f" {rows_at(wrong)}. Leave out rows that are not to count."
+            f"{where}: the weight column '{series.name}' must hold numbers above 0 that float32 can hold, and holds"
+            f" {'nothing' if came is None else came} in {rows_at(wrong, first_row)}. Leave out rows that are not to count."
         )
     return torch.from_numpy(single.to_numpy(writable=True))[:, None]
 

@@ -116,6 +116,8 @@ def check_path(path: str | Path) -> Path:
         raise UserError(f"data.path={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
     path = Path(path)
     if not path.exists():
+        if path.is_symlink():
+            raise UserError(f"data.path={text} is a link that leads nowhere: mend it, or give the file itself.")
         near = _near(path)
         raise UserError(f"data.path={text}: there is no such file.{near}")
     if path.is_dir():
@@ -126,6 +128,8 @@ def check_path(path: str | Path) -> Path:
                 " folder of Parquet files."
             )
         return path
+    if not path.is_file():
+        raise UserError(f"data.path={text} is a pipe or a device, and a table is read more than once: save it to a file first.")
     try:
         with path.open("rb") as file:
             start = file.read(8)

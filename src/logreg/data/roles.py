@@ -70,7 +70,7 @@ class Roles:
             if features and column in features:
                 raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
         left_out = set(drop) if features else {*drop, *others}
-        chosen = [name for name in (features or names) if name not in left_out]
+        chosen = [name for name in dict.fromkeys(features or names) if name not in left_out]
         if not chosen:
             raise UserError(f"{where} has no column left to predict '{target}' from.")
         used = {*chosen, *others}

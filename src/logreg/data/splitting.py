@@ -126,8 +126,9 @@ def check(rows: Rows, target: Tensor, plan: Plan, labels: Labels, where: str) ->
     for name in NAMES:
         wanted = name == "train" or (plan.way in ("fractions", "group", "time") and getattr(plan, name) > 0)
         if not len(rows[name]) and wanted:
+            together = f" that stay together by '{plan.by}'" if plan.by else ""
             raise UserError(
-                f"{where}: {len(target):,} rows leave none for {name}. Type data.split=none to train on every row"
+                f"{where}: {len(target):,} rows{together} leave none for {name}. Type data.split=none to train on every row"
                 + (f", or a larger data.{name}_fraction." if name != "train" else ", or smaller fractions for val and test.")
             )
         classes = target[rows[name]].unique().tolist()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from logreg.data import fitting, kinds, quality, reading, splitting
 from logreg.data.card import TableCard
-from logreg.data.columns import Column
+from logreg.data.columns import Column, as_text
 from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
@@ -69,7 +69,7 @@ def table(
     Raises:
         UserError: the table cannot be read, or holds what cannot be trained on.
     """
-    form = CsvFormat(separator, encoding, decimal_comma, tuple(map(str, null_values)))
+    form = CsvFormat(separator, encoding, decimal_comma, null_values)
     val_fraction = val_fraction if folds is None else 0.0
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
@@ -155,7 +155,7 @@ class _Draft:
             train = values.gather(rows)
             if fitting.is_constant(train):
                 self.constants.append(name)
-                self.described.append({"name": name, "role": "constant, left out", "value": str(train[0])})
+                self.described.append({"name": name, "role": "constant, left out", "value": as_text(train[:1])[0]})
                 continue
             column = fitting.fit_column(train, kind, fill_missing)
             scaling = fitting.fit_scaling(column, train, scale)

@@ -131,10 +131,15 @@ def _summary(table: CoefficientTable) -> list[Row]:
 
 def _estimates(table: CoefficientTable) -> list[Row]:
     *weights, bias = zip(table.names, table.estimate.tolist(), strict=True)
-    rows = [(f"weight of {name}", f"{value:.4f}") for name, value in weights[:MOST_IN_SUMMARY]]
+    rows = [(f"weight of {name}", _decimal(value)) for name, value in weights[:MOST_IN_SUMMARY]]
     if len(weights) > MOST_IN_SUMMARY:
         rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} more in coefficients.csv"))
-    return [*rows, ("bias", f"{bias[1]:.4f}")]
+    return [*rows, ("bias", _decimal(bias[1]))]
+
+
+def _decimal(value: float) -> str:
+    """Return a number with four decimals, or with four digits where those would show less."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
 
 
 def _no_likelihood(fit: Fit) -> str | None:
