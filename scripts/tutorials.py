@@ -31,8 +31,9 @@ from torch import Tensor, nn
 
 from logreg.checkpoint_io import load
 from logreg.cli import CONF
-from logreg.experiment import build_datamodule, build_module, train
+from logreg.experiment import train
 from logreg.networks import Network
+from logreg.parts import build_datamodule, build_module
 
 PRINTED = Path(__file__).with_name("tutorials.json")
 AT_MOST_IN_A_LINE = 3

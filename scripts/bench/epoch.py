@@ -27,7 +27,7 @@ from tutorials import composed
 from logreg import noise
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
-from logreg.experiment import build_module, build_trainer
+from logreg.parts import build_module, build_trainer
 from logreg.run_directory import RunDirectory
 from logreg.tensorboard import RunLogger
 

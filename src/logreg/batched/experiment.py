@@ -12,7 +12,7 @@ from hydra.utils import get_class, instantiate
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import experiment, noise, signals
+from logreg import noise, parts, signals
 from logreg.batched import grouping
 from logreg.batched.batches import member_batches, side_by_side
 from logreg.batched.member import Member, Outcome
@@ -131,7 +131,7 @@ def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pendi
     val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
-    return Group(configs, module, tables, trainer, experiment.build_results(cfg, is_alone=False), stopping)
+    return Group(configs, module, tables, trainer, parts.build_results(cfg, is_alone=False), stopping)
 
 
 def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trainer:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import environment, experiment
+from logreg import environment, parts
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
 from logreg.penalties import ElasticNet
@@ -30,9 +30,9 @@ class Table:
             UserError: it cannot be built.
         """
         cfg = OmegaConf.create(dict(config))
-        self.datamodule: InMemoryDataModule = experiment.build_datamodule(cfg)
-        self.template: LogisticRegression = experiment.build_module(cfg, self.datamodule)
-        experiment.build_choices(cfg).check(self.datamodule.rows("val"))
+        self.datamodule: InMemoryDataModule = parts.build_datamodule(cfg)
+        self.template: LogisticRegression = parts.build_module(cfg, self.datamodule)
+        parts.build_choices(cfg).check(self.datamodule.rows("val"))
         self._aims: dict[str, Any] = {}
 
     @cached_property
@@ -68,8 +68,8 @@ class Table:
         key = json.dumps([config["loss"], config["penalty"]], sort_keys=True, default=str)
         if key not in self._aims:
             cfg: DictConfig = OmegaConf.create({part: config[part] for part in ("loss", "penalty")})
-            loss = experiment.build_loss(cfg, self.template.network, self.datamodule)
-            self._aims[key] = loss, experiment.build_penalty(cfg, self.datamodule)
+            loss = parts.build_loss(cfg, self.template.network, self.datamodule)
+            self._aims[key] = loss, parts.build_penalty(cfg, self.datamodule)
         return self._aims[key]
 
     def aim_as(self, config: Mapping[str, Any]) -> None:

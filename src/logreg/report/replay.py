@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from logreg import experiment
+from logreg import parts
 from logreg.data.examples import Examples
 from logreg.metrics import ranking
 from logreg.model_file import load_model
@@ -29,7 +29,7 @@ class Trained:
 
     def __init__(self, record: Record) -> None:
         """Build the data and load the model."""
-        self.datamodule = experiment.build_datamodule(record.cfg())
+        self.datamodule = parts.build_datamodule(record.cfg())
         self.model = load_model(record.path)
         self.threshold = self.model.threshold
 

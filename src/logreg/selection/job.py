@@ -76,13 +76,13 @@ def _check(cfg: DictConfig) -> None:
 
 def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
     """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
-    from logreg import experiment
+    from logreg import parts
     from logreg.selection.path import Point, strengths
 
     digest = member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
     notes = _notes(run.path / NOTES, digest)
     if notes is None:
-        datamodule = experiment.build_datamodule(cfg)
+        datamodule = parts.build_datamodule(cfg)
         values = sorted(set(cfg.selection["values"] or ()), reverse=True)
         pos_weight = _pos_weight(cfg, datamodule)
         values = values or strengths(datamodule.examples, cfg.selection.penalty, cfg.selection.count, pos_weight)
@@ -109,14 +109,14 @@ def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
     import torch
     from hydra.utils import instantiate
 
-    from logreg import experiment
+    from logreg import parts
     from logreg.penalties import ElasticNet
     from logreg.selection.path import follow
     from logreg.solvers.steps import Steps
 
     own = copy.deepcopy(cfg)
     own.data.fold = fold
-    datamodule = experiment.build_datamodule(own)
+    datamodule = parts.build_datamodule(own)
     train, val = datamodule.rows("train"), datamodule.rows("val")
     assert train is not None and val is not None
     solver = instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(datamodule.in_features + 1))])
@@ -126,7 +126,7 @@ def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
         return solver.make_steps(datamodule.in_features)
 
     fixed = {name: 0.0 if name == cfg.selection.penalty else cfg.penalty[name] for name in ("l1", "l2")}
-    fixed["l2"] = experiment.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
+    fixed["l2"] = parts.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
     pos_weight = _pos_weight(own, datamodule)
     limit = cfg.trainer.max_epochs
     return follow(train, val, ElasticNet(**fixed), cfg.selection.penalty, values, make_steps, solver.dtype, pos_weight, limit)

@@ -1,0 +1,173 @@
+"""The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from logreg import penalties, resume
+from logreg.checkpoint_io import AtomicCheckpointIO
+from logreg.choosing import Choices
+from logreg.data.datamodule import InMemoryDataModule
+from logreg.drawing import DrawingProcess
+from logreg.errors import RunError, UserError
+from logreg.module import LogisticRegression
+from logreg.networks import Network
+from logreg.penalties import ElasticNet, Firth
+from logreg.results.result import Result
+from logreg.run_directory import RunDirectory
+
+NOT_IN_SWEEPS = ("dashboard", "certificate")
+"""Results that are told whether the run is one of a sweep: they take as long as a short fit."""
+
+
+def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
+    """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
+    return _build(cfg.data, "data", seed=cfg.seed)
+
+
+def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticRegression:
+    """Return the module that `cfg.model`, `cfg.loss`, `cfg.penalty`, `cfg.optimizer` and `cfg.lr_scheduler` describe.
+
+    The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
+    """
+    network = _build(cfg.model, "model", in_features=datamodule.in_features)
+    optimizer = _build(cfg.optimizer, "optimizer")
+    _try_optimizer(optimizer, network, cfg.optimizer)
+    negative, positive = datamodule.examples.class_weights
+    hparams = {
+        "config": {part: _plain(cfg[part]) for part in resume.SAME_RUN} | {"trainer": _plain(cfg.trainer)},
+        "network": {**_plain(cfg.model), "in_features": datamodule.in_features},
+        "features": list(datamodule.feature_names),
+        "target": datamodule.target_name,
+        "preprocessing": datamodule.preprocessing.plain(),
+        "labels": datamodule.labels,
+        "base_rate": positive / (negative + positive),
+        "keeps": "last" if datamodule.rows("val") is None else "best",
+    }
+    return LogisticRegression(
+        network=network,
+        loss=build_loss(cfg, network, datamodule),
+        optimizer=optimizer,
+        threshold=build_choices(cfg).start_threshold,
+        penalty=build_penalty(cfg, datamodule),
+        lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
+        hparams=hparams,
+        watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
+    )
+
+
+def build_choices(cfg: DictConfig) -> Choices:
+    """Return what `cfg.threshold`, `cfg.calibration` and `cfg.cost` have chosen on the val rows."""
+    return Choices(cfg.threshold, cfg.calibration, cfg.cost.false_positive, cfg.cost.false_negative)
+
+
+def build_loss(cfg: DictConfig, network: Network, datamodule: InMemoryDataModule) -> nn.Module:
+    """Return the loss that `cfg.loss` describes, for a network and the training rows."""
+    examples = datamodule.examples
+    row_weights = examples.weight is not None
+    return _build(cfg.loss, "loss", network=network, class_weights=examples.class_weights, row_weights=row_weights)
+
+
+def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
+    """Return the penalty that `cfg.penalty` describes; `penalties.NONE` where its strengths are 0."""
+    node = cfg.penalty
+    if node is None:
+        return penalties.NONE
+    late = {"l2": automatic_l2(datamodule)} if node.get("l2") == "auto" else {}
+    return _build(node, "penalty", **late) or penalties.NONE
+
+
+def automatic_l2(datamodule: InMemoryDataModule) -> float:
+    """Return what penalty.l2=auto is: scikit-learn's C = 1, which is a penalty on the sum of the losses, not on their mean."""
+    return 1 / sum(datamodule.examples.class_weights)
+
+
+def build_logger(cfg: DictConfig, run: RunDirectory) -> Logger | bool:
+    """Return the logger that `cfg.logger` describes, writing into `run`; False for none."""
+    return _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
+
+
+def build_trainer(
+    cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False, artist: DrawingProcess | None = None
+) -> pl.Trainer:
+    """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
+    callbacks = _build_callbacks(cfg, run, has_val, artist)
+    return _build(
+        cfg.trainer,
+        "trainer",
+        logger=logger,
+        callbacks=callbacks,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # or Lightning adds its own
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        default_root_dir=str(run.path),
+    )
+
+
+def build_results(cfg: DictConfig, artist: DrawingProcess | None = None, is_alone: bool = True) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit; `artist` draws the training; one of many fits prints no table."""
+    late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
+    late["pictures"] = {"artist": artist}
+    late["coefficients"] = {"is_printed": is_alone}
+    nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
+    built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
+    return [result for result in built if result is not None]
+
+
+def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool, artist: DrawingProcess | None) -> list[Callback]:
+    late_arguments = {
+        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
+        "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
+        "pruning": {"trial": _trial(cfg), "monitor": cfg.monitor},
+        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "artist": artist},
+    }
+    callbacks = []
+    for name, node in (cfg.callbacks or {}).items():
+        if node is None:
+            continue
+        callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
+    unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
+    return [callback for callback in callbacks if not isinstance(callback, unwanted)]
+
+
+def _trial(cfg: DictConfig) -> Any:
+    """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
+    if cfg.sweep is None or cfg.sweep.trial is None:
+        return None
+    sweeper = HydraConfig.get().sweeper
+    if "study_name" not in sweeper:
+        raise UserError("sweep.trial is not for typing: hydra/sweeper=optuna tells each run of a search which trial it is.")
+    from logreg.sweeps.study import Judged
+
+    return Judged(sweeper, cfg.sweep.trial)
+
+
+def _build(node: DictConfig, key: str, **late: Any) -> Any:
+    """Instantiate a part of the config; `late` are the arguments that the config cannot know."""
+    try:
+        return instantiate(node, **late, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError | RunError):
+            raise cause from None
+        raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
+
+
+def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
+    """Make the optimiser once before training: torch checks its arguments only when it is made."""
+    try:
+        make(network.parameters())
+    except (InstantiationException, TypeError, ValueError) as error:
+        raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
