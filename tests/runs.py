@@ -1,5 +1,6 @@
 """Configs composed as train.py composes them, and what a finished run has left behind, read by TensorBoard's own reader."""
 
+import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,3 +91,15 @@ def session_groups(logdir: Path) -> list[api_pb2.SessionGroup]:
         allowed_statuses=every, start_index=0, slice_size=100, aggregation_type=api_pb2.AGGREGATION_AVG
     )
     return list(list_session_groups.Handler(RequestContext(), backend, "", request).run().session_groups)
+
+
+def rows(sweep: Path) -> list[dict[str, str]]:
+    """Return a sweep's table, sweep.csv, without times."""
+    with (sweep / "sweep.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def finished(sweep: Path) -> dict[str, int]:
+    """Return the time of writing of every finished run's last checkpoint."""
+    paths = [path.parent for path in sweep.glob("*/status.json") if json.loads(path.read_text())["status"] == "finished"]
+    return {path.name: (path / "checkpoints" / "last.ckpt").stat().st_mtime_ns for path in paths}

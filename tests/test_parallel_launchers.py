@@ -1,7 +1,5 @@
 """Sweeps in many processes: the same runs as one after another, whatever happens to the processes."""
 
-import csv
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from processes import ROOT
+from runs import finished, rows
 
 pytestmark = pytest.mark.slow
 
@@ -19,27 +18,16 @@ RUNS = ("optimizer.lr=0.1,0.5,1", "seed=range(8)", "trainer.max_epochs=200")
 SLURM = Path(__file__).parent / "slurm"
 
 
-def table(sweep: Path) -> list[dict[str, str]]:
-    """Return sweep.csv without times."""
-    with (sweep / "sweep.csv").open(newline="") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
 def same_tables(one: Path, other: Path) -> None:
     """Fail unless two sweeps have the same runs with the same words, and numbers that agree as float32's can."""
-    rows = [{row["directory"]: row for row in table(sweep)} for sweep in (one, other)]
-    assert rows[0].keys() == rows[1].keys()
-    for name, row in rows[0].items():
+    tables = [{row["directory"]: row for row in rows(sweep)} for sweep in (one, other)]
+    assert tables[0].keys() == tables[1].keys()
+    for name, row in tables[0].items():
         for key, text in row.items():
             if key == "value" or key.startswith("train/"):
-                assert float(text) == pytest.approx(float(rows[1][name][key]), rel=2e-5, abs=1e-7), (name, key)
+                assert float(text) == pytest.approx(float(tables[1][name][key]), rel=2e-5, abs=1e-7), (name, key)
             else:
-                assert text == rows[1][name][key], (name, key)
-
-
-def finished(sweep: Path) -> dict[str, int]:
-    paths = [path.parent for path in sweep.glob("*/status.json") if json.loads(path.read_text())["status"] == "finished"]
-    return {path.name: (path / "checkpoints" / "last.ckpt").stat().st_mtime_ns for path in paths}
+                assert text == tables[1][name][key], (name, key)
 
 
 def workers_of(directory: Path) -> list[int]:
@@ -84,7 +72,7 @@ def test_a_run_that_fails_does_not_stop_the_others(run_train, tmp_path, launcher
     )  # fmt: skip
     assert ran.returncode == 1, ran.stderr
     [sweep] = (tmp_path / "outputs" / "sweeps").iterdir()  # the workers know it by the name that the sweep gave it
-    assert sorted(row["status"] for row in table(sweep)) == ["failed", "finished", "finished"]
+    assert sorted(row["status"] for row in rows(sweep)) == ["failed", "finished", "finished"]
     assert "optimizer.lr=-1 is not allowed" in ran.stdout
     assert "Error:" not in ran.stderr, "workers are quiet"
 
@@ -143,10 +131,10 @@ def test_runs_of_a_worker_that_dies_are_listed(tmp_path, launcher, words):
         time.sleep(1)  # it is busy with its first chunk: torch alone takes longer to import
         os.kill(workers[0], signal.SIGKILL)
         assert process.wait(90) == 1
-    lost = [row for row in table(tmp_path / "sweep") if row["status"] == "failed"]
+    lost = [row for row in rows(tmp_path / "sweep") if row["status"] == "failed"]
     assert lost
     told = (tmp_path / "output").read_text()
-    assert len(table(tmp_path / "sweep")) == 20
+    assert len(rows(tmp_path / "sweep")) == 20
     assert all(row["directory"] in told and "Error" in row["reason"] for row in lost)
 
 

@@ -1,6 +1,5 @@
 """hydra/sweeper=optuna: its words, Optuna's answers, and searches that are interrupted, pruned, or hold runs that fail."""
 
-import csv
 import json
 import math
 import random
@@ -17,7 +16,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from processes import ROOT, environment
-from runs import Run
+from runs import Run, finished, rows
 
 from hydra_plugins.logreg_optuna_sweeper import _going_on
 from hydra_plugins.logreg_optuna_sweeper._core import Search
@@ -40,11 +39,6 @@ def space(*words: str) -> Space:
 
 def study(sweep: Path) -> optuna.Study:
     return optuna.load_study(study_name="search", storage=open_storage(str(sweep / "optuna.journal")))
-
-
-def table(sweep: Path) -> list[dict[str, str]]:
-    with (sweep / "sweep.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def parameters(sweep: Path) -> list[dict[str, object]]:
@@ -247,15 +241,9 @@ def test_the_sweeper_tries_what_optuna_alone_tries(fork, tmp_path, name):
         "best_value": alone.best_value,
         "best_trial": alone.best_trial.number,
     }
-    best = table(tmp_path / "sweep")[0]
+    best = rows(tmp_path / "sweep")[0]
     assert float(best["value"]) == alone.best_value
     assert float(best["optimizer.lr"]) == alone.best_params["optimizer.lr"]
-
-
-def finished(sweep: Path) -> dict[str, int]:
-    """Return when the last checkpoint of every run that is noted as finished was written."""
-    paths = [path.parent for path in sweep.glob("*/status.json") if json.loads(path.read_text())["status"] == "finished"]
-    return {path.name: (path / "checkpoints" / "last.ckpt").stat().st_mtime_ns for path in paths}
 
 
 GRID = ("optimizer.lr=0.1,0.2,0.5,1", "seed=range(1,11)")
@@ -288,7 +276,7 @@ def test_a_search_of_100_trials_killed_again_and_again(fork, tmp_path, name, lau
     assert before.items() <= after.items(), "a finished run was trained again"
     trials = study(tmp_path / "sweep").trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * count
-    assert len({json.dumps(trial.params) for trial in trials}) == len(after) == len(table(tmp_path / "sweep")) == count
+    assert len({json.dumps(trial.params) for trial in trials}) == len(after) == len(rows(tmp_path / "sweep")) == count
     tried = [(trial.params["optimizer.lr"], trial.params["seed"]) for trial in trials]
     if name == "grid":
         assert tried == [(lr, seed) for lr in ("0.1", "0.2", "0.5", "1") for seed in range(1, 11)]
@@ -414,7 +402,7 @@ def test_a_run_that_does_worse_is_pruned_and_kept(fork, tmp_path, launcher):
     assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE]
     assert sorted(trials[0].intermediate_values) == [10, 20, 30, 40, 50, 60]
     assert sorted(trials[1].intermediate_values) == [10]
-    runs = {row["optimizer.lr"]: row for row in table(tmp_path / "sweep")}
+    runs = {row["optimizer.lr"]: row for row in rows(tmp_path / "sweep")}
     assert [runs[lr]["status"] for lr in ("0.1", "0.001", "0.5")] == ["finished", "pruned", "finished"]
     assert list(runs) == ["0.5", "0.1", "0.001"]
     assert "2 finished, 1 pruned" in ran.output()

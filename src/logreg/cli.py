@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logreg import arguments, checks, composition_errors, drawing, patience, run_directory, signals
-from logreg.errors import Interrupted, RunError, UserError, tell
+from logreg.errors import End, Interrupted, RunError, Unwritable, UserError, tell
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
 from logreg.sweeps.run_member import run_member
@@ -57,7 +57,9 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
             begin()
         with signals.raised() if multirun else contextlib.nullcontext():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
-    except Interrupted:
+    except End as end:
+        if isinstance(end, Unwritable):
+            tell(RunError(end.reason))
         sweep.tell_interrupted()
         raise
     except BrokenPipeError:  # `python train.py --help | head`
@@ -69,7 +71,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
     except Exception as error:
-        told = composition_errors.explain(error, CONF, config_name) or _no_directory(error)
+        told = composition_errors.explain(error, CONF, config_name) or _unwritable(error)
         if told is None or want_traceback:
             raise
         tell(told)
@@ -198,15 +200,19 @@ def _forget_empty_directory() -> None:
             directory.parent.rmdir()
 
 
-def _no_directory(error: Exception) -> UserError | None:
-    """Return what to tell of an output directory that Hydra could not make; None where the job had begun already."""
-    frames = traceback.walk_tb(error.__traceback__)
-    if not isinstance(error, OSError) or any(frame.f_code.co_name == "__call__" for frame, _ in frames):
+def _unwritable(error: Exception) -> UserError | RunError | None:
+    """Return what to tell of a folder or a file that could not be written; None where a job alone had begun already."""
+    if not isinstance(error, OSError):
         return None
-    return UserError(
-        f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"
-        " (hydra.sweep.dir=<folder> for a sweep), or mend its permissions."
-    )
+    functions = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if "__call__" in functions:
+        return None
+    if "mkdir" in functions:
+        return UserError(
+            f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"
+            " (hydra.sweep.dir=<folder> for a sweep), or mend its permissions."
+        )
+    return RunError(f"{error.filename or 'A file of the sweep'} cannot be written: {error.strerror}. What is finished stays.")
 
 
 def _how_to_go_on(stop: Interrupted) -> str:

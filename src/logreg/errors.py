@@ -37,15 +37,24 @@ class Pruned(Exception):  # noqa: N818 (an end, no error)
         self.value = value
 
 
-class Interrupted(SystemExit):
-    """A signal asked the run to stop and it has saved its state: exit code 128 + the signal's number.
+class End(SystemExit):
+    """Ends the command: of a sweep all runs, where an Exception would end one."""
 
-    A SystemExit, not an Exception: it ends a whole sweep, not one of its jobs.
-    """
+
+class Interrupted(End):
+    """A signal asked the run to stop and it has saved its state: exit code 128 + the signal's number."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(128 + signal_number)
         self.signal_name = signal.Signals(signal_number).name
+
+
+class Unwritable(End):
+    """A sweep cannot note how its runs stand, on a full disk, say: exit code 1."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(RunError.exit_code)
+        self.reason = reason
 
 
 def tell(error: Exception) -> None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hydra_plugins.logreg_batched_launcher._planned import Planned, run_directory
 from logreg import checks, cli, combinations, signals
 from logreg.batched.grouping import group_key, why_alone
-from logreg.errors import Interrupted, RunError, UserError
+from logreg.errors import End, RunError, UserError
 from logreg.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
@@ -150,7 +150,7 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
                 due = now + max(SECONDS_BETWEEN_NOTES, SHARE_OF_NOTES * (now - began))
     except (UserError, RunError) as error:
         outcomes.extend([Outcome(None, str(error), 0.0, mistake=isinstance(error, UserError))] * (len(group) - len(outcomes)))
-    except Interrupted:
+    except End:
         raise
     except (Exception, SystemExit) as error:
         signals.reraise()

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from hydra_plugins.logreg_batched_launcher import _core
 from hydra_plugins.logreg_batched_launcher.batched_launcher import BatchedLauncher
 from logreg import signals
-from logreg.errors import Interrupted, RunError
+from logreg.errors import Interrupted, RunError, Unwritable
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -54,7 +54,7 @@ class Chunk:
         """Run them; what is finished already, by an earlier try, is not run again.
 
         Raises:
-            RunError: a signal ended it.
+            RunError: a signal ended it, or the disk is full.
         """
         if self.parent is not None:
             end_with(self.parent)
@@ -69,6 +69,8 @@ class Chunk:
                     return _core.launch(launcher, self.numbered)
             except (KeyboardInterrupt, Interrupted) as stop:
                 raise RunError(f"its process was ended by {getattr(stop, 'signal_name', 'SIGINT')}") from None
+            except Unwritable as full:
+                raise RunError(full.reason) from None
 
     def checkpoint(self) -> Any:
         """Return what submitit is to queue when a cluster takes the machine away: the same, which goes on where this ended."""

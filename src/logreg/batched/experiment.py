@@ -21,7 +21,7 @@ from logreg.batched.optimizers import BATCHED
 from logreg.batched.tables import Table
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.errors import Interrupted, RunError, UserError
+from logreg.errors import End, Interrupted, UserError
 from logreg.profiler import NoProfiler
 from logreg.sweeps.run_member import reason
 from logreg.threads import enough_for
@@ -93,7 +93,7 @@ def _written(writer: MemberWriter, number: int, member: Member) -> tuple[float |
     """Write a member; return its monitored metric, and why it could not be written: it fails alone, as its run alone would."""
     try:
         return writer.write(number, member), None
-    except (Interrupted, UserError, RunError):
+    except End:
         raise
     except (Exception, SystemExit) as error:
         signals.reraise()

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from logreg.errors import Unwritable
+
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
 
@@ -92,10 +94,17 @@ def read(directory: Path) -> Status | None:
 
 
 def write(directory: Path, status: Status) -> None:
-    """Note how a run stands, whole or not at all."""
+    """Note how a run stands, whole or not at all.
+
+    Raises:
+        Unwritable: the disk is full or the folder cannot be written.
+    """
     temporary = directory / f".{STATUS}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(asdict(status)) + "\n", encoding="utf-8")
-    temporary.replace(directory / STATUS)
+    try:
+        temporary.write_text(json.dumps(asdict(status)) + "\n", encoding="utf-8")
+        temporary.replace(directory / STATUS)
+    except OSError as error:
+        raise Unwritable(f"{directory / STATUS} cannot be written: {error.strerror}. The sweep ends here.") from error
 
 
 def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg import signals
-from logreg.errors import Interrupted, Pruned, RunError, UserError
+from logreg.errors import End, Pruned, RunError, UserError
 from logreg.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
@@ -32,7 +32,7 @@ def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell:
         The monitored metric, of now or of then; NaN for a run that failed.
 
     Raises:
-        Interrupted, KeyboardInterrupt: a signal came; it ends the sweep.
+        End, KeyboardInterrupt: a signal came, or the disk is full; the sweep ends.
     """
     hydra_cfg: Any = HydraConfig.get()
     digest = _digest(cfg)
@@ -65,7 +65,7 @@ def _run(
             go_on(cfg, RunDirectory(directory))
         note(member.RUNNING)
         value = job(cfg)
-    except (KeyboardInterrupt, Interrupted):
+    except (KeyboardInterrupt, End):
         raise
     except Pruned as end:
         note(member.PRUNED, value=end.value)
