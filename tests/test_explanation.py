@@ -139,6 +139,18 @@ def test_missing_values_and_dates_have_words_of_their_own(tmp_path: Path, capsys
     assert any(re.match(r"  joined +202\d-\d\d-\d\d +[+-]", line) for line in lines)
 
 
+def test_a_column_may_be_called_bias(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = np.random.default_rng(3)
+    x, z = draw.normal(size=(2, 200)).round(2)
+    answer = (x - z + draw.logistic(size=200) > 0).astype(int)
+    pl.DataFrame({"bias": x, "z": z, "y": answer}).write_csv(tmp_path / "t.csv")
+    where = ("data=table", "penalty=elastic_net", f"data.path={tmp_path / 't.csv'}", "data.target=y", "data.split=none")
+    train(compose_config(*where, "optimizer=newton", directory=tmp_path / "run"))
+    first, *_ = said(capsys, f"run={tmp_path / 'run'}")
+    assert first.startswith("Each further unit of bias multiplies the odds of y=1 by ")
+    assert "95 % interval" in first
+
+
 def test_a_new_category_is_called_new_and_adds_nothing(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "new.csv").write_text("나이,age,city,height\n1,40,Bregenz,1.7\n")
     lines = said(capsys, f"run={run.path}", f"data.path={tmp_path / 'new.csv'}", "row=1")

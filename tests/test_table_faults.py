@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 from processes import Forked
 
 from logreg.data import reading
@@ -87,6 +88,10 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
         "'name'", "40 different", "data.drop=[name]", "data.categorical=[name]")),
     "23 text among numbers": (changed("\n4,4,0\n", "\n4,NA,0\n"), (), ("'score'", "'NA'", "row 5", "data.null_values=[NA]")),
     "23 ambiguous dates": (column("day", ["03/04/2021", "05/06/2021"]), (), ("'day'", "2021-03-04")),
+    "23 no such day": (column("day", ["2021-02-27", "2021-02-28", "2021-02-29"]), (), ("'day'", "dates", "'2021-02-29'")),
+    "a feature of the same name": (
+        "c,c=b,passed\n" + "".join(f"{'ab'[index % 2]},{index % 5},{index % 3 % 2}\n" for index in range(40)), (), ("'c=b'",)),
+    "1 missing val file": (GOOD, ("data.val_path=val.csv",), ("data.val_path=val.csv: there is no such file",)),
     "24 all constant": ("a,passed\n" + "".join(f"1,{index % 2}\n" for index in range(40)), (), ("one value", "learn")),
     "27 too wide": (",".join(f"c{index}" for index in range(30_000)) + "\n", (), ("30,000 columns", "GiB", "data.max_columns")),
     "32 split too small": ("a,passed\n1,0\n2,1\n", (), ("val", "data.split=none")),
@@ -205,7 +210,22 @@ def test_other_encodings_are_read_as_declared(tmp_path: Path) -> None:  # fault 
 def test_spaces_in_the_header_are_stripped_and_told(tmp_path: Path) -> None:  # fault 14
     data, told = notes(tmp_path, changed("age,score,passed", "age , score,passed"))
     assert data.feature_names == ("age", "score")
-    assert "Spaces around 'age', 'score' in the header" in told
+    assert "In the header, spaces around a name and line breaks in it were left out: 'age', 'score'." in told
+
+
+def test_a_line_break_in_a_name_is_a_space(tmp_path: Path) -> None:  # as Excel writes it
+    data, told = notes(tmp_path, GOOD.replace("score", '"score\r\n(points)"'))
+    assert data.feature_names == ("age", "score (points)")
+    assert "left out: 'score (points)'" in told
+
+
+def test_spaces_behind_separators_are_no_part_of_an_answer(tmp_path: Path) -> None:
+    expected, _ = notes(tmp_path, GOOD, split="none")
+    data, _ = notes(tmp_path, GOOD.replace(",", ", "), split="none")
+    assert torch.equal(data.examples.target, expected.examples.target)
+    answers = GOOD.replace(",1\n", ", yes\n").replace(",0\n", ", no\n")
+    data, _ = notes(tmp_path, answers, split="none", positive="yes")
+    assert torch.equal(data.examples.target, expected.examples.target)
 
 
 def test_trailing_delimiter_in_every_line_loses_nothing(tmp_path: Path) -> None:  # fault 9
@@ -290,7 +310,7 @@ def test_what_is_mended_on_the_way_is_told_and_the_run_is_made(fork: Fork, tmp_p
     done = fork("data=table", "hydra.run.dir=run", "data.path=t.csv", "data.target=passed", "trainer.max_epochs=2")
     assert done.wait() == 0, done.output()
     told = " ".join(done.output().split())
-    for words in ("Spaces around 'age', 'shop'", "without a name", "one value there: shop", "'customer_id' has another whole"):
+    for words in ("left out: 'age', 'shop'", "without a name", "one value there: shop", "'customer_id' has another whole"):
         assert words in told, told
     columns = json.loads((tmp_path / "run" / "columns.json").read_text())["columns"]
     assert [column["name"] for column in columns] == ["passed", "age", "shop", "customer_id"]

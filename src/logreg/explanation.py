@@ -75,15 +75,16 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
     network = model.network
     with torch.no_grad():
         weight, bias = model.preprocessing.in_own_units(network.weight, network.bias)
-    own = dict(zip(model.preprocessing.feature_names, weight.tolist(), strict=True))
-    bare = Knowledge(tuple(Coefficient(*each) for each in own.items()), bias.item(), 0.95, "No intervals: ")
+    own = list(zip(model.preprocessing.feature_names, weight.tolist(), strict=True))
+    bare = Knowledge(tuple(Coefficient(*each) for each in own), bias.item(), 0.95, "No intervals: ")
     try:
         with (directory / "coefficients.csv").open(encoding="utf-8", newline="") as file:
-            rows = {row["name"]: row for row in csv.DictReader(file)}
+            *rows, _ = csv.DictReader(file)  # the last is the bias
         statistics = json.loads((directory / "statistics.json").read_text(encoding="utf-8"))
-        read = tuple(_coefficient(name, estimate, rows[name]) for name, estimate in own.items())
+        read = tuple(_coefficient(name, estimate, row) for (name, estimate), row in zip(own, rows, strict=True))
         same = all(
-            math.isclose(float(rows[name]["estimate"]), value, rel_tol=SAME, abs_tol=1e-6) for name, value in own.items()
+            row["name"] == name and math.isclose(float(row["estimate"]), value, rel_tol=SAME, abs_tol=1e-6)
+            for (name, value), row in zip(own, rows, strict=True)
         )
         level, why = float(statistics["level"]), statistics["why_no_errors"]
     except (OSError, KeyError, ValueError, TypeError):

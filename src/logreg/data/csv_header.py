@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from logreg.data.csv_format import CsvFormat
 from logreg.data.faults import short_list, shown
 from logreg.errors import UserError
 
+LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 UNNAMED = "(unnamed)"
 
 
@@ -46,14 +48,15 @@ class Header:
             line = block[:length].decode()
         except UnicodeDecodeError:
             raise _not_utf8(path) from None
-        if "\r" in line.rstrip("\r\n") and '"' not in line:
+        if "\r" in re.sub('"[^"]*"', "", line).rstrip("\r\n"):
             raise UserError(f"{path} ends its lines with CR alone, as old Macs did. Save it with LF or CRLF line ends.")
         raw = next(form.rows(line), [])
         _check_separator(path, form, line, raw)
-        names = [name.strip() for name in raw]
+        names = [LINE_BREAK.sub(" ", name.strip()) for name in raw]
         notices = []
         if stripped := [name for name, before in zip(names, raw, strict=True) if name != before]:
-            notices.append(f"Spaces around {short_list([shown(name) for name in stripped])} in the header were left out.")
+            mended = short_list([shown(name) for name in stripped])
+            notices.append(f"In the header, spaces around a name and line breaks in it were left out: {mended}.")
         trailing = len(names) > 1 and not names[-1]
         if trailing:
             names[-1] = UNNAMED

@@ -1,5 +1,6 @@
 """What a column is: a number, a category or a date; told by its values, or refused with advice."""
 
+import re
 from collections.abc import Collection
 
 import polars as pl
@@ -16,6 +17,8 @@ CODE = r"^[+-]?0\d"
 
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 """ISO 8601 alone: 03/04/2021 is in March in one country and in April in another."""
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 LOOKS = {
     "thousands": r"^[+-]?\d{1,3}([ ',\u00a0\u202f]\d{3})+(\.\d+)?$",
@@ -112,11 +115,14 @@ def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[st
     codes = stripped.str.contains(CODE + r"\d*$").any()
     if is_number.all() and not codes:
         return "number", series.str.strip_chars().cast(pl.Float64)
-    if _parsed_dates(levels).null_count() == 0:
+    is_date = _parsed_dates(levels).is_not_null()
+    if is_date.all():
         return "date", _parsed_dates(series)
     _refuse_ambiguous(series, stripped, where)
     if is_number.mean() >= 0.5 and not codes:  # type: ignore[operator]
-        _refuse_mixed(series, levels.filter(~is_number), where)
+        _refuse_mixed(series, "numbers", levels.filter(~is_number), where)
+    if is_date.mean() >= 0.5:  # type: ignore[operator]
+        _refuse_mixed(series, "dates", levels.filter(~is_date), where)
     if len(levels) > max_categories:
         raise UserError(
             f"{where}: the text column '{series.name}' has {len(levels):,} different values in {len(series):,} rows, such as"
@@ -147,21 +153,21 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
         )
 
 
-def _refuse_mixed(series: pl.Series, texts: pl.Series, where: str) -> None:
+def _refuse_mixed(series: pl.Series, most: str, texts: pl.Series, where: str) -> None:
     rows = series.is_in(texts.implode()).fill_null(False).arg_true()
     words = short_list([shown(text) for text in texts.sort()])
     markers = ",".join(text if text.isalnum() else shown(text) for text in texts.sort()[:5])
     raise UserError(
-        f"{where}: the column '{series.name}' holds numbers, and text in {rows_at(rows)}: {words}. If that means a missing"
-        f" value, type data.null_values=[{markers}]; if the numbers are codes, data.categorical=[{series.name}]."
+        f"{where}: the column '{series.name}' holds {most}, and text in {rows_at(rows)}: {words}. If that means a missing"
+        f" value, type data.null_values=[{markers}]; if the {most} are codes, data.categorical=[{series.name}]."
     )
 
 
 def _parsed_dates(text: pl.Series) -> pl.Series:
     """Return the values as Datetime by the first format that fits the first value; what does not fit is null."""
-    values = text.drop_nulls()
-    for form in DATE_FORMATS:
-        if len(values) and values[:1].str.to_datetime(form, strict=False).null_count() == 0:
+    first = text.drop_nulls()[:1]
+    for form in DATE_FORMATS if len(first) and DAY.match(first[0]) else ():
+        if first.str.to_datetime(form, strict=False).null_count() == 0:
             return text.str.to_datetime(form, strict=False)
     return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
 

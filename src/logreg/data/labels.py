@@ -51,7 +51,7 @@ class Labels:
                 f"{where}: the target '{series.name}' has no value in"
                 f" {rows_at(missing)}. Leave these rows out of the file: a row without an answer cannot teach."
             )
-        values = sorted(as_text(series.unique()).to_list())
+        values = sorted(_text(series).unique().to_list())
         if len(values) == 1:
             raise UserError(
                 f"{where}: the target '{series.name}' is {values[0]} in every row. There must be rows of both classes."
@@ -93,10 +93,10 @@ class Labels:
         except ValueError:
             positive = negative = 0.0
         if positive == negative:
-            return self.positive, self.negative, as_text(series)
+            return self.positive, self.negative, _text(series)
         if series.dtype == pl.Boolean or series.dtype.is_numeric():
             return positive, negative, series.cast(pl.Float64)
-        return positive, negative, as_text(series).cast(pl.Float64, strict=False)
+        return positive, negative, _text(series).cast(pl.Float64, strict=False)
 
     def plain(self) -> dict[str, str]:
         """Return the labels as plain values, for a checkpoint."""
@@ -127,7 +127,7 @@ class Labels:
     @staticmethod
     def _not_binary(series: "pl.Series", values: list[str], where: str) -> UserError:
         strange = [value for value in values if value not in ("0", "1")]
-        rows = (~as_text(series).is_in(["0", "1"])).arg_true()
+        rows = (~_text(series).is_in(["0", "1"])).arg_true()
         cure = (
             f"Type data.positive={values[-1]} if that is the value to predict."
             if len(values) == 2
@@ -136,3 +136,8 @@ class Labels:
         return UserError(
             f"{where}: the target '{series.name}' must be 0 or 1 and holds {short_list(strange)}, in {rows_at(rows)}. {cure}"
         )
+
+
+def _text(series: "pl.Series") -> "pl.Series":
+    """Return the values as text, without the spaces that some programs write behind a separator."""
+    return as_text(series).str.strip_chars()

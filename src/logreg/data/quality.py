@@ -1,6 +1,7 @@
 """What is wrong with the values of a table, and what deserves a word."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
@@ -104,6 +105,19 @@ def identifier_notice(series: pl.Series) -> str | None:
         if not (some == some.round()).all():
             return None
     return numbers_worth_a_word(series.name, values, values.n_unique())
+
+
+def check_names(features: Sequence[str], where: str) -> None:
+    """Refuse features that share a name.
+
+    Raises:
+        UserError: a column is called as a feature that another column becomes.
+    """
+    if doubled := [name for name, number in Counter(features).items() if number > 1]:
+        raise UserError(
+            f"{where}: there is a column '{doubled[0]}', and another column becomes a feature of that name. Rename the column,"
+            " or leave one of the two out with data.drop."
+        )
 
 
 def check_memory(rows: int, features: int, where: str) -> None:

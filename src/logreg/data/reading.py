@@ -105,41 +105,41 @@ def column_names(path: str | Path, form: CsvFormat | None = None, max_columns: i
     return csv_reading.column_names(path, form or CsvFormat(), max_columns)
 
 
-def check_path(path: str | Path) -> Path:
-    """Return the path of a table that is there.
+def check_path(path: str | Path, key: str = "data.path") -> Path:
+    """Return the path of a table that is there; `key` is what it was given as.
 
     Raises:
         UserError: it is a URL, is not there, is empty, or is of a kind that is neither CSV nor Parquet.
     """
     text = str(path)
     if "://" in text or text.startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
-        raise UserError(f"data.path={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
+        raise UserError(f"{key}={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
     path = Path(path)
     if not path.exists():
         if path.is_symlink():
-            raise UserError(f"data.path={text} is a link that leads nowhere: mend it, or give the file itself.")
+            raise UserError(f"{key}={text} is a link that leads nowhere: mend it, or give the file itself.")
         near = _near(path)
-        raise UserError(f"data.path={text}: there is no such file.{near}")
+        raise UserError(f"{key}={text}: there is no such file.{near}")
     if path.is_dir():
         if not parquet_reading.files(path):
             inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
             raise UserError(
-                f"data.path={text} is a folder without Parquet files; it holds {inside}. Give a CSV or Parquet file, or a"
+                f"{key}={text} is a folder without Parquet files; it holds {inside}. Give a CSV or Parquet file, or a"
                 " folder of Parquet files."
             )
         return path
     if not path.is_file():
-        raise UserError(f"data.path={text} is a pipe or a device, and a table is read more than once: save it to a file first.")
+        raise UserError(f"{key}={text} is a pipe or a device, and a table is read more than once: save it to a file first.")
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
-        raise UserError(f"data.path={text} cannot be read: {error.strerror}.") from error
+        raise UserError(f"{key}={text} cannot be read: {error.strerror}.") from error
     if not start:
-        raise UserError(f"data.path={text} is empty: there is not even a header.")
+        raise UserError(f"{key}={text} is empty: there is not even a header.")
     for magic, what in FOREIGN.items():
         if start.startswith(magic):
-            raise UserError(f"data.path={text} is {what}. CSV and Parquet are read.")
+            raise UserError(f"{key}={text} is {what}. CSV and Parquet are read.")
     return path
 
 

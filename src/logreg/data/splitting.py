@@ -71,6 +71,7 @@ def read_files(
     frames, names = [frame], ["train"] * len(frame)
     for name, other in (("val", plan.val_path), ("test", plan.test_path)):
         if other:
+            reading.check_path(other, f"data.{name}_path")
             more = reading.read(other, form, kinds, roles.needed, max_columns, notices)
             if lacking := [column for column in roles.needed if column not in more.columns]:
                 raise UserError(f"{other} lacks the columns {short_list([shown(each) for each in lacking])}, which {path} has.")

@@ -170,6 +170,7 @@ class _Draft:
             raise UserError(
                 f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from."
             )
+        quality.check_names([name for column in self.encoders for name in column.feature_names], self.path)
         centers = [center for scaling in self.scalings for center in scaling.center]
         scales = [scale for scaling in self.scalings for scale in scaling.scale]
         return Preprocessing(self.encoders, Scaling(centers, scales))
