@@ -55,7 +55,7 @@ class Run:
         return {event.step: event.value for event in self.events().Scalars(tag)}
 
     def events(self) -> EventAccumulator:
-        accumulator = EventAccumulator(str(self.path), size_guidance={"scalars": 0, "tensors": 0, "images": 0})
+        accumulator = EventAccumulator(str(self.path), size_guidance={"scalars": 0, "tensors": 0, "images": 0, "histograms": 0})
         accumulator.Reload()
         return accumulator
 

@@ -85,6 +85,18 @@ def test_the_results_are_on_the_dashboard(fit):
     assert text.startswith("name | estimate") and "\nx2 | " in text
 
 
+def test_the_histograms_move_with_the_training(fit):
+    run = fit("trainer.max_epochs=5")
+    run = fit("trainer.max_epochs=9", f"ckpt_path={run.path}")
+    events = run.events()
+    assert [event.step for event in events.Histograms("train/logits/class_1")] == [0, 1, 4, 5, 9]
+    for event in events.Histograms("train/logits/class_1"):
+        weight = [run.curve(tag)[event.step] for tag in ("weight/x1", "weight/x2")]
+        logit = TOY[3:] @ weight + run.curve("bias")[event.step]
+        found = event.histogram_value
+        assert [found.num, found.min, found.max] == pytest.approx([3, logit.min(), logit.max()], rel=1e-5)
+
+
 def test_the_layout_puts_train_and_val_loss_into_one_chart(fit):
     events = fit("trainer.max_epochs=2").events()
     stored = events.Tensors("custom_scalars__config__")[0].tensor_proto

@@ -345,8 +345,8 @@ def test_a_run_with_pictures_has_them_in_its_folder_and_on_the_dashboard(fit):
         "training/probability",
         "training/loss_surface",
         "training/row_losses",
-        "train/roc",
-        "coefficients/odds_ratios",
+        "result/train_roc",
+        "result/odds_ratios",
     } <= set(images)
     assert [event.step for event in run.events().Images("training/probability")] == [0, 1, 4]
     names = {path.name for path in (run.path / "pictures").iterdir()}

@@ -134,21 +134,25 @@ def test_hparams_compare_the_runs_by_real_metrics(server, logdir):
 
 def test_images_have_a_step_for_every_state(server):
     tags = ask(server, "plugin/images/tags")[RUN]
-    assert {"training/probability", "training/loss_surface", "training/row_losses", "train/roc"} <= set(tags)
+    assert {"training/probability", "training/loss_surface", "training/row_losses", "result/train_roc"} <= set(tags)
     images = ask(server, "plugin/images/images", run=RUN, tag="training/probability", sample=0)
     assert [image["step"] for image in images] == [0, 1, 4, 16, 64, 256, 1001]
     assert ask(server, f"plugin/images/individualImage?{images[-1]['query']}").startswith(b"\x89PNG")
 
 
 def test_pr_curves_histograms_and_text(server):
-    curve = ask(server, "plugin/pr_curves/pr_curves", run=RUN, tag="train/pr_curve")[RUN][0]
+    curves = ask(server, "plugin/pr_curves/pr_curves", run=RUN, tag="train/pr_curve")[RUN]
+    assert [each["step"] for each in curves] == [0, 1, 4, 16, 64, 256, 1001]
+    curve = curves[-1]
     assert max(curve["precision"]) == 1.0 and len(curve["recall"]) > 100
     assert set(ask(server, "plugin/histograms/tags")[RUN]) >= {
         "weights",
         "train/logits/class_0",
         "train/probabilities/class_1",
     }
-    buckets = ask(server, "plugin/histograms/histograms", run=RUN, tag="train/probabilities/class_1")[0][2]
+    histograms = ask(server, "plugin/histograms/histograms", run=RUN, tag="train/probabilities/class_1")
+    assert [step for _, step, _ in histograms] == [0, 1, 4, 16, 64, 256, 1001]
+    buckets = histograms[-1][2]
     assert sum(count for _, _, count in buckets) == 3
     tags = ask(server, "plugin/text/tags")[RUN]
     shown = " ".join(ask(server, "plugin/text/text", run=RUN, tag=tag)[0]["text"] for tag in tags)

@@ -4,13 +4,16 @@ import csv
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from logreg.data.examples import Examples
+from logreg.plots.rows import Moment
 from logreg.results.result import Fit, Result, Row
 
 MOST_ROWS = 100_000
+MOST_ROWS_BEFORE = 10_000
 CALIBRATION = ("train/brier", "train/calibration_error")  # those of val and test rows are logged with their metrics
 COLUMNS = ("name", "estimate", "std_error", "p", "ci_low", "ci_high", "odds_ratio")
 MOST_IN_TABLE = 200
@@ -31,22 +34,27 @@ def dashboard(in_sweeps: bool = False, sweep: bool = False) -> "Dashboard | None
 class Dashboard(Result):
     """Writes to TensorBoard: histograms of weights, of logits and of probabilities for either class, and PR curves.
 
-    A split of more than 100,000 rows is represented by as many, evenly spaced.
+    Those of the train rows also at the moments of the training that have pictures, so that they can be seen to move. A split of
+    more than 100,000 rows is represented by as many, evenly spaced; 10,000 at the moments before the last.
     """
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write to every TensorBoard logger of the fit; the summary has nothing to add."""
         writers = [logger.experiment for logger in fit.trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        step = fit.trainer.global_step
+        step, network = fit.trainer.global_step, fit.module.network
+        last = Moment(fit.trainer.current_epoch, step, network.weight.detach().numpy(), network.bias.item())
+        moments = fit.weights.moments if fit.weights is not None else []
+        before = [each for each in moments if each.is_shown and fit.shown_until <= each.step < step]
         table = coefficient_table(fit)
         for writer in writers:
             if table:
                 writer.add_text("coefficients", table, step)
-            _write_histogram(writer, "weights", fit.module.network.weight.detach(), step)
             for split in SPLITS:
                 examples = fit.datamodule.rows(split)
                 if examples is not None and len(examples):
-                    _write_split(writer, split, examples, fit, step)
+                    for moment in before if split == "train" else ():
+                        _write_moment(writer, split, examples, moment, MOST_ROWS_BEFORE)
+                    _write_moment(writer, split, examples, last, MOST_ROWS)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
         for logger in fit.trainer.loggers if calibration else ():
             logger.log_metrics(calibration, step=step)
@@ -67,17 +75,13 @@ def coefficient_table(fit: Fit) -> str:
     return "\n".join([" | ".join(columns), " | ".join("---" for _ in columns), *lines])
 
 
-def logits_of(fit: Fit, features: Tensor) -> Tensor:
-    """Return the logit of each row, (rows,), in float64, for features (rows, features) as the network sees them."""
-    network = fit.module.network
-    return features.double() @ network.weight.detach().double() + network.bias.detach().double()
-
-
-def _write_split(writer: Any, split: str, examples: Examples, fit: Fit, step: int) -> None:
-    every = -(-len(examples) // MOST_ROWS)
+def _write_moment(writer: Any, split: str, examples: Examples, moment: Moment, most: int) -> None:
+    every, step = -(-len(examples) // most), moment.step
     target = examples.target[::every, 0]
-    logit = logits_of(fit, examples.features[::every])
+    logit = examples.features[::every].double() @ torch.from_numpy(moment.weight).double() + moment.bias
     probability = logit.sigmoid()
+    if split == "train":
+        _write_histogram(writer, "weights", torch.from_numpy(moment.weight), step)
     for each in (0, 1):
         rows = target == each
         if rows.any():

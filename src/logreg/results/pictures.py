@@ -1,14 +1,14 @@
 """Pictures of the training and of its result, on the dashboard and as files."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from logreg.callbacks.weights import Weights
 from logreg.drawing import DrawingProcess, Picture
-from logreg.plots.rows import sample
+from logreg.plots.rows import Moment, sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
 
@@ -50,16 +50,14 @@ class Pictures(Result):
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Show and write; return where, or what is missing."""
-        weights = next((each for each in fit.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
-        rows = self._show_training(fit, self.artist, weights) if self.artist is not None and weights is not None else []
-        return [*rows, *(_write(fit, weights) if self.files else [])]
+        rows = self._show_training(fit, self.artist) if self.artist is not None and fit.weights is not None else []
+        return [*rows, *(_write(fit) if self.files else [])]
 
-    def _show_training(self, fit: Fit, artist: DrawingProcess, weights: Weights) -> list[Row]:
-        is_shown_until = weights.resumed_at if (fit.run.path / "metrics.json").exists() else 0  # by the run before
+    def _show_training(self, fit: Fit, artist: DrawingProcess) -> list[Row]:
         drawn = 0
         for picture in artist.pictures(self.budget, self.at_least):
             drawn += 1
-            if picture.step >= is_shown_until:
+            if picture.step >= fit.shown_until:
                 _show(fit, f"training/{picture.name}", picture)
         if drawn == artist.expected:
             return []
@@ -74,18 +72,19 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     split, rows = next((split, rows) for split in JUDGED if (rows := fit.datamodule.rows(split)) is not None and len(rows))
     probability, target, weight = probabilities(fit.module, rows)
     scores = of_scores(probability, target, fit.module.threshold, rows.target_name, weight)
-    estimates = of_coefficients(fit.run.path / "coefficients.csv")
-    for folder, drawn in ((split, scores), ("coefficients", estimates)):
-        for name, figure in drawn.items():
-            _show(fit, f"{folder}/{name}", _picture(name, fit.trainer.global_step, figure))
-    return {f"{split}_{name}": figure for name, figure in scores.items()} | estimates
+    drawn = {f"{split}_{name}": figure for name, figure in scores.items()}
+    drawn |= of_coefficients(fit.run.path / "coefficients.csv")
+    for name, figure in drawn.items():  # in one folder: TensorBoard opens two of itself, and the other is training/
+        _show(fit, f"result/{name}", _picture(name, fit.trainer.global_step, figure))
+    return drawn
 
 
-def _write(fit: Fit, weights: Weights | None) -> list[Row]:
+def _write(fit: Fit) -> list[Row]:
     """Write the files; return where they are, or why there are none."""
     if find_spec("matplotlib") is None:
         return [("pictures", "none, for want of matplotlib: pip install 'logreg[pictures]'")]
-    finished = result_pictures(fit) | (_last_moment(fit, weights) if weights is not None and weights.moments else {})
+    moments = fit.weights.moments if fit.weights is not None else []
+    finished = result_pictures(fit) | (_last_moment(fit, moments) if moments else {})
     if not finished:
         return [("pictures", "none: the rows are all of one class, or no moments were kept (callbacks.weights)")]
     from logreg.plots import style
@@ -97,14 +96,14 @@ def _write(fit: Fit, weights: Weights | None) -> list[Row]:
     return [("pictures", f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES")]
 
 
-def _last_moment(fit: Fit, weights: Weights) -> dict[str, "Figure"]:
+def _last_moment(fit: Fit, moments: Sequence[Moment]) -> dict[str, "Figure"]:
     from logreg.plots.moments import Descent, TrainingPictures
 
     rows = sample(fit.datamodule.examples, fit.datamodule.preprocessing.scaling, fit.module.threshold)
     pictures = TrainingPictures(rows)
-    drawn = dict(pictures.at(weights.moments[-1]))
+    drawn = dict(pictures.at(moments[-1]))
     if pictures.has_surface:
-        drawn["loss_surface"] = Descent(rows, weights.moments).at(weights.moments)
+        drawn["loss_surface"] = Descent(rows, moments).at(moments)
     return {f"training_{name}": picture.figure for name, picture in drawn.items()}
 
 

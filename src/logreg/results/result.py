@@ -6,6 +6,7 @@ from functools import cached_property
 
 import lightning.pytorch as pl
 
+from logreg.callbacks.weights import Weights
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
 from logreg.results import optimum
@@ -37,6 +38,17 @@ class Fit:
     def optimum(self) -> optimum.Verdict:
         """The optimum of what was aimed at; sought when it is first asked for."""
         return optimum.verdict(optimum.objective(self.module, self.datamodule.examples))
+
+    @cached_property
+    def weights(self) -> Weights | None:
+        """The callback that kept the weights over time; None without it."""
+        return next((each for each in self.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
+
+    @cached_property
+    def shown_until(self) -> int:
+        """The step up to which the moments of the training are on the dashboard already, by a finished run that went on."""
+        is_longer = self.weights is not None and (self.run.path / "metrics.json").exists()
+        return self.weights.resumed_at if is_longer and self.weights is not None else 0
 
 
 class Result(ABC):
