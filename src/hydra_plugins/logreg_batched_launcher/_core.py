@@ -1,7 +1,6 @@
 """What the batched launcher does: set apart what is finished, group, train, note."""
 
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,16 +161,13 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
 
 
 def _note(group: Sequence[Planned], outcomes: Sequence[Any]) -> None:
-    """Note how runs ended, once all that they wrote is on the disk: what is called finished survives a power cut."""
-    if outcomes:
-        os.sync()
+    """Note how runs ended."""
+    statuses = {}
     for plan, end in zip(group, outcomes, strict=True):
-        plan.directory.mkdir(parents=True, exist_ok=True)
-        seconds = round(end.seconds, 4)
-        if end.reason is None:
-            plan.note(FINISHED, value=end.value, seconds=seconds)
-        else:
-            plan.note(FAILED, reason=end.reason, mistake=end.mistake, seconds=seconds)
+        words = {"value": end.value} if end.reason is None else {"reason": end.reason, "mistake": end.mistake}
+        status = FINISHED if end.reason is None else FAILED
+        statuses[plan.directory] = plan.status(status, seconds=round(end.seconds, 4), **words)
+    member.write_synced(statuses)
 
 
 def _returned(job: Job, value: float | None) -> JobReturn:

@@ -33,9 +33,9 @@ class Planned:
     directory: Path
     digest: str
 
-    def note(self, status: str, **rest: Any) -> None:
-        """Write the run's status."""
-        member.write(self.directory, Status(status, self.digest, self.job.overrides, **rest))
+    def status(self, status: str, **rest: Any) -> Status:
+        """Return what is to be noted of the run."""
+        return Status(status, self.digest, self.job.overrides, **rest)
 
     def text(self) -> str:
         """Return the run's config as YAML, resolved."""
@@ -47,7 +47,7 @@ class Planned:
         """Begin the run directory: its status, and `.hydra/` as Hydra itself would have written it."""
         if (self.directory / ".hydra").exists():
             clear(RunDirectory(self.directory))
-        self.note(RUNNING)
+        member.write(self.directory, self.status(RUNNING))
         folder = self.directory / ".hydra"
         folder.mkdir(parents=True)
         base, job = self.job.base, self.job
