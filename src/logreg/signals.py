@@ -50,6 +50,13 @@ def raised() -> Iterator[None]:
             reraise()
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Put back what answers the signals: a library that is begun in the context may have put something of its own there."""
+    with _handled_by(None):
+        yield
+
+
 _came: int | None = None
 
 
@@ -69,8 +76,8 @@ def reraise() -> None:
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` answer the signals while the context lasts, but for those that are ignored, as nohup has it.
+def _handled_by(handler: Callable[[int, FrameType | None], None] | None) -> Iterator[None]:
+    """Let `handler`, or who does already, answer the signals while the context lasts, but for those ignored, as nohup has it.
 
     Outside the main thread there are none to answer.
     """
@@ -78,7 +85,9 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
         yield
         return
     heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    before = {number: signal.getsignal(number) for number in heard}
+    for number in heard:
+        signal.signal(number, handler or before[number])
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
+from logreg import signals
 
 End = tuple[int, list[JobReturn] | Exception]
 Ends = Generator[End, None, None]
@@ -49,7 +50,8 @@ def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_c
     is_ours = not ray.is_initialized()
     if is_ours:
         own: dict[str, Any] = {} if address else {"num_cpus": max(1, round(workers * num_cpus)), "include_dashboard": False}
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        with signals.kept():  # Ray would leave with exit code 15 at a SIGTERM, and leave its processes behind
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     places: dict[Any, int] = {}
     try:
         task = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=0)(Chunk.__call__)
@@ -68,21 +70,21 @@ def run_ray(chunks: Sequence[Chunk], workers: int, *, address: str | None, num_c
 
 
 def run_submitit_local(chunks: Sequence[Chunk], workers: int, *, folder: str, **options: Any) -> Ends:
-    """Run each in a process of its own, so many at a time."""
+    """Run each in a process of its own, so many at a time.
+
+    They are not cancelled, which submitit does by a KeyboardInterrupt with its traceback: they end with this process.
+    """
     import submitit
 
     executor = submitit.AutoExecutor(folder=folder, cluster="local")
     executor.update_parameters(**_given(options))
     waiting = list(enumerate(chunks))[::-1]
     running: dict[int, Any] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                place, chunk = waiting.pop()
-                running[place] = executor.submit(chunk)
-            yield from _ended(running)
-    finally:
-        _cancel(running)
+    while waiting or running:
+        while waiting and len(running) < workers:
+            place, chunk = waiting.pop()
+            running[place] = executor.submit(chunk)
+        yield from _ended(running)
 
 
 def run_submitit_slurm(
@@ -117,7 +119,8 @@ def run_submitit_slurm(
         while running:
             yield from _ended(running)
     finally:
-        _cancel(running)
+        for job in running.values():
+            job.cancel()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -130,11 +133,6 @@ def _ended(running: dict[int, Any]) -> Ends:
         job = running.pop(place)
         yield _tried(place, job.result)
     time.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _cancel(running: dict[int, Any]) -> None:
-    for job in running.values():
-        job.cancel()
 
 
 def cores() -> int:
