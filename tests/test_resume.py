@@ -87,6 +87,12 @@ def test_another_run_is_refused_with_the_difference(fit: Callable[..., Run], cha
     assert same_weights(run.state(), before["state_dict"])
 
 
+def test_of_many_differences_some_are_named(fit: Callable[..., Run]) -> None:
+    run = fit("trainer.max_epochs=5")
+    with pytest.raises(UserError, match=r"(\S+ was \S+ and is \S+; ){5}and \d+ more\. Type"):
+        fit("optimizer=newton", "model=tensors", "data=hours", "penalty.l2=1", "seed=3", f"ckpt_path={run.path}")
+
+
 def test_another_accelerator_or_logger_is_the_same_run(fit: Callable[..., Run]) -> None:
     run = fit("trainer.max_epochs=5")
     fit("trainer.max_epochs=8", "trainer.accelerator=auto", "callbacks.print_epochs.every_n_epochs=4", f"ckpt_path={run.path}")
@@ -140,6 +146,13 @@ def test_a_finished_run_is_not_overwritten(fit: Callable[..., Run]) -> None:
     with pytest.raises(UserError, match=r"already holds a run\. To go on with it type ckpt_path="):
         fit("trainer.max_epochs=5", directory=run.path)
     assert same_weights(run.state(), before)
+
+
+def test_metrics_of_somebody_else_are_not_written_over(fit: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("mine")
+    with pytest.raises(UserError, match=r"metrics\.json is there already"):
+        fit("trainer.max_epochs=5", directory=tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("metrics.json", "mine")]
 
 
 LONG = ("trainer.max_epochs=1000", "callbacks.checkpoints.every_n_seconds=0.05", "hydra.run.dir=run")

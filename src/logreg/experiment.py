@@ -95,6 +95,8 @@ def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
     path = find_checkpoint(cfg.ckpt_path, run.path)
     if path is not None:
         return resume.whole(path)
+    if (taken := run.path / "metrics.json").exists() and not (run.checkpoints / "last.ckpt").exists():
+        raise UserError(f"{taken} is there already and would be written over: give another hydra.run.dir.")
     if (run.checkpoints / "last.ckpt").exists():
         raise UserError(
             f"{run.path} already holds a run. To go on with it type ckpt_path={run.path}; to start anew give another"

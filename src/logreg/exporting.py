@@ -65,11 +65,9 @@ class CategoryTable(nn.Module):
         super().__init__()
         self.place = place
         self.levels = len(encoder.levels)
-        rows = torch.eye(len(encoder.shares), dtype=torch.float64)
-        unseen = torch.tensor([encoder.shares], dtype=torch.float64)
-        self.unseen, nan = len(rows), len(rows) + 1
-        self.missing = {"level": self.levels, "unseen": self.unseen, "refuse": nan}[encoder.missing]
-        self.table = nn.Buffer(torch.cat([rows, unseen, torch.full_like(unseen, torch.nan)])[:, 1:])
+        self.unseen = len(encoder.shares)
+        self.missing = encoder.missing_row
+        self.table = nn.Buffer(encoder.table())
 
     def forward(self, columns: Tensor) -> Tensor:
         """Return the features, (rows, features of this column)."""

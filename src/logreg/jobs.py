@@ -142,8 +142,11 @@ def export(cfg: DictConfig) -> None:
     model = load_model(cfg.run)
     run = Path(cfg.run)
     folder = Path(cfg.output) if cfg.output is not None else (run if run.is_dir() else run.parent) / "export"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"output={folder} is a file: give a folder.")
     gap = export(model, folder, str(cfg.run))
-    print(f"{folder} holds model.onnx, model.pt2 and columns.json: at most {gap:.1g} from predict.py, by onnxruntime.")
+    near = f"at most {gap:.1g} from" if gap else "equal to those of"
+    print(f"{folder} holds model.onnx, model.pt2 and columns.json: probabilities {near} predict.py, by onnxruntime.")
 
 
 def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:

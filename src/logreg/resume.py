@@ -16,6 +16,9 @@ from logreg.run_directory import RunDirectory
 SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")
 """The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
 
+MOST_NAMED = 5
+"""Differences between two runs that a message names."""
+
 
 def whole(path: Path) -> Path:
     """Return the checkpoint to go on from: this one, or the one before it where this one is damaged.
@@ -54,9 +57,10 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
     differences = [line for part in parts for line in _differences(part, saved.get(part), hparams.get(part))]
     if differences:
         cure = f" Type the run's own settings again: {rerun}" if rerun else " Give the run's own settings again"
+        more = [f"and {len(differences) - MOST_NAMED} more"] if len(differences) > MOST_NAMED else []
         raise UserError(
-            f"This is another run than the one that was saved: {'; '.join(differences)}.{cure}; or leave ckpt_path out to"
-            " start anew."
+            f"This is another run than the one that was saved: {'; '.join(differences[:MOST_NAMED] + more)}.{cure}; or leave"
+            " ckpt_path out to start anew."
         )
     if checkpoint["epoch"] > max_epochs:
         raise UserError(

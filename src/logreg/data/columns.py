@@ -114,11 +114,19 @@ class Category(Column):
         return (*known, f"{self.name} is missing") if self.missing == "level" else known
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
-        codes = self._codes(series)
+        return self.table()[self._codes(series)]
+
+    def table(self) -> Tensor:
+        """Return the features of each level, of a level that is new, and of a value that is refused, float64: NaN."""
         table = torch.eye(len(self.shares) + 2, dtype=torch.float64)[:, : len(self.shares)]
-        table[-2] = torch.tensor(self.shares, dtype=torch.float64)  # the unseen
+        table[-2] = torch.tensor(self.shares, dtype=torch.float64)
         table[-1] = torch.nan
-        return table[codes][:, 1:]
+        return table[:, 1:]
+
+    @property
+    def missing_row(self) -> int:
+        """Where in `table` the features of a missing value stand."""
+        return {"level": len(self.levels), "unseen": len(self.shares), "refuse": len(self.shares) + 1}[self.missing]
 
     def unseen(self, series: "pl.Series") -> "pl.Series":
         """Return the rows' values that the training rows do not have, missing ones left out."""
@@ -131,13 +139,11 @@ class Category(Column):
         return text.str.to_lowercase() if set(self.levels) <= {"true", "false"} else text
 
     def _codes(self, series: "pl.Series") -> Tensor:
-        """Return each row's number in the table of `encode`: that of its level, of the unseen, or of NaN."""
-        unseen, nan = len(self.shares), len(self.shares) + 1
-        missing = {"level": len(self.levels), "unseen": unseen, "refuse": nan}[self.missing]
+        """Return where in `table` each row's features stand."""
         numbers = {level: number for number, level in enumerate(self.levels)}
         text = self._text(series)
-        codes = text.replace_strict(list(numbers), list(numbers.values()), default=unseen)
-        return torch.from_numpy(codes.set(text.is_null(), missing).cast(int).to_numpy(writable=True))
+        codes = text.replace_strict(list(numbers), list(numbers.values()), default=len(self.shares))
+        return torch.from_numpy(codes.set(text.is_null(), self.missing_row).cast(int).to_numpy(writable=True))
 
 
 KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}
