@@ -1,4 +1,4 @@
-"""Every training command of the README runs and ends with the exit code that the README shows; every yaml says how to run it.
+"""The commands of the README run and print what the README shows; every yaml says how to run it.
 
 The commands run in the README's order in one folder, so that a command that resumes finds what an earlier one left.
 """
@@ -7,11 +7,14 @@ import re
 import shlex
 
 import breast_cancer
+import numpy as np
 import pytest
 import readme
 from processes import ROOT
 
 TEXT = readme.README.read_text(encoding="utf-8")
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?")
+DOORS = {"train.py", "evaluate.py", "predict.py", "explain.py", "export.py", "scripts/breast_cancer.py"}
 YAMLS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 
@@ -50,6 +53,26 @@ def test_every_training_command_ends_with_the_exit_code_that_is_shown(fork, tmp_
     for arguments, env, code in trainings():
         process = fork(*quick(arguments), env=env)
         assert process.wait() == code, f"python train.py {' '.join(arguments)}\n{process.output()}"
+
+
+def spoken(output: str) -> tuple[list[str], list[float]]:
+    """Return the words of an output and its numbers; without the time it took, and what a busy machine has not drawn."""
+    output = re.sub(r"epochs, [\d.]+ s|^  pictures .*\n|─+", "", output, flags=re.MULTILINE)
+    return NUMBER.sub(" ", output).split(), [float(number.replace(",", "")) for number in NUMBER.findall(output)]
+
+
+@pytest.mark.slow
+def test_the_other_commands_print_what_is_shown(tmp_path):
+    """What a trained run is used for, and the trainings before it; other processors may have other last digits."""
+    readme.link_doors(tmp_path)
+    sections = re.findall(r"^## (?:Your own table|What the coefficients mean)\n.*?(?=^## )", TEXT, re.MULTILINE | re.DOTALL)
+    blocks = [block for section in sections for block in readme.BLOCK.findall(section)]
+    commands = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    assert {words.split()[1] for words, *_ in commands if words.startswith("python")} == DOORS
+    for command, _, shown in commands:
+        (words, numbers), (found_words, found) = spoken(shown), spoken(readme.output(command, tmp_path))
+        assert found_words == words, command
+        np.testing.assert_allclose(found, numbers, rtol=0.05, atol=2e-3, err_msg=command)
 
 
 def test_every_choice_of_conf_is_in_the_table_of_choices_of_both_languages():
