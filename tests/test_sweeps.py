@@ -11,7 +11,7 @@ from runs import Run, finished, rows
 
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.student import compare, summary, t_quantile
+from logreg.sweeps.student import compare, summary, t_cdf, t_quantile
 
 RUNS = ("optimizer.lr=0.1,1", "seed=range(3)", "trainer.max_epochs=40")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -153,6 +153,7 @@ def test_seeds_as_one_result():
     assert difference == pytest.approx(0.0725)
     assert p == pytest.approx(told.pvalue, rel=1e-9)
     assert (low, high) == pytest.approx(tuple(told.confidence_interval()), rel=1e-9)
+    assert max(t_cdf(t, 44) for t in range(100)) == 1.0  # no p below 0
 
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])

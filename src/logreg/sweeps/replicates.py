@@ -96,7 +96,7 @@ def _table(others: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[list[st
             known = difference == difference
             cells += [
                 f"{abs(difference):.6f} ({abs(to - from_) / 2:.6f} either way)" if known else "",
-                f"{p:.2g}" if known else "",
+                ("<0.0001" if p < 1e-4 else f"{p:.2g}") if known else "",
             ]
         table.append(cells)
     return table

@@ -59,4 +59,4 @@ def t_cdf(t: float, degrees: int) -> float:
             total += term
             term *= cosine * cosine * (2 * k - 1) / (2 * k)
         within = math.sin(angle) * total
-    return (1 + within) / 2
+    return (1 + min(within, 1.0)) / 2  # far out the sum rounds to a bit more
