@@ -8,6 +8,7 @@ import contextlib
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,18 @@ def test_fault_of_the_path(name: str, fork: Fork, tmp_path: Path) -> None:
     path, words = paths(tmp_path)[name]
     answer = refused(fork, tmp_path, f"data.path={path}", "data.target=passed")
     assert [word for word in words if word not in answer] == [], answer
+
+
+@pytest.mark.parametrize("role", ["features=[a,x]", "categorical=[x]", "weight=x", "cluster=x", "target=x", "split_by=x"])
+@pytest.mark.parametrize("value", [[1, 2], {"inner": 1}, time(12, 30)])
+def test_types_that_no_column_can_have(role: str, value: Any, tmp_path: Path) -> None:
+    path, rows = tmp_path / "t.parquet", 40
+    pl.DataFrame({"a": range(rows), "x": [value] * rows, "passed": [0, 1] * (rows // 2)}).write_parquet(path)
+    key, _, name = role.partition("=")
+    arguments = {"target": "passed", key: ["a", "x"] if key == "features" else [name[1]] if name[0] == "[" else name}
+    way = {"split": "time"} if key == "split_by" else {}
+    with pytest.raises(UserError, match=r"the column 'x' is of the type .* Leave it out with data\.drop=\[x\], or write it as"):
+        table(str(path), **arguments, **way)
 
 
 def test_a_damaged_parquet_file_is_told_or_read_right_where_pages_have_checksums(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ def _probability(model: Model, logit: float) -> float:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
 
 

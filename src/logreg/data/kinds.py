@@ -92,16 +92,24 @@ def settle(series: pl.Series, categorical: bool, where: str, max_categories: int
         UserError: the values can be read in more than one way, or in none.
     """
     dtype = series.dtype
-    if categorical:
-        return "category", as_text(series)
-    if dtype == pl.Boolean:
+    if categorical or dtype == pl.Boolean:
         return "category", as_text(series)
     if dtype.is_numeric() or dtype == pl.Null:
         return "number", series.cast(pl.Float64) if dtype == pl.Null or dtype.is_decimal() else series
     if dtype in (pl.Date, pl.Datetime):
         return "date", series
-    if dtype == pl.String or dtype in (pl.Categorical, pl.Enum):
-        return _settle_text(series.cast(pl.String), where, max_categories)
+    return _settle_text(series.cast(pl.String), where, max_categories)
+
+
+def check_type(series: pl.Series, where: str) -> None:
+    """Refuse a column of lists, structs, times of day and the like.
+
+    Raises:
+        UserError: the column is no number, text, boolean, date or time stamp.
+    """
+    dtype = series.dtype
+    if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.String, pl.Categorical, pl.Enum):
+        return
     raise UserError(
         f"{where}: the column '{series.name}' is of the type {dtype}, which no logistic regression takes. Leave it out with"
         f" data.drop=[{series.name}], or write it as numbers, categories or dates."

@@ -123,6 +123,8 @@ class _Draft:
         """Check the table, settle the kinds of its columns, and read the target and the weights."""
         roles, categorical = self.roles, set(self.roles.categorical)
         columns = {column.name: column for column in frame.get_columns()}
+        for column in columns.values():
+            kinds.check_type(column, self.path)
         for name in roles.features:
             self.kinds[name], column = kinds.settle(columns[name], name in categorical, self.path, max_categories)
             columns[name] = quality.checked(column, self.path)
