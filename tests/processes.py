@@ -22,15 +22,21 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
 
 
+DOORS = {"train": "logreg.experiment:train", "select_penalty": "logreg.selection.job:select"}
+"""The commands that can be forked, and their jobs."""
+
+
 class Forked:
-    """A running train.py whose imports were done before; its standard output and error go to one file.
+    """A running train.py, or another door, whose imports were done before; its standard output and error go to one file.
 
     With `largest_file` (bytes) a file that grows beyond it cannot be written, as on a full disk.
     """
 
-    def __init__(self, arguments: Sequence[str], directory: Path, env: Mapping[str, str], largest_file: int = -1) -> None:
+    def __init__(
+        self, arguments: Sequence[str], directory: Path, env: Mapping[str, str], largest_file: int = -1, door: str = "train"
+    ) -> None:
         self._log = directory / f"output-{len(list(directory.glob('output-*')))}.txt"
-        args = (list(arguments), directory, self._log, dict(env), largest_file)
+        args = (list(arguments), directory, self._log, dict(env), largest_file, door)
         self._process = _context.Process(target=_train, args=args, daemon=True)
         self._process.start()
 
@@ -52,18 +58,18 @@ class Forked:
         return self._log.read_text() if self._log.exists() else ""
 
 
-def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str], largest_file: int) -> None:
+def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str], largest_file: int, door: str) -> None:
     os.chdir(directory)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.environ.update(env)
     descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    sys.argv = [str(ROOT / "train.py"), *arguments]
+    sys.argv = [str(ROOT / f"{door}.py"), *arguments]
     from logreg import drawing
     from logreg.cli import main
 
     if not any("pictures" in each for each in arguments):  # they are drawn where they are the subject
         drawing.find_spec = lambda name: None  # type: ignore[assignment]
 
-    main("logreg.experiment:train", config_name="config")
+    main(DOORS[door], config_name="config" if door == "train" else door)

@@ -12,7 +12,7 @@ import breast_cancer
 import numpy as np
 import pytest
 import torch
-from processes import ROOT, environment
+from processes import ROOT, Forked, environment
 from runs import Run
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
@@ -40,10 +40,9 @@ def cancer(tmp_path_factory):
 
 
 def select(directory, *arguments, code=0):
-    command = [sys.executable, str(ROOT / "select_penalty.py"), *arguments]
-    done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    process = Forked(arguments, directory, {}, door="select_penalty")
+    assert process.wait() == code, process.output()
+    return process.output()
 
 
 def lines(run):
@@ -180,22 +179,13 @@ def uninterrupted(tmp_path_factory, cancer):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, uninterrupted, number, code):
     command, whole = uninterrupted
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "select_penalty.py"), *command, "hydra.run.dir=run"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = Forked((*command, "hydra.run.dir=run"), tmp_path, {}, door="select_penalty")
     notes = tmp_path / "run" / "selection.json"
-    deadline = time.monotonic() + 60
-    while not notes.exists() and time.monotonic() < deadline:
+    while process.alive() and not notes.exists():
         time.sleep(0.005)
-    process.send_signal(number)
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert "Traceback" not in told
+    process.send(number)
+    assert process.wait() == code, process.output()
+    assert "Traceback" not in process.output()
     begun = json.loads(notes.read_text())["folds"]
     assert 1 <= len(begun) < 5
     select(tmp_path, *command, "hydra.run.dir=run")
