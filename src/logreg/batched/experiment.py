@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from hydra.utils import get_class, instantiate
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 from logreg import noise, parts, signals
@@ -131,6 +132,7 @@ def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pendi
     val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
+    trainer.save_checkpoint("")  # to InMemory: the state of Lightning's loops, which is the same for every member
     return Group(configs, module, tables, trainer, parts.build_results(cfg, is_alone=False), stopping)
 
 
@@ -146,6 +148,7 @@ def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trai
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=[StopAtSignal(pending)],
+        plugins=[InMemory()],
         profiler=NoProfiler(),
     )
 
@@ -199,6 +202,28 @@ def _start(config: Mapping[str, Any], in_features: int) -> tuple[torch.Tensor, t
 
 def _dtype(trainer: pl.Trainer) -> torch.dtype:
     return torch.float64 if trainer.precision == "64-true" else torch.float32
+
+
+class InMemory(CheckpointIO):
+    """Keeps the latest checkpoint as it is.
+
+    Attributes:
+        checkpoint: what Lightning would write.
+    """
+
+    checkpoint: dict[str, Any]
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Keep it."""
+        self.checkpoint = checkpoint
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Return it."""
+        return self.checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Forget it."""
+        self.checkpoint = {}
 
 
 class StopAtSignal(Callback):

@@ -80,7 +80,6 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.last_epoch: dict[int, int] = {}
         self.times: list[float] = []
         self.curves: dict[str, list[Tensor]] = {}
-        self.checkpoint: dict[str, Any] = {}
         self._means = _Means()
         self._val = _Means()
 
@@ -143,10 +142,6 @@ class BatchedLogisticRegression(pl.LightningModule):
         self._fail_broken()
         if self.patience is not None:
             self._stop(self.patience.ended(self.curves[self.patience.monitor][-1]))
-
-    def on_train_end(self) -> None:
-        """Keep what Lightning would write about the state of its loops: it is the same for every member."""
-        self.checkpoint = self.trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
 
     @torch.no_grad()
     def _shrink(self, optimizer: Any, *args: Any) -> None:

@@ -76,6 +76,7 @@ class MemberWriter:
             table.template.to(module.weight.dtype)
             assert [parameter.numel() for parameter in table.parameters] == [module.weight.shape[1], 1]
         self._threshold = group.tables[0].template.threshold
+        self._saved = group.trainer.strategy.checkpoint_io.checkpoint  # type: ignore[attr-defined]
         self._logged = group.configs[0].get("logger") is not None
 
     def write(self, number: int, member: Member) -> float | None:
@@ -177,7 +178,7 @@ class MemberWriter:
         """Write best.ckpt, or, where `best` is given, last.ckpt, from which the run can go on."""
         module = self._group.module
         own = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "hparams_name", "hyper_parameters")
-        checkpoint = {key: value for key, value in module.checkpoint.items() if key not in own}
+        checkpoint = {key: value for key, value in self._saved.items() if key not in own}
         checkpoint = _after_epochs(checkpoint, self._epochs(number), len(module.times))
         checkpoint["state_dict"] = weights
         if best is not None:

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf._utils import get_omega_conf_dumper
 
 PLAIN_KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
@@ -190,9 +188,7 @@ def _put(node: Any, key: str, value: Any) -> None:
 
 
 def _yaml(content: Any) -> str:
-    """Return plain values as OmegaConf.to_yaml writes them."""
-    dumper = get_omega_conf_dumper()
-    return yaml.dump(content, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=dumper)
+    return OmegaConf.to_yaml(OmegaConf.create(content))
 
 
 def _is_inline(value: Any) -> bool:
