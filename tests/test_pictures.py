@@ -199,6 +199,7 @@ def test_a_moment_of_a_moving_picture_is_the_picture_drawn_anew():
     rows = sample(examples, Scaling.identity(2), 0.5)
     first, second = Moment(1, 1, np.array([1.0, 0.5]), -4.0), Moment(3, 3, np.array([-2.0, 1.0]), 1.0)
     moving, anew = TrainingPictures(rows), TrainingPictures(rows)
+    moving.lay_out()
     for picture in moving.at(first).values():
         picture.frame()
     for (name, moved), (_, fresh) in zip(moving.at(second).items(), anew.at(second).items(), strict=True):

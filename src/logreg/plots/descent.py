@@ -78,7 +78,8 @@ class RowLosses(MovingPicture):
         below: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top", "fontsize": 9}
         longest = f"{(rows - 1) * every + 1}"
         turned = 90 if len(places) > 12 else 0
-        self._numbers = [axes.text(place, -0.03, longest, rotation=turned, color=INK, **below) for place in places]
+        words = [longest if rows > MOST_BARS else str(place * every + 1) for place in places]
+        self._numbers = [axes.text(at, -0.03, words[at], rotation=turned, color=INK, **below) for at in places]
         self._mean = axes.axhline(1.0, color=INK, linestyle=":", linewidth=1.5)
         few = f"The {MOST_BARS} of {rows:,} rows that cost most"
         self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else few
@@ -93,7 +94,9 @@ class RowLosses(MovingPicture):
         axes.set_ylabel("loss (nats, logarithmic)")
         classes = [Patch(facecolor=CLASS_COLOURS[each], hatch=("", "///")[each], edgecolor="white") for each in (0, 1)]
         axes.legend([*classes, self._mean], ["class 0", "class 1", "mean"], loc="upper right", ncols=3)
-        self.moving = [*self._bars, self._mean, *self._numbers, self._title]
+        self.moving = [*self._bars, self._mean, self._title]
+        if rows > MOST_BARS:  # else each bar stays with its row
+            self.moving += self._numbers
 
     def show(self, loss: ArrayLike, moment: str = "") -> "RowLosses":
         """Move to other losses in nats, (rows,)."""
