@@ -1,7 +1,9 @@
 """predict.py and evaluate.py: by column name, in the table's order, in parts or whole alike, written whole or not at all."""
 
 import json
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -224,6 +226,36 @@ def test_a_reader_that_has_seen_enough_is_no_failure(run: Run, new: Path) -> Non
         told = process.stderr.read()
     assert "Error" not in told and "Traceback" not in told
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("predict", ("output=-",)), ("evaluate", ()), ("explain", ()), ("evaluate", ("output=-",))]
+)
+def test_a_full_disk_behind_standard_output_is_told(run: Run, new: Path, name: str, more: tuple[str, ...]) -> None:
+    table = () if name == "explain" else (f"data.path={new}",)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, ROOT / f"{name}.py", f"run={run.path}", *table, *more],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment(),
+        )  # fmt: skip
+    assert done.returncode == 1
+    told = done.stderr.replace("\n", " ")
+    assert "No space left on device" in told
+    assert "Traceback" not in told and "overrides" not in told and "Exception" not in told
+
+
+def test_a_full_disk_is_told_by_parquet_too(run: Run, new: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    pl.concat([pl.read_csv(new)] * 40).write_csv(new)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        with pytest.raises(RunError, match=r"predictions\.parquet cannot be written: .*File too large"):
+            predicted(run, new, f"output={new.parent / 'predictions.parquet'}", "keep=all")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert [path.name for path in new.parent.iterdir()] == ["new.csv"]
 
 
 def test_a_new_file_is_read_as_the_training_table_was(tmp_path: Path) -> None:

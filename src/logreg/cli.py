@@ -5,6 +5,7 @@ a failure with 1, Ctrl-C is 130 and SIGTERM 143.
 """
 
 import contextlib
+import errno
 import functools
 import gc
 import importlib
@@ -15,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -63,8 +64,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         sweep.tell_interrupted()
         raise
     except BrokenPipeError:  # `python train.py --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        _end_without_output()
     except arguments.ArgumentError as error:
         tell(error)
         sys.exit(error.exit_code)
@@ -106,6 +106,13 @@ class Job:
             _forget_empty_directory()
             tell(error)
             sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
+        except BrokenPipeError:  # `python explain.py run=... | head -1`
+            _end_without_output()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            tell(RunError(f"{error.filename or 'The answer'} cannot be written: {error.strerror}. Make room."))
+            _end_without_output(RunError.exit_code)
         except Interrupted as stop:
             if self.job == TRAINING:
                 print(_how_to_go_on(stop), file=sys.stderr)
@@ -131,6 +138,12 @@ class Job:
                 f"sweep.resume={cfg.sweep.resume} goes on with a sweep, and this command is one run: type python train.py -m"
                 " and the sweep's own values, or, to go on with a run, ckpt_path=<its directory>."
             )
+
+
+def _end_without_output(code: int = 128 + signal.SIGPIPE) -> NoReturn:
+    """Exit where nobody reads on, or nothing more can be written; what is still to be printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ boolean is 0 or 1, a date is days since its column's origin, a category is its i
 number: a category that the training rows did not have), and NaN is a missing value. The output is float32, (rows,).
 """
 
+import io
 import json
 import logging
 import warnings
@@ -21,6 +22,7 @@ from logreg.data.columns import Category, Column, Date, Number, as_text, days_si
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import RunError
 from logreg.model_file import Model
+from logreg.prediction import in_place
 
 TOLERANCE = 1e-6
 UNSEEN = -1.0
@@ -91,19 +93,27 @@ def export(model: Model, folder: Path, run: str) -> float:
     graph = ExportedModel(model).eval()
     sample = sample_rows(model.preprocessing)
     columns = input_matrix(model.preprocessing, sample)
+    archive = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporter about itself
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # that torchvision is not installed
+        program = torch.export.export(graph, (columns,), dynamic_shapes={"columns": {0: torch.export.Dim("rows")}})
+        torch.export.save(program, archive)
+        onnx = torch.onnx.export(
+            program, (), input_names=["columns"], output_names=["probability"], dynamo=True, verbose=False
+        )  # fmt: skip
+    assert onnx is not None, "torch returns the program where it has no file to write"
+    text = json.dumps(description(model, run), indent=2, ensure_ascii=False) + "\n"
+    contents = {
+        "model.pt2": archive.getvalue(),
+        "model.onnx": onnx.model_proto.SerializeToString(),
+        "columns.json": text.encode(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch's exporter about itself
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # that torchvision is not installed
-            program = torch.export.export(graph, (columns,), dynamic_shapes={"columns": {0: torch.export.Dim("rows")}})
-            torch.export.save(program, folder / "model.pt2")
-            torch.onnx.export(
-                program, (), folder / "model.onnx", input_names=["columns"], output_names=["probability"],
-                external_data=False, dynamo=True, verbose=False,
-            )  # fmt: skip
-        text = json.dumps(description(model, run), indent=2, ensure_ascii=False) + "\n"
-        (folder / "columns.json").write_text(text, encoding="utf-8")
+        for name, content in contents.items():
+            with in_place(folder / name) as temporary:
+                temporary.write_bytes(content)
     except OSError as error:
         raise RunError(f"output={folder} cannot be written: {error.strerror}.") from error
     expected = model.probability(sample)

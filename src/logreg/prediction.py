@@ -82,6 +82,8 @@ def predict(
     """
     if output != STDOUT:
         _check_output(output, path)
+    elif sys.stdout is None:
+        raise UserError("output=- is standard output, and that is closed: give a file.")
     report = Report()
     parts = _predicted(model, path, keep, form, report)
     try:
@@ -201,11 +203,22 @@ def _write_parquet(parts: Iterator[pl.DataFrame], path: Path) -> None:
         files, rows, size = [], 0, 0
         for number, part in enumerate(parts):
             files.append(folder / f"{number:09}.parquet")
-            part.write_parquet(files[-1], compression="uncompressed")
+            with _as_os_error():
+                part.write_parquet(files[-1], compression="uncompressed")
             rows, size = rows + len(part), size + int(part.estimated_size())
-        pl.scan_parquet(files).sink_parquet(path, row_group_size=min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS))
+        with _as_os_error():
+            pl.scan_parquet(files).sink_parquet(path, row_group_size=min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS))
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Raise OSError where polars could not write: it takes a full disk for a fault of the format."""
+    try:
+        yield
+    except pl.exceptions.ComputeError as error:
+        raise OSError(str(error)) from error
 
 
 @contextmanager
