@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from processes import ROOT, environment
 from sklearn.metrics import confusion_matrix
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
 from logreg.report import job, page, replay
 from logreg.report.record import Record, read, read_members, thinned
 from logreg.sweeps import member
@@ -183,6 +185,20 @@ def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
         read(tmp_path)
     with pytest.raises(UserError, match="nor are there any below it"):
         job.sweep_report(tmp_path)
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_before(fit):
+    run = fit("trainer.max_epochs=3")
+    (run.path / "report.html").write_text("before")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+        with pytest.raises(RunError, match=r"report\.html cannot be written: File too large"):
+            job.report(OmegaConf.create({"run": str(run.path), "output": None}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (run.path / "report.html").read_text() == "before"
+    assert not list(run.path.glob(".*.tmp"))
 
 
 def test_a_curve_of_many_points_keeps_its_ends():

@@ -22,7 +22,7 @@ from logreg.data.columns import Category, Column, Date, Number, as_text, days_si
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import RunError
 from logreg.model_file import Model
-from logreg.prediction import in_place
+from logreg.run_directory import in_place
 
 TOLERANCE = 1e-6
 UNSEEN = -1.0

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import RunError, UserError
-from logreg.run_directory import CHECKPOINTS
+from logreg.run_directory import CHECKPOINTS, in_place
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -73,8 +73,6 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def _write(output: str, text: str) -> None:
-    from logreg.prediction import in_place
-
     try:
         with in_place(Path(output)) as temporary:
             temporary.write_text(text, encoding="utf-8")

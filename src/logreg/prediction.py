@@ -19,6 +19,7 @@ from logreg.data import reading
 from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
 from logreg.model_file import Model
+from logreg.run_directory import in_place
 from logreg.threads import one_thread
 
 ADDED = ("probability", "class")
@@ -219,23 +220,6 @@ def _as_os_error() -> Iterator[None]:
         yield
     except pl.exceptions.ComputeError as error:
         raise OSError(str(error)) from error
-
-
-@contextmanager
-def in_place(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away.
-
-    A link goes on leading where it led: what it leads to is written.
-    """
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _named(values: Sequence[str]) -> str:

@@ -140,6 +140,23 @@ def as_json(content: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
+def in_place(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away.
+
+    The file is on the disk before it takes the name. A link goes on leading where it led: what it leads to is written.
+    """
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
         yield

@@ -10,6 +10,7 @@ from logreg.cli import CONF
 from logreg.errors import RunError, UserError
 from logreg.report import page
 from logreg.report.record import Record, read, read_members
+from logreg.run_directory import in_place
 from logreg.sweeps.member import FAILED, FINISHED
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def report(cfg: DictConfig) -> None:
     text = run_report(path) if (path / ".hydra").is_dir() else sweep_report(path)
     output = Path(cfg.output) if cfg.output else path / "report.html"
     try:
-        output.write_text(text, encoding="utf-8")
+        with in_place(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"The report {output} cannot be written: {error.strerror}. Give another file with output=.") from error
     print(f"{output} ({len(text.encode()) / 1e6:.2f} MB): open it in a browser; it needs no network.")
