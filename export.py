@@ -3,7 +3,7 @@
 python export.py run=outputs/<run>
 """
 
-from logreg.door import main
+from logreg.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.jobs:export", config_name="export")
+    main("logreg.trained.jobs:export", config_name="export")

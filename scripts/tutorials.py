@@ -29,11 +29,11 @@ from omegaconf import DictConfig, open_dict
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from logreg.checkpoint_io import load
-from logreg.cli import CONF
+from logreg.cli.command import CONF
 from logreg.experiment import train
 from logreg.networks import Network
 from logreg.parts import build_datamodule, build_module
+from logreg.run.checkpoint_io import load
 
 PRINTED = Path(__file__).with_name("tutorials.json")
 AT_MOST_IN_A_LINE = 3

@@ -13,8 +13,9 @@ import pytest
 from processes import ROOT, Forked, environment
 from runs import Run, compose_config
 
-from logreg import checks, drawing
-from logreg.cli import _top_level_keys
+from logreg.cli import checks
+from logreg.cli.command import _top_level_keys
+from logreg.plots import drawing
 
 
 def pytest_configure() -> None:

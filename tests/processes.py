@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "logreg.cli", "logreg.experiment"])
+_context.set_forkserver_preload(["pytest", "logreg.cli.command", "logreg.experiment"])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -66,8 +66,8 @@ def _train(arguments: list[str], directory: Path, log: Path, env: dict[str, str]
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.argv = [str(ROOT / f"{door}.py"), *arguments]
-    from logreg import drawing
-    from logreg.cli import main
+    from logreg.cli.command import main
+    from logreg.plots import drawing
 
     if not any("pictures" in each for each in arguments):  # they are drawn where they are the subject
         drawing.find_spec = lambda name: None  # type: ignore[assignment]

@@ -18,9 +18,9 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-from logreg import run_directory
-from logreg.checkpoint_io import load
-from logreg.cli import CONF
+from logreg.cli.command import CONF
+from logreg.run import run_directory
+from logreg.run.checkpoint_io import load
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 

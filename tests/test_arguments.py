@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import Forked
 from runs import Run
 
-from logreg.arguments import PATHS, ArgumentError, prepared
+from logreg.cli.arguments import PATHS, ArgumentError, prepared
 
 GROUPS = {"model", "logger"}
 

@@ -12,8 +12,8 @@ from sklearn.calibration import calibration_curve
 from trained import train_table
 
 from logreg.errors import UserError
-from logreg.model_file import load_model
 from logreg.parts import build_datamodule
+from logreg.trained.model_file import load_model
 
 
 def test_the_files_of_a_run_without_recalibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from logreg.networks import Logits
 from logreg.results import optimum
 from logreg.results.certificate import Certificate
 from logreg.results.result import Fit
-from logreg.run_directory import RunDirectory
+from logreg.run.run_directory import RunDirectory
 from logreg.solvers.descent import largest_lr
 from logreg.solvers.newton import newton
 from logreg.solvers.solver import LBFGS, Newton

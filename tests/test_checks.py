@@ -6,11 +6,11 @@ import pytest
 from processes import ROOT
 from runs import compose_config
 
-from logreg import accelerators, checks
-from logreg.checks import check
-from logreg.cli import _groups, _top_level_keys
+from logreg.cli import accelerators, checks
+from logreg.cli.checks import check
+from logreg.cli.command import _groups, _top_level_keys
+from logreg.cli.rules import Number, OneOf
 from logreg.errors import UserError
-from logreg.rules import Number, OneOf
 
 KNOWN = _top_level_keys("config")
 

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from runs import CONF
 
-from logreg.composition_errors import explain
+from logreg.cli.composition_errors import explain
 from logreg.errors import UserError
 
 MISTAKES = {

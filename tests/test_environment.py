@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from processes import ROOT
 
-from logreg import environment
+from logreg.run import environment
 
 
 def test_holds_what_a_repetition_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ import torch
 from runs import Run, compose_config
 from trained import compose_job, train_table
 
-from logreg import jobs
 from logreg.errors import UserError
 from logreg.experiment import train
-from logreg.explanation import in_digits
-from logreg.model_file import load_model
+from logreg.trained import jobs
+from logreg.trained.explanation import in_digits
+from logreg.trained.model_file import load_model
 
 TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from runs import compose_config
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from logreg import checks
-from logreg.cli import _top_level_keys
+from logreg.cli import checks
+from logreg.cli.command import _top_level_keys
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.hours import hours
 from logreg.data.scores import scores

@@ -20,11 +20,10 @@ from PIL import Image
 from scipy.optimize import minimize, minimize_scalar
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
-from logreg import drawing, gallery
 from logreg.data.scaling import Scaling
 from logreg.data.toy import toy
 from logreg.plots import coefficients as drawn
-from logreg.plots import surface
+from logreg.plots import drawing, gallery, surface
 from logreg.plots.moments import Descent, TrainingPictures
 from logreg.plots.rows import Moment, sample
 from logreg.results import pictures as result
@@ -304,7 +303,7 @@ def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
 
 PARENT = """
 import sys, time
-from logreg.drawing import DrawingProcess
+from logreg.plots.drawing import DrawingProcess
 artist = DrawingProcess()
 print(artist.pid, flush=True)
 time.sleep(60)
@@ -365,8 +364,8 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logreg.drawing, logreg.experiment, logreg.results.pictures, logreg.results.dashboard\n"
-        "print({'logreg.gallery', 'logreg.plots.style'} & set(sys.modules))"
+        "import logreg.plots.drawing, logreg.experiment, logreg.results.pictures, logreg.results.dashboard\n"
+        "print({'logreg.plots.gallery', 'logreg.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -12,10 +12,10 @@ import pytest
 from processes import Forked
 from runs import Run, same_weights
 
-from logreg.checkpoint_io import load
 from logreg.errors import UserError
-from logreg.resume import latest_overrides
-from logreg.run_directory import RunDirectory
+from logreg.run.checkpoint_io import load
+from logreg.run.resume import latest_overrides
+from logreg.run.run_directory import RunDirectory
 
 MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
 

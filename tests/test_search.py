@@ -22,7 +22,7 @@ from hydra_plugins.logreg_optuna_sweeper import _going_on
 from hydra_plugins.logreg_optuna_sweeper._core import Search
 from hydra_plugins.logreg_optuna_sweeper._space import Space
 from hydra_plugins.logreg_optuna_sweeper.optuna_sweeper import OptunaSweeper
-from logreg.arguments import ArgumentError
+from logreg.cli.arguments import ArgumentError
 from logreg.errors import UserError
 from logreg.sweeps.points import Points
 from logreg.sweeps.study import Judged, mend, open_storage

@@ -9,8 +9,8 @@ import torch
 from runs import Run, same_weights
 from second_device import DEVICE, LazyTrainer, begin
 
-from logreg import door
-from logreg.model_file import load_model
+from logreg.cli import door
+from logreg.trained.model_file import load_model
 
 WAYS = {
     "full batch": ("trainer.max_epochs=20",),

@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigKeyError
 from runs import compose_config
 
 from logreg.errors import Interrupted
-from logreg.signals import STOPPING, held, raised, reraise
+from logreg.run.signals import STOPPING, held, raised, reraise
 from logreg.sweeps import member
 from logreg.sweeps.run_member import run_member
 

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from logreg.signatures import find_definition, parameter_names
+from logreg.cli.signatures import find_definition, parameter_names
 
 TARGETS = (
     "lightning.pytorch.Trainer",
@@ -19,7 +19,7 @@ TARGETS = (
     "logreg.networks.Tensors",
     "logreg.losses.binary_cross_entropy",
     "logreg.callbacks.checkpoints.Checkpoints",
-    "logreg.tensorboard.RunLogger",
+    "logreg.log.tensorboard.RunLogger",
     "torchmetrics.classification.BinaryAUROC",
 )
 

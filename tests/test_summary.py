@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from logreg.summary import aligned, summary
+from logreg.log.summary import aligned, summary
 
 LONG = "none, the weights grow for ever: x1 + 0.929 x2 > 5.667 exactly where y = 1. For a finite answer type penalty=firth"
 

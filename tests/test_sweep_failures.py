@@ -103,7 +103,7 @@ def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launc
 LEAVES = """
 import sys
 from logreg import experiment
-from logreg.door import main
+from logreg.cli.door import main
 
 train = experiment.train
 

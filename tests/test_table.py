@@ -16,7 +16,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logreg.checkpoint_io import load
 from logreg.data import reading
 from logreg.data.csv_blocks import blocks
 from logreg.data.csv_format import CsvFormat
@@ -25,6 +24,7 @@ from logreg.data.preprocessing import Preprocessing
 from logreg.data.table import table
 from logreg.errors import UserError
 from logreg.networks import Logits
+from logreg.run.checkpoint_io import load
 
 
 def mixed(rows: int = 200, seed: int = 0) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from runs import Run, session_groups
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEvents
 
 from logreg.errors import RunError
-from logreg.tensorboard import RunLogger, knobs
+from logreg.log.tensorboard import RunLogger, knobs
 
 
 def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run], tmp_path: Path) -> None:

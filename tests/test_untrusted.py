@@ -16,10 +16,10 @@ from processes import ROOT, environment
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
-from logreg import jobs
-from logreg.checkpoint_file import load
 from logreg.errors import UserError
-from logreg.model_file import load_model
+from logreg.run.checkpoint_file import load
+from logreg.trained import jobs
+from logreg.trained.model_file import load_model
 
 JOBS = ["predict", "evaluate", "export", "resume"]
 
@@ -113,8 +113,8 @@ def test_a_checkpoint_with_code_is_refused(
         "builtins.exec",
         "pathlib.Path.touch",
         "logreg.networks.torch.hub.load",
-        "logreg.cli.os.system",
-        "logreg.checkpoint_io.AtomicCheckpointIO",
+        "logreg.cli.command.os.system",
+        "logreg.run.checkpoint_io.AtomicCheckpointIO",
         "logreg.networks.Network",
         "torch.nn.Linear",
         "evil.Network",

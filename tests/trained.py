@@ -9,8 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from runs import Run, compose_config
 
-from logreg import checks
-from logreg.cli import CONF, _top_level_keys
+from logreg.cli import checks
+from logreg.cli.command import CONF, _top_level_keys
 
 
 def write_table(path: Path, rows: int = 300, seed: int = 5) -> Path:

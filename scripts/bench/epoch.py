@@ -27,9 +27,9 @@ from tutorials import composed
 from logreg import noise
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
+from logreg.log.tensorboard import RunLogger
 from logreg.parts import build_module, build_trainer
-from logreg.run_directory import RunDirectory
-from logreg.tensorboard import RunLogger
+from logreg.run.run_directory import RunDirectory
 
 ROWS, FEATURES, BATCH = 2_000_000, 28, 8_192
 FEWER = 20

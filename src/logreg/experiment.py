@@ -12,19 +12,22 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import checks, drawing, environment, noise, parts, resume, threads
+from logreg import noise, parts, threads
 from logreg.callbacks.checkpoints import monitored_name
 from logreg.callbacks.pruning import Pruning
-from logreg.checkpoint_io import load
+from logreg.cli import checks
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.drawing import DrawingProcess
 from logreg.errors import Pruned, UserError
+from logreg.log.summary import count, summary
+from logreg.log.tensorboard import RunLogger, knobs
 from logreg.module import LogisticRegression
+from logreg.plots import drawing
+from logreg.plots.drawing import DrawingProcess
 from logreg.plots.rows import sample
 from logreg.results.result import Fit, Result, Row
-from logreg.run_directory import RunDirectory, find_checkpoint
-from logreg.summary import count, summary
-from logreg.tensorboard import RunLogger, knobs
+from logreg.run import environment, resume
+from logreg.run.checkpoint_io import load
+from logreg.run.run_directory import RunDirectory, find_checkpoint
 
 
 def train(cfg: DictConfig) -> float | None:

@@ -12,17 +12,18 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from logreg import penalties, resume
-from logreg.checkpoint_io import AtomicCheckpointIO
+from logreg import penalties
 from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.drawing import DrawingProcess
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
+from logreg.plots.drawing import DrawingProcess
 from logreg.results.result import Result
-from logreg.run_directory import RunDirectory
+from logreg.run import resume
+from logreg.run.checkpoint_io import AtomicCheckpointIO
+from logreg.run.run_directory import RunDirectory
 
 NOT_IN_SWEEPS = ("dashboard", "certificate")
 """Results that are told whether the run is one of a sweep: they take as long as a short fit."""

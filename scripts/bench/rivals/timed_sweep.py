@@ -56,7 +56,7 @@ def main() -> None:
         for place in places:
             watch(name, place)
     seconds["importing torch, Lightning, TensorBoard"] = time.perf_counter() - before
-    from logreg.cli import main as train
+    from logreg.cli.command import main as train
 
     code: Any = 0
     try:

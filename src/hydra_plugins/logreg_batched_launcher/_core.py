@@ -12,10 +12,11 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.logreg_batched_launcher._planned import Planned, run_directory
-from logreg import checks, cli, combinations, signals
 from logreg.batched.grouping import group_key, why_alone
+from logreg.cli import checks, combinations, command
 from logreg.errors import End, RunError, UserError
-from logreg.summary import count
+from logreg.log.summary import count
+from logreg.run import signals
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, FINISHED
@@ -98,7 +99,7 @@ def sort(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str
 def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
     """Return what keeps a job from being trained with others."""
     task = launcher.task_function
-    if not isinstance(task, cli.Job) or task.job != cli.TRAINING:
+    if not isinstance(task, command.Job) or task.job != command.TRAINING:
         return "program"
     return why_alone(job.config())
 
@@ -108,7 +109,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     if _why_alone(launcher, job) is not None:
         return None
     task, config = launcher.task_function, job.config()
-    assert isinstance(task, cli.Job)
+    assert isinstance(task, command.Job)
     digest = member.digest(config)
     directory, before = member.places(job.base.sweep_dir).find(run_directory(job), digest)
     if before is not None and before.done:
@@ -122,7 +123,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     return Planned(job, config, directory, digest)
 
 
-def _check(task: cli.Job, job: Job, config: Mapping[str, Any]) -> None:
+def _check(task: command.Job, job: Job, config: Mapping[str, Any]) -> None:
     """Check the whole config once for all jobs of a form, and the values that are a job's own."""
     if not job.base.is_checked:
         task.check(OmegaConf.create(dict(config)))

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from logreg.run_directory import RunDirectory
+from logreg.run.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Job, YamlTemplate
 from logreg.sweeps.member import RUNNING, Status

@@ -14,9 +14,10 @@ from optuna.study import StudyDirection
 
 from hydra_plugins.logreg_optuna_sweeper._going_on import check_same_search
 from hydra_plugins.logreg_optuna_sweeper._space import Space
-from logreg import checks, cli, rules, targets
-from logreg.arguments import ArgumentError
+from logreg.cli import checks, command, rules, targets
+from logreg.cli.arguments import ArgumentError
 from logreg.errors import UserError
+from logreg.overrides import typed
 from logreg.sweeps.composition import Base
 from logreg.sweeps.points import Values
 from logreg.sweeps.study import mend, open_storage
@@ -40,7 +41,7 @@ def check(sweeper: "OptunaSweeper", space: Space) -> None:
         for name in ("sampler", "pruner"):
             _check_part(name, getattr(sweeper, name))
         _check_space(sweeper.sampler["_target_"], space)
-        if isinstance(sweeper.task_function, cli.Job):
+        if isinstance(sweeper.task_function, command.Job):
             _check_runs(sweeper, sweeper.task_function, space)
     except ArgumentError:
         raise
@@ -51,7 +52,7 @@ def check(sweeper: "OptunaSweeper", space: Space) -> None:
 def _check_part(name: str, node: Any) -> None:
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(
-            f"hydra.sweeper.{name}={rules.shown(node)} is not allowed: type hydra/sweeper/{name}=NAME."
+            f"hydra.sweeper.{name}={typed(node)} is not allowed: type hydra/sweeper/{name}=NAME."
             f" conf/hydra/sweeper/{name}/ holds the names."
         )
     targets.check_target(f"hydra.sweeper.{name}", node)
@@ -73,7 +74,7 @@ def _check_space(sampler: str, space: Space) -> None:
         )
 
 
-def _check_runs(sweeper: "OptunaSweeper", job: cli.Job, space: Space) -> None:
+def _check_runs(sweeper: "OptunaSweeper", job: command.Job, space: Space) -> None:
     """Check the ends of the space, and a run in whole for every choice of a config group."""
     loader = sweeper.hydra_context.config_loader
     wanted: list[Values] = []
@@ -147,7 +148,7 @@ def _search(sweeper: "OptunaSweeper", space: Space) -> dict[str, str]:
     if Path(sweeper.storage).absolute().parent != directory:  # several share it
         search["hydra.sweep.dir"] = str(directory)
     search |= {
-        "monitor": rules.shown(config.get("monitor")),
+        "monitor": typed(config.get("monitor")),
         "monitor_mode": _mode(sweeper),
         "hydra/sweeper/sampler": str(config.hydra.runtime.choices.get("hydra/sweeper/sampler")),
         **space.words(),

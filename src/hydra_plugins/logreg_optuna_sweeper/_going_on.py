@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hydra_plugins.logreg_optuna_sweeper._space import Space
-from logreg.arguments import ArgumentError
+from logreg.cli.arguments import ArgumentError
 from logreg.sweeps.points import Points
 from logreg.sweeps.study import handle
 

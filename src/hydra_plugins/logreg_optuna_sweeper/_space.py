@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
-from logreg.arguments import ArgumentError
+from logreg.cli.arguments import ArgumentError
 from logreg.errors import did_you_mean
 from logreg.sweeps.points import Values
 

@@ -62,7 +62,7 @@ class OptunaSweeper(Sweeper):
         Raises:
             ArgumentError: Optuna is not installed.
         """
-        from logreg.arguments import ArgumentError
+        from logreg.cli.arguments import ArgumentError
 
         if missing := [package for package in PACKAGES if find_spec(package) is None]:
             raise ArgumentError(

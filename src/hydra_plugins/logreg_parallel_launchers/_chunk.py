@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 
 from hydra_plugins.logreg_batched_launcher import _core
 from hydra_plugins.logreg_batched_launcher.batched_launcher import BatchedLauncher
-from logreg import signals
 from logreg.errors import Interrupted, RunError, Unwritable
+from logreg.run import signals
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -17,9 +17,9 @@ from hydra_plugins.logreg_batched_launcher import _core as batched
 from hydra_plugins.logreg_batched_launcher._composing import hydras_loader
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
 from hydra_plugins.logreg_parallel_launchers._executors import RUN, cores
-from logreg import cli
+from logreg.cli import command
 from logreg.errors import RunError
-from logreg.summary import count
+from logreg.log.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, Status
@@ -107,7 +107,7 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
     """Note that a run failed with its process, unless it was finished before that."""
     task = launcher.task_function
     done = JobReturn(overrides=job.overrides, task_name=job.base.cfg.hydra.job.name)
-    if not isinstance(task, cli.Job) or task.job != cli.TRAINING:
+    if not isinstance(task, command.Job) or task.job != command.TRAINING:
         done.status, done.return_value = JobStatus.FAILED, RunError(reason)
         return done
     digest = member.digest(job.config())

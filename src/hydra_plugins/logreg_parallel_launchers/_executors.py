@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from hydra_plugins.logreg_parallel_launchers._chunk import Chunk
-from logreg import signals
+from logreg.run import signals
 
 End = tuple[int, list[JobReturn] | Exception]
 Ends = Generator[End, None, None]

@@ -128,7 +128,7 @@ class ParallelLauncher(BatchedLauncher):
         Raises:
             ArgumentError: the executor's package is not installed.
         """
-        from logreg.arguments import ArgumentError
+        from logreg.cli.arguments import ArgumentError
 
         package = self.executor.partition("_")[0]
         if find_spec(package) is None:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import noise, parts, signals
+from logreg import noise, parts
 from logreg.batched import grouping
 from logreg.batched.batches import member_batches, side_by_side
 from logreg.batched.member import Member, Outcome
@@ -24,6 +24,7 @@ from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import End, Interrupted, UserError
 from logreg.profiler import NoProfiler
+from logreg.run import signals
 from logreg.sweeps.run_member import reason
 from logreg.threads import enough_for
 

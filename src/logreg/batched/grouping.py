@@ -73,7 +73,7 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
         if (key := reason(config[part])) is not None:
             return f"{part}.{key}"
     logger = config.get("logger")
-    if logger is not None and logger.get("_target_") != "logreg.tensorboard.RunLogger":
+    if logger is not None and logger.get("_target_") != "logreg.log.tensorboard.RunLogger":
         return "logger"
     return None
 

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import environment, parts
+from logreg import parts
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
 from logreg.penalties import ElasticNet
-from logreg.run_directory import as_json
+from logreg.run import environment
+from logreg.run.run_directory import as_json
 
 
 class Table:

@@ -20,17 +20,18 @@ from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-from logreg import event_files, experiment, tensorboard, thinning
+from logreg import experiment
 from logreg.batched import grouping
 from logreg.batched.member import Member
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import MemberOptimizer
 from logreg.batched.tables import Table
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
-from logreg.checkpoint_file import sealed
+from logreg.log import event_files, tensorboard, thinning
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
-from logreg.run_directory import RunDirectory
+from logreg.run.checkpoint_file import sealed
+from logreg.run.run_directory import RunDirectory
 from logreg.threads import enough_for
 from logreg.thresholds import best_threshold
 

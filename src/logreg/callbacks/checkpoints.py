@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from logreg import signals
 from logreg.errors import Interrupted, RunError, UserError, did_you_mean
+from logreg.run import signals
 
 
 class Checkpoints(Checkpoint):

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from logreg.drawing import DrawingProcess
+from logreg.plots.drawing import DrawingProcess
 from logreg.plots.rows import Moment
 
 MOST_MOMENTS_OF = 1_000

@@ -1,4 +1,4 @@
-"""The process that draws while another one trains: python -m logreg.plots.worker, started by logreg.drawing.
+"""The process that draws while another one trains: python -m logreg.plots.worker, started by logreg.plots.drawing.
 
 It imports no torch, has no terminal, and ends when its end of the connection does: as soon as the training process is gone,
 in whatever way.

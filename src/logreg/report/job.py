@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import checks
-from logreg.cli import CONF
+from logreg.cli import checks
+from logreg.cli.command import CONF
 from logreg.errors import RunError, UserError
 from logreg.report import page
 from logreg.report.record import Record, read, read_members
-from logreg.run_directory import in_place
+from logreg.run.run_directory import in_place
 from logreg.sweeps.member import FAILED, FINISHED
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
     moving["split"] = split
 
     def draw() -> dict[str, "Figure"]:
-        from logreg import gallery
+        from logreg.plots import gallery
 
         drawn = gallery.of_scores(probability, target, trained.threshold, rows.target_name)
         shown = {name: drawn[name] for name in ("precision_recall", "reliability", "score_distribution") if name in drawn}
@@ -95,6 +95,6 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
 
 
 def _of_coefficients(record: Record) -> dict[str, "Figure"]:
-    from logreg import gallery
+    from logreg.plots import gallery
 
     return gallery.of_coefficients(record.path / "coefficients.csv")

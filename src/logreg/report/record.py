@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import event_files
 from logreg.errors import UserError
+from logreg.log import event_files
 from logreg.sweeps import member
 from logreg.sweeps.member import FAILED, FINISHED
 

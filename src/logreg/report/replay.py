@@ -10,10 +10,10 @@ from torch import Tensor
 from logreg import parts
 from logreg.data.examples import Examples
 from logreg.metrics import ranking
-from logreg.model_file import load_model
 from logreg.plots import surface
 from logreg.plots.names import short
 from logreg.report.record import Record
+from logreg.trained.model_file import load_model
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from logreg.callbacks.checkpoints import Checkpoints, monitored_name
 from logreg.data.examples import Examples
+from logreg.log.summary import metrics_table
 from logreg.metrics import binary_metrics
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit, Result, Row
-from logreg.summary import metrics_table
 
 SPLITS = ("train", "val", "test")
 CHUNK_ROWS = 65_536

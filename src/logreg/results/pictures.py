@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from logreg.drawing import DrawingProcess, Picture
+from logreg.plots.drawing import DrawingProcess, Picture
 from logreg.plots.rows import Moment, sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
@@ -67,7 +67,7 @@ class Pictures(Result):
 
 def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     """Show the pictures of the result on the dashboard, and return them."""
-    from logreg.gallery import of_coefficients, of_scores
+    from logreg.plots.gallery import of_coefficients, of_scores
 
     split, rows = next((split, rows) for split in JUDGED if (rows := fit.datamodule.rows(split)) is not None and len(rows))
     probability, target, weight = probabilities(fit.module, rows)

@@ -10,7 +10,7 @@ from logreg.callbacks.weights import Weights
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
 from logreg.results import optimum
-from logreg.run_directory import RunDirectory
+from logreg.run.run_directory import RunDirectory
 
 Row = tuple[str, str]
 """A line of the closing summary: a name and what is to be said of it."""

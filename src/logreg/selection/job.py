@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import patience
+from logreg.cli import patience
+from logreg.cli.rules import Number, check_value
 from logreg.errors import UserError
-from logreg.rules import Number, check_value
-from logreg.run_directory import RunDirectory
+from logreg.run.run_directory import RunDirectory
 from logreg.selection.rule import Line, choices, line
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned

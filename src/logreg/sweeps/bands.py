@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from logreg import event_files
+from logreg.log import event_files
 from logreg.sweeps.student import LEVEL, t_quantile
 
 FOLDER = "replicates"

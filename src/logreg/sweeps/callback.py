@@ -14,9 +14,9 @@ from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from logreg import arguments
 from logreg.errors import RunError, UserError, tell
-from logreg.summary import count
+from logreg.log.summary import count
+from logreg.overrides import quoted
 from logreg.sweeps import member
 
 _begun: list[tuple[Path, IO[str]]] = []
@@ -38,7 +38,7 @@ class SweepCallback(Callback):
             _begun.append((directory, _lock(directory)))
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(directory)
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={arguments.quoted(str(directory))}")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the result; exit 1 if a run failed, 2 if all did by the user's mistake."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logreg.summary import count
+from logreg.log.summary import count
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, PRUNED, Status

@@ -11,9 +11,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from logreg import signals
 from logreg.errors import End, Pruned, RunError, UserError
-from logreg.run_directory import RunDirectory
+from logreg.run import signals
+from logreg.run.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
 
@@ -134,8 +134,8 @@ def leads_on(last: Path, max_epochs: int) -> bool:
     """Tell whether a checkpoint is whole and has epochs before it; the metrics of a fit that was done are made by a new one."""
     if not last.exists():
         return False
-    from logreg.checkpoint_io import load
-    from logreg.resume import whole
+    from logreg.run.checkpoint_io import load
+    from logreg.run.resume import whole
 
     try:
         return bool(load(whole(last))["epoch"] < max_epochs)

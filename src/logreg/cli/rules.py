@@ -1,13 +1,13 @@
 """What the values of the config may be: one rule for each key."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from logreg.errors import UserError, did_you_mean
+from logreg.overrides import typed
 
 
 @dataclass(frozen=True)
@@ -162,18 +162,7 @@ def check_value(key: str, value: Any, rule: Number | OneOf | Texts) -> None:
         return
     value = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     if isinstance(rule, OneOf) and not isinstance(value, str):
-        value = shown(value)
+        value = typed(value)
     if not rule.accepts(value):
-        hint = did_you_mean(shown(value), rule.names)
-        raise UserError(f"{key}={shown(value)} is not allowed: {key} takes {rule}.{hint}")
-
-
-def shown(value: Any) -> str:
-    """Return a value as it is typed: null, true, [1,2], not None, True and [1, 2]."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{shown(each)}" for name, each in value.items()) + "}"
-    return "[" + ",".join(map(shown, value)) + "]" if isinstance(value, list | tuple) else str(value)
+        hint = did_you_mean(typed(value), rule.names)
+        raise UserError(f"{key}={typed(value)} is not allowed: {key} takes {rule}.{hint}")

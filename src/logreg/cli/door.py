@@ -10,7 +10,7 @@ from types import FrameType
 
 
 def main(job: str, config_name: str) -> None:
-    """Run `logreg.cli.main`; a Ctrl-C before the job begins ends the process in one step.
+    """Run `logreg.cli.command.main`; a Ctrl-C before the job begins ends the process in one step.
 
     An exception would not do: there are libraries that catch it, or print a traceback, while they are imported, and Hydra makes
     another fault of it while it composes.
@@ -23,9 +23,9 @@ def main(job: str, config_name: str) -> None:
     if earlier is signal.default_int_handler:  # nohup and the like have Ctrl-C ignored
         signal.signal(signal.SIGINT, _stop)
     try:
-        from logreg import cli
+        from logreg.cli import command
 
-        cli.main(job, config_name, partial(signal.signal, signal.SIGINT, earlier))
+        command.main(job, config_name, partial(signal.signal, signal.SIGINT, earlier))
     except KeyboardInterrupt:
         _stop(signal.SIGINT, None)
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from logreg.data import reading
 from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
-from logreg.model_file import Model
-from logreg.run_directory import in_place
+from logreg.run.run_directory import in_place
 from logreg.threads import one_thread
+from logreg.trained.model_file import Model
 
 ADDED = ("probability", "class")
 STDOUT = "-"

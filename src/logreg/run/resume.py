@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from logreg.checkpoint_io import load, previous
 from logreg.errors import UserError
-from logreg.rules import shown
-from logreg.run_directory import RunDirectory
+from logreg.overrides import typed
+from logreg.run.checkpoint_io import load, previous
+from logreg.run.run_directory import RunDirectory
 
 SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")
 """The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
@@ -98,4 +98,4 @@ def _differences(key: str, saved: Any, now: Any) -> Iterator[str]:
         for name in [*saved, *(name for name in now if name not in saved)]:
             yield from _differences(f"{key}.{name}", saved.get(name), now.get(name))
     elif saved != now:
-        yield f"{key} was {shown(saved)} and is {shown(now)}"
+        yield f"{key} was {typed(saved)} and is {typed(now)}"

@@ -5,8 +5,8 @@ from collections import Counter
 from logreg.data import quality, reading
 from logreg.errors import UserError, did_you_mean
 from logreg.metrics import BinaryMetrics
-from logreg.model_file import Model
-from logreg.prediction import probabilities, unseen_notes
+from logreg.trained.model_file import Model
+from logreg.trained.prediction import probabilities, unseen_notes
 
 
 def evaluate(

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from logreg.checkpoint_file import load
 from logreg.data.csv_format import CsvFormat
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError
 from logreg.networks import Network
-from logreg.run_directory import CHECKPOINTS
+from logreg.run.checkpoint_file import load
+from logreg.run.run_directory import CHECKPOINTS
 
 if TYPE_CHECKING:
     import polars as pl

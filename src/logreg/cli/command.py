@@ -23,13 +23,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from logreg import arguments, checks, composition_errors, drawing, patience, run_directory, signals
+from logreg.cli import arguments, checks, composition_errors, patience
 from logreg.errors import End, Interrupted, RunError, Unwritable, UserError, tell
+from logreg.plots import drawing
+from logreg.run import run_directory, signals
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
 from logreg.sweeps.run_member import run_member
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 
 TRAINING = "logreg.experiment:train"
 """The job whose sweeps can be gone on with."""

@@ -10,9 +10,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from logreg import accelerators, combinations, rules, targets
+from logreg.cli import accelerators, combinations, rules, targets
+from logreg.cli.rules import Number
 from logreg.errors import UserError, did_you_mean
-from logreg.rules import Number, shown
+from logreg.overrides import typed
 
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""
@@ -97,7 +98,7 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
     for group in COLLECTIONS:
         entries = plain.get(group)
         if entries is not None and not isinstance(entries, Mapping):
-            raise UserError(f"{group}={shown(entries)} is not allowed: type {group}=NAME. conf/{group}/ holds the names.")
+            raise UserError(f"{group}={typed(entries)} is not allowed: type {group}=NAME. conf/{group}/ holds the names.")
         for name, part in (entries or {}).items():
             _check_part(f"{group}.{name}", part)
     for key in PARTS:
@@ -108,7 +109,7 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
         source = data.get("source")
         if not isinstance(source, Mapping) or "_target_" not in source:
             raise UserError(
-                f"data.source={shown(source)} is not allowed: it names the function that hands over the rows, as in"
+                f"data.source={typed(source)} is not allowed: it names the function that hands over the rows, as in"
                 " data.source._target_=logreg.data.toy.toy. Type data=NAME to choose one; conf/data/ holds the names."
             )
     for key in READ:
@@ -120,10 +121,10 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
 def _check_part(key: str, part: Any) -> None:
     if part not in (None, {}) and not (isinstance(part, Mapping) and "_target_" in part):
         if key in PARTS:
-            raise UserError(f"{key}={shown(part)} is not allowed: type {key}=NAME, where conf/{key}/ holds the names.")
+            raise UserError(f"{key}={typed(part)} is not allowed: type {key}=NAME, where conf/{key}/ holds the names.")
         target = "lightning.pytorch.callbacks.Timer" if key.startswith("callbacks.") else "logreg.results.metrics.Metrics"
         raise UserError(
-            f"{key}={shown(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
+            f"{key}={typed(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
             f" '{key}={{_target_:{target}}}', or null to leave it out."
         )
 
@@ -133,7 +134,7 @@ def _check_start(weight: Any) -> None:
     number = Number(optional=True)
     if not all(number.accepts(value) for value in (weight if isinstance(weight, list) else [weight])):
         raise UserError(
-            f"model.weight={shown(weight)} is not allowed: it takes null (torch's own start), one number for every feature, or"
+            f"model.weight={typed(weight)} is not allowed: it takes null (torch's own start), one number for every feature, or"
             " a list with a number for each, as in model.weight=[0.1,-0.2]."
         )
 
@@ -141,7 +142,7 @@ def _check_start(weight: Any) -> None:
 def several_devices(devices: Any) -> UserError:
     """Return what to tell of a run on several devices: its second process would meet the first one's run directory."""
     return UserError(
-        f"trainer.devices={shown(devices)} asks for several processes, and a run here is one: each would take all the rows and"
+        f"trainer.devices={typed(devices)} asks for several processes, and a run here is one: each would take all the rows and"
         " write the same run directory. Type trainer.devices=1. Several runs side by side are a sweep (-m)."
     )
 

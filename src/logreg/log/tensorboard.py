@@ -18,7 +18,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import custom_scalars, text
 
-from logreg.thinning import Note, Thinning
+from logreg.log.thinning import Note, Thinning
 
 LAYOUT = {
     "Learning": {

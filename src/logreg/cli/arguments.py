@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from logreg.errors import UserError
+from logreg.overrides import quoted
 
 
 class ArgumentError(UserError):
@@ -127,8 +128,3 @@ def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
     if "${" in value or (isinstance(given, str) and value[0] in "'\""):
         return True
     return isinstance(given, str) and (given == value or "\\" in value)  # a comma escaped for Hydra
-
-
-def quoted(value: str) -> str:
-    """Return a text as Hydra reads it back whole."""
-    return QuotedString(text=value, quote=Quote.single).with_quotes()

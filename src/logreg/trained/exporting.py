@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from logreg.data.columns import Category, Column, Date, Number, as_text, days_since
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import RunError
-from logreg.model_file import Model
-from logreg.run_directory import in_place
+from logreg.run.run_directory import in_place
+from logreg.trained.model_file import Model
 
 TOLERANCE = 1e-6
 UNSEEN = -1.0

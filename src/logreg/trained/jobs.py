@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import RunError, UserError
-from logreg.run_directory import CHECKPOINTS, in_place
+from logreg.run.run_directory import CHECKPOINTS, in_place
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -26,8 +26,8 @@ def predict(cfg: DictConfig) -> None:
     """
     _check_run(cfg.run)
     _check_output(cfg.output, ("-", ".csv", ".parquet"))
-    from logreg.model_file import load_model
-    from logreg.prediction import STDOUT, predict
+    from logreg.trained.model_file import load_model
+    from logreg.trained.prediction import STDOUT, predict
 
     model = load_model(cfg.run)
     path, form = _table(cfg, model)
@@ -52,9 +52,9 @@ def evaluate(cfg: DictConfig) -> None:
     _check_run(cfg.run)
     if cfg.output is not None:
         _check_output(cfg.output, ("-", ".json"))
-    from logreg.evaluation import evaluate
-    from logreg.model_file import load_model
-    from logreg.summary import aligned, metrics_table
+    from logreg.log.summary import aligned, metrics_table
+    from logreg.trained.evaluation import evaluate
+    from logreg.trained.model_file import load_model
 
     model = load_model(cfg.run)
     path, form = _table(cfg, model)
@@ -91,9 +91,9 @@ def explain(cfg: DictConfig) -> None:
         raise UserError(
             "A row is explained by its table and its number together, as in data.path=new.csv row=7 (the first is 1)."
         )
-    from logreg.explanation import knowledge, row_lines, sentences
-    from logreg.model_file import load_model
-    from logreg.summary import cells, padded
+    from logreg.log.summary import cells, padded
+    from logreg.trained.explanation import knowledge, row_lines, sentences
+    from logreg.trained.model_file import load_model
 
     model, run = load_model(cfg.run), Path(cfg.run)
     known = knowledge(model, run if run.is_dir() else run.parent.parent)
@@ -134,8 +134,8 @@ def export(cfg: DictConfig) -> None:
     _check_run(cfg.run)
     if absent := [name for name in EXPORT_PACKAGES if find_spec(name) is None]:
         raise UserError(f"export.py needs {' and '.join(absent)}: type pip install -e '.[export]'.")
-    from logreg.exporting import export
-    from logreg.model_file import load_model
+    from logreg.trained.exporting import export
+    from logreg.trained.model_file import load_model
 
     model = load_model(cfg.run)
     run = Path(cfg.run)

@@ -9,8 +9,8 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from logreg.checkpoint_file import load, previous, sealed
 from logreg.errors import RunError
+from logreg.run.checkpoint_file import load, previous, sealed
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from logreg.data.columns import Category, Column, Date, Number
-from logreg.model_file import Model
+from logreg.trained.model_file import Model
 
 if TYPE_CHECKING:
     import polars as pl

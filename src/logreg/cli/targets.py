@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from logreg.cli.signatures import find_definition, parameter_names
 from logreg.errors import UserError, did_you_mean
-from logreg.signatures import find_definition, parameter_names
 
 ALLOWED_TARGETS = (
     "logreg.",
@@ -44,7 +44,7 @@ def check_target(key: str, node: Mapping[str, Any]) -> None:
         allowed = ", ".join(prefix.rstrip(".") for prefix in ALLOWED_TARGETS)
         raise UserError(
             f"{key}._target_={target} is not allowed: a target must lie in {allowed}. To allow a package of your own, add"
-            " it to ALLOWED_TARGETS in src/logreg/targets.py."
+            " it to ALLOWED_TARGETS in src/logreg/cli/targets.py."
         )
     if find_definition(target) is None:
         raise UserError(f"{key}._target_={target} names nothing: there is no such class or function in that module.")
