@@ -122,6 +122,7 @@ class Weights(Callback):
         """Go on from the moments of the run before."""
         columns = {**state_dict, "weight": state_dict["weight"].numpy()}
         self.moments = [Moment(*each) for each in zip(*(columns[name] for name in Moment._fields), strict=True)]
+        self.resumed_at = self.moments[-1].step if self.moments else 0  # a finished run has no start of training to note it
 
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
         if not self._names:
