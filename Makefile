@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 LEAN := .venv-lean
+PICTURES := .venv-pictures
 BENCH ?=
 
 .DEFAULT_GOAL := help
@@ -29,6 +30,11 @@ $(LEAN)/.run: pyproject.toml constraints.txt
 	$(LEAN)/bin/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
+$(PICTURES)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PICTURES)
+	$(PICTURES)/bin/pip install --quiet --constraint constraints.txt --editable '.[pictures]'
+	@touch $@
+
 train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (ARGS="..." for overrides)
 	$(BIN)/python train.py $(ARGS)
 
@@ -49,8 +55,8 @@ dashboard: $(RUN)  ## open TensorBoard on every run and sweep
 pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 	$(BIN)/python scripts/pictures.py
 
-bench: $(DEV) $(LEAN)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
-	LEAN_PYTHON=$(LEAN)/bin/python $(BIN)/python scripts/bench $(BENCH)
+bench: $(DEV) $(LEAN)/.run $(PICTURES)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
+	LEAN_PYTHON=$(LEAN)/bin/python PICTURES_PYTHON=$(PICTURES)/bin/python $(BIN)/python scripts/bench $(BENCH)
 
 readme: $(RUN)  ## run every command of README.md and put its output there
 	$(BIN)/python scripts/readme.py

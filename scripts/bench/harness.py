@@ -21,6 +21,10 @@ REPORT = ROOT / "docs" / "benchmarks.md"
 RIVALS = Path(__file__).parent / "rivals"
 LEAN = os.environ.get("LEAN_PYTHON", sys.executable)
 """A Python with the run-time dependencies alone: scipy, a development tool here, makes `import lightning` a second slower."""
+PICTURES = os.environ.get("PICTURES_PYTHON", sys.executable)
+"""The same with matplotlib, which draws pictures and which torchmetrics imports at every start where it is."""
+TWO_CORES = ("taskset", "-c", "0,1")
+"""What a command begins with that is to have no more."""
 
 Times = dict[str, list[float]]
 

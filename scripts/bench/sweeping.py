@@ -7,13 +7,11 @@ from pathlib import Path
 
 import harness
 
-TWO_CORES = ("taskset", "-c", "0,1")
-
 
 def command(launcher: str, directory: str | Path, *arguments: str) -> list[str]:
     """Return the command of a sweep."""
     train = [harness.LEAN, str(harness.ROOT / "train.py"), "-m", f"hydra/launcher={launcher}"]
-    return [*TWO_CORES, *train, *arguments, f"hydra.sweep.dir={directory}"]
+    return [*harness.TWO_CORES, *train, *arguments, f"hydra.sweep.dir={directory}"]
 
 
 def seconds(launcher: str, *arguments: str) -> float:

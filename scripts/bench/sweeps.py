@@ -43,6 +43,6 @@ def measure(rounds: int) -> str:
 def _parts() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         _, _, _, *command = sweeping.command("batched", Path(folder, "sweep"), RATES, "seed=range(100)")
-        command = [*sweeping.TWO_CORES, command[0], str(TIMED), *command[1:]]
+        command = [*harness.TWO_CORES, command[0], str(TIMED), *command[1:]]
         done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
