@@ -36,7 +36,7 @@ def test_a_mistake_is_told_before_the_first_run(fork, tmp_path, given, told):
     ran = fork(*given)
     assert ran.wait() == 2, ran.output()
     assert " ".join(ran.output().split()).startswith(told)
-    assert not list(tmp_path.glob("**/checkpoints"))
+    assert not list(tmp_path.glob("outputs/*/*"))
 
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])

@@ -78,6 +78,8 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
             raise
         tell(told)
         sys.exit(told.exit_code)
+    finally:
+        sweep.forget_empty()
 
 
 class Job:

@@ -19,6 +19,8 @@ from logreg.log.summary import count
 from logreg.overrides import quoted
 from logreg.sweeps import member
 
+LOCK = ".lock"
+
 _begun: list[tuple[Path, IO[str]]] = []
 """The directories of the sweeps that this process is in, and their locks."""
 
@@ -93,7 +95,7 @@ def _lock(directory: Path) -> IO[str]:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / ".lock").open("w")
+        lock = (directory / LOCK).open("w")
     except OSError as error:
         raise UserError(
             f"The sweep's directory {directory} cannot be made: {error.strerror}. Give another one with"
@@ -130,6 +132,15 @@ def _one_number(values: Iterable[str]) -> list[str]:
         with contextlib.suppress(ValueError):
             ways.setdefault(float(value), []).append(value)
     return next((each for each in ways.values() if len(each) > 1), [])
+
+
+def forget_empty() -> None:
+    """Remove the directory of a sweep that ended before there was anything in it but its lock."""
+    for directory, _ in _begun:
+        with contextlib.suppress(OSError):
+            if [path.name for path in directory.iterdir()] == [LOCK]:
+                (directory / LOCK).unlink()
+                directory.rmdir()
 
 
 def tell_interrupted() -> None:
