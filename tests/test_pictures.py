@@ -122,7 +122,7 @@ def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
     rows = sample(scaled, scaling, 0.5)
     drawn = TrainingPictures(rows).at(moments[1])
     axes = drawn["probability"].figure.axes[0]
-    assert "after 5 epochs" in axes.get_title(loc="left")
+    assert "after 5 epochs" in [each.get_text() for each in axes.texts]
     ends = next(each for each in axes.get_lines() if each.get_label() == "probability = 0.5").get_xydata()
     z = scaling.transform(torch.tensor(ends)).numpy()
     np.testing.assert_allclose(z @ [2.0, 1.0] + 0.5, 0, atol=1e-6)
@@ -187,10 +187,10 @@ def test_a_table_is_sampled_evenly_and_says_so():
     assert rows.every == 3
     np.testing.assert_array_equal(rows.features, examples.features[::3].numpy())
     picture = TrainingPictures(rows).at(Moment(2, 2, np.ones(2), 0.0))["row_losses"].figure.axes[0]
-    assert "1 row in 3" in picture.get_title(loc="left")
+    assert any("1 row in 3" in each.get_text() for each in picture.texts)
     logit = rows.features.astype(float).sum(1)
     dearest = np.argsort(rows.target * logit - np.logaddexp(0, logit), kind="stable")[:24]
-    assert {int(text.get_text()) for text in picture.texts} == set(3 * dearest + 1)
+    assert {int(text.get_text()) for text in picture.texts if text.get_text().isdigit()} == set(3 * dearest + 1)
 
 
 def test_a_moment_of_a_moving_picture_is_the_picture_drawn_anew():

@@ -117,8 +117,9 @@ def test_the_decision_line_passes_where_the_probability_is_the_threshold(thresho
     for x, y in ends:  # both ends lie on the frame
         assert min(abs(x - left), abs(x - right), abs(y - bottom), abs(y - top)) < 1e-9
     field = axes.get_images()[0].get_array()
-    assert field[0, 0] == pytest.approx(expit(np.array([left, bottom]) @ WEIGHT + BIAS))
-    assert field[-1, 0] == pytest.approx(expit(np.array([left, top]) @ WEIGHT + BIAS))
+    for y, row in ((bottom, 0), (top, -1)):
+        colour = style.PROBABILITY(expit(np.array([left, y]) @ WEIGHT + BIAS), alpha=0.9, bytes=True)
+        assert field[row, 0].tolist() == list(colour)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_the_bars_are_the_losses_of_the_rows():
 def test_of_many_rows_those_that_cost_most_are_shown():
     loss = np.arange(100.0)
     axes = descent.row_losses(loss, np.tile([0, 1], 50)).axes[0]
-    assert [int(label.get_text()) for label in axes.texts] == list(range(77, 101))
+    assert [each.get_text() for each in axes.texts] == [*map(str, range(77, 101)), "mean 49.5000"]
     assert sorted(bar.get_height() for bar in axes.patches) == list(range(76, 100))
 
 

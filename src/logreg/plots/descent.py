@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from logreg.plots.moving import MovingPicture, legend_below, titled
+from logreg.plots.moving import MovingPicture, legend_below
 from logreg.plots.style import CLASS_COLOURS, INK, ORANGE, figure, log_ticks, styled
 
 MOST_BARS = 24
@@ -44,17 +44,17 @@ class LossSurface(MovingPicture):
         (self._path,) = axes.plot([], [], color=ORANGE, linewidth=1.2, **dots)
         (self._start,) = axes.plot([], [], "o", color="white", markeredgecolor=INK, markersize=8, label="start")
         (self._here,) = axes.plot([], [], "D", color=ORANGE, markeredgecolor=INK, markersize=8, label="here")
-        self._title = axes.set_title(titled("The descent on the loss surface", "after some epochs"))
         axes.set(xlabel=names[0], ylabel=names[1])
         legend_below(axes)
-        self.moving = [self._edge, self._path, self._start, self._here, self._title]
+        self.moving = [self._edge, self._path, self._start, self._here]
+        self.entitle(axes, "The descent on the loss surface")
 
     def show(self, path: ArrayLike, moment: str = "") -> "LossSurface":
         """Move to the end of a path (moments, 2): where the weights have been, oldest first."""
         path = np.asarray(path, dtype=np.float64)
         for line, part in ((self._edge, path), (self._path, path), (self._start, path[:1]), (self._here, path[-1:])):
             line.set_data(*part.T)
-        self._title.set_text(titled("The descent on the loss surface", moment))
+        self.tell(moment)
         return self
 
 
@@ -82,8 +82,6 @@ class RowLosses(MovingPicture):
         self._numbers = [axes.text(at, -0.03, words[at], rotation=turned, color=INK, **below) for at in places]
         self._mean = axes.axhline(1.0, color=INK, linestyle=":", linewidth=1.5)
         few = f"The {MOST_BARS} of {rows:,} rows that cost most"
-        self._words = f"What each of {rows:,} rows costs" if rows <= MOST_BARS else few
-        self._title = axes.set_title(titled(self._words, "after some epochs"))
         axes.set_xticks([])
         axes.set_yscale("log")
         axes.set_ylim(LOSSES)
@@ -94,7 +92,8 @@ class RowLosses(MovingPicture):
         axes.set_ylabel("loss (nats, logarithmic)")
         classes = [Patch(facecolor=CLASS_COLOURS[each], hatch=("", "///")[each], edgecolor="white") for each in (0, 1)]
         axes.legend([*classes, self._mean], ["class 0", "class 1", "mean"], loc="upper right", ncols=3)
-        self.moving = [*self._bars, self._mean, self._title]
+        self.moving = [*self._bars, self._mean]
+        self.entitle(axes, f"What each of {rows:,} rows costs" if rows <= MOST_BARS else few)
         if rows > MOST_BARS:  # else each bar stays with its row
             self.moving += self._numbers
 
@@ -107,7 +106,7 @@ class RowLosses(MovingPicture):
             bar.set(height=loss[row], facecolor=CLASS_COLOURS[each], hatch=("", "///")[each])
             number.set_text(str(row * self._every + 1))
         self._mean.set_ydata([loss.mean(), loss.mean()])
-        self._title.set_text(titled(f"{self._words}, mean {loss.mean():.4f}", moment))
+        self.tell(", ".join(filter(None, [moment, f"mean {loss.mean():.4f}"])))
         return self
 
 

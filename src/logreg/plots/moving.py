@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,6 +33,21 @@ class MovingPicture:
         self.moving: list[Artist] = []
         self._canvas: FigureCanvasAgg | None = None
         self._still: Any = None
+
+    def entitle(self, axes: Axes, words: str) -> None:
+        """Give the axes a title, and room below it for the moment: letters are half of what a frame takes."""
+        self._title, self._words = axes.set_title(f"{words}\n "), words
+        pad = rcParams["axes.titlepad"]
+        like: dict[str, Any] = {"fontproperties": self._title.get_fontproperties(), "color": self._title.get_color()}
+        self._moment = axes.annotate("", (0, 1), (0, pad), "axes fraction", "offset points", annotation_clip=False, **like)
+        self._moment.set_in_layout(False)
+        self.moving.append(self._moment)
+
+    def tell(self, moment: str) -> None:
+        """Say in the title which moment it is, such as "after 100 epochs"; a picture of no moment has no room for it."""
+        self._moment.set_text(moment)
+        if not moment:
+            self._title.set_text(self._words)
 
     def frame(self) -> tuple[int, int, bytes]:
         """Return this moment's width and height in points and its PNG file, of 256 colours.
@@ -66,8 +81,3 @@ class MovingPicture:
 def legend_below(axes: Axes) -> None:
     """Put the legend below the axis, in one line."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, handletextpad=0.4, columnspacing=1.2)
-
-
-def titled(words: str, moment: str) -> str:
-    """Return the title of a picture at a moment such as "after 100 epochs", which has a line of its own: both may be long."""
-    return f"{words}\n{moment}" if moment else words

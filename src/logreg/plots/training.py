@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from logreg.plots.moving import MovingPicture, legend_below, titled
+from logreg.plots.moving import MovingPicture, legend_below
 from logreg.plots.sigmoid import sigmoid_of
 from logreg.plots.style import CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, PROBABILITY, figure, styled
 
 Array = NDArray[np.float64]
 CONTOURS = (0.1, 0.25, 0.5, 0.75, 0.9)
+SEEN_THROUGH = 0.9
+
 ROOM_FOR_WORDS = 0.06
 """Of the picture's width, between two contours that are labelled."""
 
@@ -55,7 +59,6 @@ class SCurve(MovingPicture):
         (axes,) = self.figure.axes
         self._feature, self._target = np.asarray(feature, dtype=np.float64), np.asarray(target, dtype=np.float64)
         self._name, self._threshold = name, threshold
-        self._words = f"Probability of {target_name}"
         low, high = reach or _reach(self._feature)
         self._x = np.linspace(low, high, 401)
         (self._curve,) = axes.plot([], [], color=GREEN, label="probability")
@@ -65,10 +68,10 @@ class SCurve(MovingPicture):
         self._crossing = axes.axvline(low, color=GREY, linestyle=":", linewidth=1.5)
         self._place = axes.annotate("", (low, 0.2), (5, 0), textcoords="offset points")
         self._place.set_in_layout(False)
-        self._title = axes.set_title(titled(self._words, "after some epochs"))
         axes.set(xlabel=name, ylabel=f"probability of {target_name}", xlim=(low, high), ylim=(-0.06, 1.06))
         legend_below(axes)
-        self.moving = [self._curve, self._crossing, *self._points, self._place, self._title]
+        self.moving = [self._curve, self._crossing, *self._points, self._place]
+        self.entitle(axes, f"Probability of {target_name}")
 
     def show(self, weight: float, bias: float, moment: str = "", feature: ArrayLike | None = None) -> "SCurve":
         """Move to a weight and bias for the feature in its own units, and to other values of the feature if there are any."""
@@ -84,7 +87,7 @@ class SCurve(MovingPicture):
             self._crossing.set_xdata([crossing, crossing])
             self._place.xy = (crossing, 0.2)
             self._place.set_text(f"{self._name} = {crossing:.4g}")
-        self._title.set_text(titled(self._words, moment))
+        self.tell(moment)
         return self
 
 
@@ -119,30 +122,31 @@ class ProbabilityField(MovingPicture):
         self._threshold = threshold
         self._box = box = [_reach(self._features[:, 0]), _reach(self._features[:, 1])]
         self._first, self._second = np.meshgrid(np.linspace(*box[0], 201), np.linspace(*box[1], 201))
-        shown: dict[str, Any] = {"cmap": PROBABILITY, "vmin": 0, "vmax": 1, "alpha": 0.9, "interpolation": "nearest"}
-        self._image = axes.imshow(np.full((201, 201), 0.5), origin="lower", extent=(*box[0], *box[1]), aspect="auto", **shown)
+        shown: dict[str, Any] = {"origin": "lower", "extent": (*box[0], *box[1]), "aspect": "auto", "interpolation": "nearest"}
+        self._image = axes.imshow(_coloured(np.full((201, 201), 0.5)), **shown)
         self._levels = [level for level in CONTOURS if level != threshold]
         self._contours = [axes.plot([], [], color=GREY, linewidth=0.8, alpha=0.8)[0] for _ in self._levels]
         words: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center", "in_layout": False}
         self._labels = [axes.text(box[0][0], box[1][0], f"{level:g}", **words) for level in self._levels]
         (self._line,) = axes.plot([], [], color=INK, label=_line_name(f"probability = {threshold:g}", is_chosen_later))
         self._points = _points(axes, self._features[:, 0], self._features[:, 1], self._target)
-        self.figure.colorbar(self._image, ax=axes, label=f"probability of {target_name}")
-        self._title = axes.set_title(titled("Probability field and decision line", "after some epochs"))
+        colours = ScalarMappable(Normalize(0, 1), PROBABILITY)
+        self.figure.colorbar(colours, ax=axes, alpha=SEEN_THROUGH, label=f"probability of {target_name}")
         axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
         legend_below(axes)
         frame = [axes.spines["left"], axes.spines["bottom"]]
-        self.moving = [self._image, *self._contours, *self._labels, self._line, *self._points, *frame, self._title]
+        self.moving = [self._image, *self._contours, *self._labels, self._line, *self._points, *frame]
+        self.entitle(axes, "Probability field and decision line")
 
     def show(self, weight: ArrayLike, bias: float, moment: str = "") -> "ProbabilityField":
         """Move to a weight (2,) and a bias for the features in their own units."""
         weight = np.asarray(weight, dtype=np.float64)
-        self._image.set_data(sigmoid_of(weight[0] * self._first + weight[1] * self._second + bias))
+        self._image.set_data(_coloured(sigmoid_of(weight[0] * self._first + weight[1] * self._second + bias)))
         self._show_contours(weight, bias)
         _set_line(self._line, decision_line(weight, bias, self._box, self._threshold))
         wrong = (sigmoid_of(self._features @ weight + bias) >= self._threshold) != (self._target == 1)
         _move_points(self._points, self._features[:, 0], self._features[:, 1], self._target, wrong)
-        self._title.set_text(titled("Probability field and decision line", moment))
+        self.tell(moment)
         return self
 
     def _show_contours(self, weight: Array, bias: float) -> None:
@@ -196,6 +200,11 @@ def probability_field(
 ) -> Figure:
     """Return the picture of ProbabilityField at one moment."""
     return ProbabilityField(features, target, **words).show(weight, bias, moment).figure
+
+
+def _coloured(probability: Array) -> NDArray[np.uint8]:
+    """Return the colours, (..., 4): colouring the points of a grid takes a third of colouring those of the picture."""
+    return PROBABILITY(probability, alpha=SEEN_THROUGH, bytes=True)
 
 
 def _line_name(name: str, is_chosen_later: bool) -> str:
