@@ -1,6 +1,7 @@
 """When a run is saved: every few seconds, at its end, and when a signal asks it to stop."""
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -170,11 +171,18 @@ def _put(values: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Non
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> float | None:
     """Return the latest value of the monitored metric, None where there is none."""
-    name = monitored_name(trainer, monitor)
-    return None if name is None else float(trainer.callback_metrics[name])
+    metrics = trainer.callback_metrics  # Lightning puts them together at each look: 5 us
+    name = _monitored_name(metrics, monitor)
+    return None if name is None else float(metrics[name])
 
 
 def monitored_name(trainer: pl.Trainer, monitor: str | None) -> str | None:
     """Return the name of the monitored metric: the given one, or val/loss, or train/loss where there are no val rows."""
-    names = (monitor,) if monitor else ("val/loss", "train/loss")
-    return next((name for name in names if name in trainer.callback_metrics), None)
+    return _monitored_name(trainer.callback_metrics, monitor)
+
+
+def _monitored_name(metrics: Mapping[str, torch.Tensor], monitor: str | None) -> str | None:
+    for name in (monitor,) if monitor else ("val/loss", "train/loss"):
+        if name in metrics:
+            return name
+    return None

@@ -62,6 +62,7 @@ class Weights(Callback):
         self._names: list[str] = []
         self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self._parameters: list[Tensor] = []
+        self._views: tuple[Tensor, Tensor] | None = None
         self._next = self._next_shown = self._handed = 0
         self._logged_epoch = -1
 
@@ -82,6 +83,8 @@ class Weights(Callback):
             self._next_shown = _after(max(each.epoch for each in self.moments if each.is_shown), self.growth)
             self._next = _after(self.moments[-1].epoch, PATH_GROWTH)
         self.resumed_at = trainer.global_step
+        network: Any = pl_module.network
+        self._views = network.weight.detach(), network.bias.detach()  # of what optimisers change in place
         if self._artist is not None:
             self._artist.begin_fit()
         self._hand_over()
@@ -110,6 +113,7 @@ class Weights(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the weights that the fit ends with, also where a finished run had nothing left to train."""
+        self._views = None  # the module may have moved to another device
         self._log_weights(trainer, pl_module.network, {})
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,7 +131,7 @@ class Weights(Callback):
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
         if not self._names:
             return
-        weight, bias = network.weight.detach(), network.bias.detach()
+        weight, bias = self._views or (network.weight.detach(), network.bias.detach())
         if self._in_own_units is not None:
             weight, bias = self._in_own_units(weight, bias)
         values = dict(zip(self._names, weight.tolist(), strict=True))
