@@ -1,11 +1,15 @@
 """What the benchmarks of sweeps share: whole processes on two cores, and what many runs one after another would take."""
 
+import functools
+import itertools
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import harness
+
+_numbers = itertools.count()
 
 
 def command(launcher: str, directory: str | Path, *arguments: str) -> list[str]:
@@ -15,9 +19,18 @@ def command(launcher: str, directory: str | Path, *arguments: str) -> list[str]:
 
 
 def seconds(launcher: str, *arguments: str) -> float:
-    """Return what a whole sweep takes, from the command to the prompt; its directory is thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        return harness.seconds_of(command(launcher, Path(folder, "sweep"), *arguments))
+    """Return what a whole sweep takes, from the command to the prompt."""
+    return harness.seconds_of(command(launcher, new_directory(), *arguments))
+
+
+def new_directory() -> Path:
+    """Return a directory that is thrown away when the benchmarks end: to remove 17,000 files keeps a disk busy in the next."""
+    return Path(_scratch().name, f"sweep-{next(_numbers)}")
+
+
+@functools.cache
+def _scratch() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory()
 
 
 def comparison(times: harness.Times, batched: str, few: tuple[str, int], more: tuple[str, int], runs: int) -> str:

@@ -11,9 +11,7 @@ fifteen files and folders; the training of a thousand runs takes little longer t
 import json
 import statistics
 import subprocess
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import harness
 import sweeping
@@ -41,8 +39,7 @@ def measure(rounds: int) -> str:
 
 
 def _parts() -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        _, _, _, *command = sweeping.command("batched", Path(folder, "sweep"), RATES, "seed=range(100)")
-        command = [*harness.TWO_CORES, command[0], str(TIMED), *command[1:]]
-        done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=True)
+    _, _, _, *command = sweeping.command("batched", sweeping.new_directory(), RATES, "seed=range(100)")
+    command = [*harness.TWO_CORES, command[0], str(TIMED), *command[1:]]
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
