@@ -26,6 +26,8 @@ PICTURES = os.environ.get("PICTURES_PYTHON", sys.executable)
 TWO_CORES = ("taskset", "-c", "0,1")
 """What a command begins with that is to have no more."""
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps what it has compiled: half a second at every start
+
 Times = dict[str, list[float]]
 
 
