@@ -1,8 +1,8 @@
-"""Take the README's screenshots anew: the six runs of its sweep in TensorBoard, as Debian's chromium shows them.
+"""Take the README's screenshots anew, as Debian's chromium shows them: its sweep in TensorBoard, and a run's report.html.
 
     python scripts/screenshots.py
 
-Needs the extra `dev` (Playwright) and a chromium on the PATH. Writes docs/dashboard.png and docs/hparams.png.
+Needs the extra `dev` (Playwright) and a chromium on the PATH. Writes docs/dashboard.png, hparams.png and report.png.
 """
 
 import re
@@ -25,11 +25,19 @@ def main() -> None:
     """Train, look, and write."""
     with tempfile.TemporaryDirectory() as folder:
         sweep = Path(folder) / "sweep"
-        subprocess.run([sys.executable, ROOT / "train.py", *SWEEP, f"hydra.sweep.dir={sweep}"], check=True, cwd=folder)
+        run("train.py", *SWEEP, f"hydra.sweep.dir={sweep}")
+        run("train.py", f"hydra.run.dir={folder}/run")
+        run("report.py", f"run={folder}/run")
         with tensorboard(sweep) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
             take(browser.new_page(viewport={"width": 1480, "height": 650}), f"{address}/#timeseries", "dashboard")
             take(browser.new_page(viewport={"width": 1960, "height": 450}), f"{address}/#hparams", "hparams")
+            take_player(browser.new_page(viewport={"width": 1100, "height": 760}), f"file://{folder}/run/report.html")
+
+
+def run(*command: str) -> None:
+    """Run a command of the project."""
+    subprocess.run([sys.executable, ROOT / command[0], *command[1:]], check=True, cwd=ROOT)
 
 
 @contextmanager
@@ -51,6 +59,15 @@ def take(page: Page, address: str, name: str) -> None:
         page.get_by_role("button", name="Settings").last.click()  # it begins open, over a third of the charts
     page.wait_for_timeout(8_000)  # charts are drawn as their values arrive, and nothing says when the last one has
     page.screenshot(path=ROOT / "docs" / f"{name}.png")
+
+
+def take_player(page: Page, address: str) -> None:
+    """Play the training of a report halfway, and write docs/report.png from there on."""
+    page.goto(address)
+    moment = page.locator("#frame")
+    moment.evaluate("node => { node.value = Math.round(0.55 * node.max); node.dispatchEvent(new Event('input')); }")
+    page.locator("#player").evaluate("node => node.scrollIntoView()")
+    page.screenshot(path=ROOT / "docs" / "report.png")
 
 
 if __name__ == "__main__":
