@@ -263,5 +263,8 @@ def test_members_differ_in_the_loss_and_the_penalty(fork, tmp_path, table, case)
         *TABLE_CASES[case],
     )
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
-    for path in sorted(basic.glob("*/status.json")):
-        same_directory(batched / path.parent.name, path.parent)
+    runs = sorted(path.parent.name for path in basic.glob("*/status.json"))
+    assert runs == sorted(path.parent.name for path in batched.glob("*/status.json"))
+    assert len(runs) > 1
+    for name in runs:
+        same_directory(batched / name, basic / name)
