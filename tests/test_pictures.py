@@ -14,7 +14,7 @@ import pytest
 import torch
 from runs import compose_config, same_weights
 
-pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install 'logreg[pictures]'")
+pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install -e '.[pictures]'")
 
 from PIL import Image
 from scipy.optimize import minimize, minimize_scalar
@@ -356,7 +356,7 @@ def test_a_run_with_pictures_has_them_in_its_folder_and_on_the_dashboard(fit):
 def test_without_matplotlib_there_is_a_hint_and_no_picture(fit, monkeypatch, capsys):
     monkeypatch.setattr(result, "find_spec", lambda name: None)
     run = fit("callbacks=pictures", "trainer.max_epochs=2")
-    assert "pip install 'logreg[pictures]'" in capsys.readouterr().out
+    assert "pip install -e '.[pictures]'" in capsys.readouterr().out
     assert not (run.path / "pictures").exists()
 
 

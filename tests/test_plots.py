@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install 'logreg[pictures]'")
+pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install -e '.[pictures]'")
 
 from scipy.special import expit
 

@@ -62,6 +62,11 @@ def tell(error: Exception) -> None:
     print(textwrap.fill(f"Error: {error}", 110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
+def how_to_install(extra: str) -> str:
+    """Return what to type for the packages of an extra. Never the project's name: that is somebody else's package on PyPI."""
+    return f"pip install -e '.[{extra}]' in the project's folder"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'lr'?" for the known name nearest to `name`, or "" where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

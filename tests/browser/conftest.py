@@ -34,7 +34,7 @@ def chromium() -> Iterator[Any]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         pytest.skip("no browser: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'logreg[dev]'")
+    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install -e '.[dev]'")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield browser

@@ -150,7 +150,8 @@ def test_odd_names_and_a_run_that_was_killed_do_no_harm(fit, open_page, tmp_path
     path.write_text(job.run_report(run.path), encoding="utf-8")
     page = open_page(path.as_uri(), offline=True)
     assert page.locator("#curves svg").count() > 2 and page.locator("#player").is_hidden()
-    assert page.get_by_role("note").count() == 2
+    notes = page.get_by_role("note").all_inner_texts()
+    assert len([note for note in notes if not note.startswith("No font of this machine")]) == 2
 
 
 def test_a_sweep_is_sorted_by_the_column_chosen(fit, open_page, tmp_path):

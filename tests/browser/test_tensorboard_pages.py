@@ -32,7 +32,7 @@ def train(folder, *arguments):
 @pytest.fixture(scope="session")
 def logdir(tmp_path_factory):
     """A run with pictures, a run that was resumed, and a sweep of two."""
-    pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install 'logreg[pictures]'")
+    pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install -e '.[pictures]'")
     folder = tmp_path_factory.mktemp("outputs")
     train(folder, "callbacks=pictures", f"hydra.run.dir={folder / RUN}")
     train(folder, "trainer.max_epochs=20", f"hydra.run.dir={folder / RESUMED}")

@@ -63,10 +63,11 @@ class OptunaSweeper(Sweeper):
             ArgumentError: Optuna is not installed.
         """
         from logreg.cli.arguments import ArgumentError
+        from logreg.errors import how_to_install
 
         if missing := [package for package in PACKAGES if find_spec(package) is None]:
             raise ArgumentError(
-                f"hydra/sweeper=optuna needs the package {missing[0]}, which is not installed: type pip install -e '.[optuna]'."
+                f"hydra/sweeper=optuna needs the package {missing[0]}, which is not installed: type {how_to_install('optuna')}."
                 " Hydra's own sweeper goes through lists and ranges without it."
             )
         self.config = config

@@ -129,12 +129,13 @@ class ParallelLauncher(BatchedLauncher):
             ArgumentError: the executor's package is not installed.
         """
         from logreg.cli.arguments import ArgumentError
+        from logreg.errors import how_to_install
 
         package = self.executor.partition("_")[0]
         if find_spec(package) is None:
             raise ArgumentError(
                 f"hydra/launcher={self.executor} needs the package {package}, which is not installed: type"
-                f" pip install -e '.[{package}]', or take hydra/launcher=batched, which needs nothing."
+                f" {how_to_install(package)}, or take hydra/launcher=batched, which needs nothing."
             )
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 

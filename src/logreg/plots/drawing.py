@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from logreg.plots.rows import Moment, Rows
+from logreg.plots.rows import Moment, Remark, Rows
 
 NICENESS = 19
 """Of the process that draws: where cores are few it takes what training leaves, and pictures are late instead of the fit."""
@@ -40,6 +40,7 @@ class DrawingProcess:
     Attributes:
         expected: pictures asked for so far.
         error: why there will be no more; "" while all is well.
+        remark: what the pictures lack on this machine; "" where nothing.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class DrawingProcess:
         theirs.close()
         self.expected = 0
         self.error = ""
+        self.remark = ""
         self._begun_at = 0.0
         self._fit_seconds = 0.0
 
@@ -97,6 +99,8 @@ class DrawingProcess:
                     return
                 if isinstance(came, str):
                     self.error = came
+                elif isinstance(came, Remark):
+                    self.remark = came.words
                 else:
                     yield Picture(*came)
 

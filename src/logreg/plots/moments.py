@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from logreg.plots import surface
@@ -60,6 +61,11 @@ class TrainingPictures:
             self._probability.show(1.0, 0.0, when, np.clip(logit, *LOGITS))
         self._losses.show(np.logaddexp(0, logit) - self._y * logit, when)
         return {"probability": self._probability, "row_losses": self._losses}
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The pictures of one moment, the loss surface excepted."""
+        return [self._probability.figure, self._losses.figure]
 
     @property
     def has_surface(self) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from logreg.plots.style import in_style
+from logreg.plots.style import STYLE, drawn_without_warnings
 
 FRAME_DPI = 80
 """Dots an inch of a moment: 512 points wide, as wide as TensorBoard shows it unasked."""
@@ -73,7 +73,7 @@ class MovingPicture:
         self._canvas = FigureCanvasAgg(self.figure)
         for artist in self.moving:
             artist.set_animated(True)
-        with rc_context(in_style()):
+        with rc_context(STYLE), drawn_without_warnings(self.figure):
             self._canvas.draw()
         self._still = self._canvas.copy_from_bbox(self.figure.bbox)
 

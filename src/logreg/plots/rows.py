@@ -27,6 +27,12 @@ class Moment(NamedTuple):
     is_shown: bool = True
 
 
+class Remark(NamedTuple):
+    """What the process that draws has to say of its pictures, such as which characters no font has."""
+
+    words: str
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows as the network sees them, and what brings them back to their own units.

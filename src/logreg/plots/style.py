@@ -4,18 +4,21 @@ The pictures are pure functions of arrays that return a matplotlib Figure. pyplo
 picture can be drawn in any thread, with no window system, and nothing has to be closed.
 """
 
+import contextlib
 import functools
 import io
-import logging
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from matplotlib import font_manager, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
+
+from logreg.plots import fonts
 
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#cfcfcf"
@@ -28,8 +31,6 @@ CLASS_MARKERS = ("o", "s")
 PROBABILITY = LinearSegmentedColormap.from_list("probability", ["#5fa8d3", "#f7f7f7", "#f0a06a"], N=20)
 """From class 0 by undecided to class 1, a band for every 0.05; its ends are paler than the points that stand on them."""
 
-KOREAN_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "NanumBarunGothic", "Malgun Gothic", "Apple SD Gothic Neo")
-
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": GREY,
     "axes.grid": True,
@@ -41,6 +42,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "figure.dpi": 100,
+    "font.family": fonts.FIRST,
     "font.size": 10,
     "grid.alpha": 0.35,
     "grid.color": PALE,
@@ -48,6 +50,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 2,
     "text.color": INK,
+    "text.parse_math": False,  # a column may be called "US$ or C$"
     "xtick.color": GREY,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 9,
@@ -65,15 +68,10 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
-        with rc_context(in_style()):
+        with rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return drawn
-
-
-def in_style() -> dict[Any, Any]:
-    """Return the project's style with this machine's fonts, for matplotlib's rc_context."""
-    return {**STYLE, "font.family": _fonts()}
 
 
 def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
@@ -94,7 +92,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 def png(picture: Figure, dpi: int = 100) -> bytes:
     """Return the picture as a PNG file; the same picture gives the same bytes."""
     buffer = io.BytesIO()
-    with rc_context({"text.hinting": "no_hinting"}):  # hinted at 9 points, Korean letters lose strokes
+    with (
+        drawn_without_warnings(picture),
+        rc_context({"text.hinting": "no_hinting"}),
+    ):  # hinted at 9 points, Korean letters lose strokes
         picture.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -107,20 +108,23 @@ def svg(picture: Figure, name: str = "picture") -> str:
         name: salt of the ids inside the file: two pictures in one page must not share theirs.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+    with drawn_without_warnings(picture), rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         picture.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def drawn_without_warnings(picture: Figure) -> Iterator[None]:
+    """Let a picture be drawn with fonts for its texts, and no warning for each glyph that no font has: `fonts.note` tells."""
+    if not fonts.use_for(picture):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
 
 
 def write(picture: Figure, path: Path) -> None:
     """Write the picture as PNG (200 dots an inch) and as SVG: `path` with either suffix."""
     path.with_suffix(".png").write_bytes(png(picture, dpi=200))
     path.with_suffix(".svg").write_text(svg(picture, path.stem), encoding="utf-8")
-
-
-@functools.cache
-def _fonts() -> list[str]:
-    """Return matplotlib's own font and the first font of this machine that has Korean glyphs, for names of columns."""
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # "no bold Korean font": 600 will do
-    there = set(font_manager.get_font_names())
-    return ["DejaVu Sans", *[name for name in KOREAN_FONTS if name in there][:1]]

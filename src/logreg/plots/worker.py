@@ -13,9 +13,10 @@ from multiprocessing.connection import Connection
 import numpy as np
 from matplotlib import rc_context
 
+from logreg.plots import fonts
 from logreg.plots.moments import Descent, TrainingPictures
-from logreg.plots.rows import Moment, Rows
-from logreg.plots.style import in_style
+from logreg.plots.rows import Moment, Remark, Rows
+from logreg.plots.style import STYLE
 
 FIRST_SURFACE = 4
 """Moments shown without which a path says nothing of where it leads."""
@@ -27,11 +28,12 @@ Frame = tuple[str, int, int, int, bytes]
 def main(descriptor: int) -> None:
     """Draw what comes until None does, send back what was drawn, then None; an EOF ends it all.
 
-    In come Rows once, lists of Moments, and None. Out go (name, step, width, height, PNG), or the words of an error.
+    In come Rows once, lists of Moments, and None. Out go a Remark where there is one, then (name, step, width, height, PNG), or
+    the words of an error.
     """
     connection = Connection(descriptor)
     gc.freeze()
-    with rc_context(in_style()):
+    with rc_context(STYLE):
         _warm_up()
         try:
             _serve(connection)
@@ -43,6 +45,8 @@ def main(descriptor: int) -> None:
 
 def _serve(connection: Connection) -> None:
     studio, waiting, ended = Studio(connection.recv()), deque[Moment](), False
+    if words := studio.remark():
+        connection.send(Remark(words))
     while waiting or not ended:
         while not ended and (not waiting or connection.poll()):
             if (moments := connection.recv()) is None:
@@ -75,6 +79,10 @@ class Studio:
         self._frames: list[Frame] = []
         self._descent: Descent | None = None
         self._on_surface: list[Frame] = []
+
+    def remark(self) -> str | None:
+        """Return what the pictures lack on this machine."""
+        return fonts.note(self._pictures.figures)
 
     def add(self, moment: Moment) -> None:
         """Draw a moment that is shown, but for the loss surface."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from logreg.errors import how_to_install
 from logreg.report.record import FINISHED, Record, knobs, ranked_by, thinned
 
 if TYPE_CHECKING:
@@ -142,11 +143,15 @@ def embedded(picture: "Figure", name: str) -> str:
 
 
 def pictures_of(draw: Callable[[], dict[str, "Figure"]], notes: list[str]) -> dict[str, "Figure"]:
-    """Return what `draw` draws, or nothing and a note where matplotlib is missing."""
+    """Return what `draw` draws, or nothing and a note where matplotlib is missing; a note where its fonts are."""
     if find_spec("matplotlib") is None:
-        notes.append("The still pictures are missing: they need matplotlib (pip install 'logreg[pictures]').")
+        notes.append(f"The still pictures are missing: they need matplotlib ({how_to_install('pictures')}).")
         return {}
-    return draw()
+    drawn = draw()
+    from logreg.plots import fonts
+
+    notes += [note for note in [fonts.note(drawn.values())] if note]
+    return drawn
 
 
 def _points(record: Record, tag: str) -> list[list[float | None]]:

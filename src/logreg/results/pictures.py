@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from logreg.errors import how_to_install
 from logreg.plots.drawing import DrawingProcess, Picture
 from logreg.plots.rows import Moment, sample
 from logreg.results.metrics import probabilities
@@ -51,7 +52,11 @@ class Pictures(Result):
     def __call__(self, fit: Fit) -> list[Row]:
         """Show and write; return where, or what is missing."""
         rows = self._show_training(fit, self.artist) if self.artist is not None and fit.weights is not None else []
-        return [*rows, *(_write(fit) if self.files else [])]
+        if self.files:
+            rows += _write(fit)
+        elif self.artist is not None and self.artist.remark:
+            rows.append(("pictures", self.artist.remark))
+        return rows
 
     def _show_training(self, fit: Fit, artist: DrawingProcess) -> list[Row]:
         drawn = 0
@@ -82,18 +87,19 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
 def _write(fit: Fit) -> list[Row]:
     """Write the files; return where they are, or why there are none."""
     if find_spec("matplotlib") is None:
-        return [("pictures", "none, for want of matplotlib: pip install 'logreg[pictures]'")]
+        return [("pictures", f"none, for want of matplotlib: {how_to_install('pictures')}")]
     moments = fit.weights.moments if fit.weights is not None else []
     finished = result_pictures(fit) | (_last_moment(fit, moments) if moments else {})
     if not finished:
         return [("pictures", "none: the rows are all of one class, or no moments were kept (callbacks.weights)")]
-    from logreg.plots import style
+    from logreg.plots import fonts, style
 
     folder = fit.run.path / "pictures"
     folder.mkdir(exist_ok=True)
     for name, figure in finished.items():
         style.write(figure, folder / name)
-    return [("pictures", f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES")]
+    written = f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES"
+    return [("pictures", text) for text in (written, fonts.note(finished.values())) if text]
 
 
 def _last_moment(fit: Fit, moments: Sequence[Moment]) -> dict[str, "Figure"]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from logreg.errors import RunError, UserError
+from logreg.errors import RunError, UserError, how_to_install
 from logreg.run.run_directory import CHECKPOINTS, in_place
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -133,7 +133,7 @@ def export(cfg: DictConfig) -> None:
     """
     _check_run(cfg.run)
     if absent := [name for name in EXPORT_PACKAGES if find_spec(name) is None]:
-        raise UserError(f"export.py needs {' and '.join(absent)}: type pip install -e '.[export]'.")
+        raise UserError(f"export.py needs {' and '.join(absent)}: type {how_to_install('export')}.")
     from logreg.trained.exporting import export
     from logreg.trained.model_file import load_model
 
