@@ -83,7 +83,10 @@ def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet
     if node is None:
         return penalties.NONE
     late = {"l2": automatic_l2(datamodule)} if node.get("l2") == "auto" else {}
-    return _build(node, "penalty", **late) or penalties.NONE
+    penalty: ElasticNet | Firth = _build(node, "penalty", **late) or penalties.NONE
+    if isinstance(penalty, Firth):
+        return Firth(sum(datamodule.examples.class_weights) / len(datamodule.examples))
+    return penalty
 
 
 def automatic_l2(datamodule: InMemoryDataModule) -> float:

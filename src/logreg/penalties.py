@@ -67,7 +67,13 @@ class Firth:
     linearly independent, and their bias is of order 1 / n^2 where that of maximum likelihood is of order 1 / n. It looks at
     all rows at once, so it goes with full batches only. (D. Firth, Biometrika 80, 1993; G. Heinze and M. Schemper, A solution
     to the problem of separation in logistic regression, Statistics in Medicine 21, 2002.)
+
+    Attributes:
+        mean_weight: of the rows. Batches carry weights of mean 1, and n is the sum of the weights as they are: a row of weight
+            2 counts as two rows, in the penalty too.
     """
+
+    mean_weight: float = 1.0
 
     def __call__(self, features: Tensor, probability: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the penalty, (), for all rows: features (rows, features), probability and row weights (rows, 1)."""
@@ -75,7 +81,7 @@ class Firth:
         if weight is not None:
             variance = variance * weight
         x = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
-        return -torch.logdet((x * variance).T @ x) / (2 * len(features))
+        return -torch.logdet((x * variance).T @ x * self.mean_weight) / (2 * len(features) * self.mean_weight)
 
 
 NONE = ElasticNet()

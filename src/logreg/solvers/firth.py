@@ -1,5 +1,6 @@
 """Firth's penalised likelihood: finite coefficients and standard errors, also where the classes are separable."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,6 @@ from torch import Tensor
 from logreg.errors import UserError
 from logreg.solvers.newton import NewtonSteps, Solution, minimum
 from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, rows_in_a_block
-from logreg.solvers.quadratic import solve
 
 
 def firth(
@@ -38,24 +38,34 @@ class FirthObjective(Objective):
         return firth_evaluation(self, self.sums(parameters), parameters)
 
 
-def firth_evaluation(table: Objective, total: Sums, parameters: Tensor) -> Evaluation:
+def firth_evaluation(table: Objective, total: Sums, parameters: Tensor, mean_weight: float = 1.0) -> Evaluation:
     """Return the penalised objective at `parameters`, given the sums over all rows there.
 
     With q_i = a_i h_i (1 - h_i) x_i' I^-1 x_i, the leverages, the gradient is that of the loss - sum_i q_i (1/2 - h_i) x_i / n.
+
+    Args:
+        table: all rows.
+        total: their sums at the point.
+        parameters: the point, (features + 1,).
+        mean_weight: what the rows' weights were divided by; the leverages do not depend on it, n and det I do.
+
+    Raises:
+        UserError: columns are collinear or constant: the determinant is 0 everywhere.
     """
     plain = evaluation(total, parameters)
     assert total.hessian is not None and plain.hessian is not None
-    size = len(parameters)
-    inverse = torch.stack([solve(total.hessian, unit)[0] for unit in torch.eye(size, dtype=torch.float64)])
+    size, rows = len(parameters), total.weight * mean_weight
     scale = total.hessian.diagonal().sqrt()
-    sign, logdet = torch.linalg.slogdet(total.hessian / scale / scale[:, None])
-    if sign <= 0 or logdet < -30 * size:
+    factor, failed = torch.linalg.cholesky_ex(total.hessian / scale / scale[:, None])
+    logdet = 2 * float(factor.diagonal().log().sum())
+    if failed or not logdet >= -30 * size:
         raise UserError(
             "penalty=firth needs columns that are linearly independent, and among these some are constant or follow from the"
             " others. Leave them out, or type penalty=elastic_net penalty.l2=0.01."
         )
-    gradient = plain.gradient - _pull(table, parameters, inverse) / total.weight
-    value = plain.loss - float(logdet + 2 * scale.log().sum()) / (2 * total.weight)
+    inverse = torch.cholesky_inverse(factor) / scale / scale[:, None]
+    gradient = plain.gradient - _pull(table, parameters, inverse) / rows
+    value = plain.loss - (logdet + 2 * float(scale.log().sum()) + size * math.log(mean_weight)) / (2 * rows)
     return Evaluation(plain.parameters, plain.loss, value, gradient, plain.hessian, float(gradient.abs().max()))
 
 

@@ -105,7 +105,7 @@ class Solver(torch.optim.Optimizer, ABC):
         assert self._point is not None and self._sums is not None, "no batch was seen"
         if isinstance(self.penalty, Firth):
             assert self._only_batch is not None
-            seen = firth_evaluation(self._only_batch, self._sums, self._point)
+            seen = firth_evaluation(self._only_batch, self._sums, self._point, self.penalty.mean_weight)
         else:
             seen = evaluation(self._sums, self._point, self.penalty)
         self._sums, self._only_batch, self._seen = None, None, seen
