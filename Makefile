@@ -9,7 +9,7 @@ PICTURES := .venv-pictures
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check tutorials pictures dashboard bench readme clean
+.PHONY: help train test check tutorials pictures dashboard bench coverage readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 
 bench: $(DEV) $(LEAN)/.run $(PICTURES)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
 	LEAN_PYTHON=$(LEAN)/bin/python PICTURES_PYTHON=$(PICTURES)/bin/python $(BIN)/python scripts/bench $(BENCH)
+
+coverage: $(RUN)  ## how often printed intervals hold the truth: 1,000 tables each, into docs/statistics.md
+	$(BIN)/python scripts/interval_coverage.py
 
 readme: $(RUN)  ## run every command of README.md and put its output there
 	$(BIN)/python scripts/readme.py

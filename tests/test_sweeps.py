@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from runs import Run, finished, rows
 
+from logreg.statistics.student import t_cdf, t_quantile
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.student import compare, summary, t_cdf, t_quantile
+from logreg.sweeps.student import compare, summary
 
 RUNS = ("optimizer.lr=0.1,1", "seed=range(3)", "trainer.max_epochs=40")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}

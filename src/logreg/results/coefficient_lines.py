@@ -73,7 +73,10 @@ def print_table(table: CoefficientTable) -> None:
     if not console.is_terminal:
         console.width = 10_000  # nobody's edge to keep to
     lines = list(cells(table))
-    caption = KINDS[table.kind] + INTERVALS[table.interval] + ("; Firth's penalised likelihood" if table.firth else "")
+    by_groups = "" if table.degrees is None else f", Student's t with {table.degrees:,} degrees of freedom"
+    caption = (
+        KINDS[table.kind] + by_groups + INTERVALS[table.interval] + ("; Firth's penalised likelihood" if table.firth else "")
+    )
     if len(lines) > MOST_LINES:
         caption += f"; {len(lines) - MOST_LINES:,} more in coefficients.csv"
         lines = [*lines[: MOST_LINES - 1], lines[-1]]

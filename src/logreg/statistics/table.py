@@ -14,7 +14,7 @@ from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.marginal_effects import Switch
 from logreg.statistics.optimum import no_optimum
 from logreg.statistics.profile import profile_interval
-from logreg.statistics.wald import normal_quantile, wald
+from logreg.statistics.wald import quantile, wald
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class CoefficientTable:
         dependencies: exact linear combinations among the columns, in own units.
         why_none: why there are no errors, the end of a sentence; None where there are.
         firth: the estimates maximise Firth's penalised likelihood.
+        degrees: of freedom of Student's t, for cluster errors: the number of groups less 1; None: the normal distribution.
     """
 
     names: tuple[str, ...]
@@ -74,10 +75,11 @@ class CoefficientTable:
     dependencies: list[Dependency] = field(default_factory=list)
     why_none: str | None = None
     firth: bool = False
+    degrees: int | None = None
 
     def columns(self) -> dict[str, list]:
         """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
-        reach = normal_quantile(self.level) * self.marginal_effect_std_error
+        reach = quantile(self.level, self.degrees) * self.marginal_effect_std_error
         numbers = {
             "estimate": self.estimate,
             "std_error": self.std_error,
@@ -143,7 +145,8 @@ def coefficient_table(
     if why_none is None:
         scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups)
         error, effect_error = _errors(scatter, units, jacobian, _open(depends, len(own)))
-    said = wald(own, error, level)
+    degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
+    said = wald(own, error, level, degrees)
     low, high = said.low, said.high
     interval = "wald" if firth else interval
     if interval == "profile":
@@ -167,6 +170,7 @@ def coefficient_table(
         dependencies=depends,
         why_none=why_none,
         firth=firth,
+        degrees=degrees,
     )
 
 

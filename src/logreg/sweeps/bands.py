@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logreg.log import event_files
-from logreg.sweeps.student import LEVEL, t_quantile
+from logreg.statistics.student import t_quantile
+from logreg.sweeps.student import LEVEL
 
 FOLDER = "replicates"
 """Within the sweep's directory: a folder for each configuration, made anew whenever the sweep ends."""

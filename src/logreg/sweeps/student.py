@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from logreg.statistics.student import t_quantile, t_two_sided
+
 LEVEL = 0.95
 
 
@@ -29,34 +31,4 @@ def compare(first: Sequence[float], second: Sequence[float]) -> tuple[float, flo
     if not deviation:
         return mean, low, high, 1.0 if mean == 0 else 0.0
     t = abs(mean) / (deviation / math.sqrt(count))
-    return mean, low, high, 2 * (1 - t_cdf(t, count - 1))
-
-
-def t_quantile(probability: float, degrees: int) -> float:
-    """Return the quantile of Student's t distribution, for a probability of 0.5 and more."""
-    low, high = 0.0, 1.0
-    while t_cdf(high, degrees) < probability:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cdf(middle, degrees) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def t_cdf(t: float, degrees: int) -> float:
-    """Return P(T <= t) for t >= 0 and whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine = math.cos(angle)
-    if degrees % 2:
-        term, total = cosine, 0.0
-        for k in range(1, (degrees - 1) // 2 + 1):
-            total += term
-            term *= cosine * cosine * 2 * k / (2 * k + 1)
-        within = 2 / math.pi * (angle + math.sin(angle) * total)
-    else:
-        term, total = 1.0, 0.0
-        for k in range(1, degrees // 2 + 1):
-            total += term
-            term *= cosine * cosine * (2 * k - 1) / (2 * k)
-        within = math.sin(angle) * total
-    return (1 + min(within, 1.0)) / 2  # far out the sum rounds to a bit more
+    return mean, low, high, t_two_sided(t, count - 1)
