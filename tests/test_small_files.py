@@ -93,8 +93,8 @@ def test_good_files_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_who_can_do_without_a_file_notes_what_was_wrong(tmp_path: Path) -> None:
     notes: list[str] = []
-    assert or_note(lambda: read_json(tmp_path / "a.json", dict), {}, notes.append) == {}
+    assert or_note(lambda: read_json(tmp_path / "a.json", dict), notes.append) is None
     assert notes == []
     (tmp_path / "a.json").write_text("{")
-    assert or_note(lambda: read_json(tmp_path / "a.json", dict), {}, notes.append) == {}
+    assert or_note(lambda: read_json(tmp_path / "a.json", dict), notes.append) is None
     assert notes == [f"{tmp_path / 'a.json'} is damaged (no JSON: line 1, column 2)."]

@@ -1,6 +1,5 @@
 """Which pictures a result gets: from tensors to the drawing functions in plots/. Imported only where pictures are wanted."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 from logreg.metrics import ranking
 from logreg.plots import coefficients, scores
 from logreg.plots.names import short
+from logreg.run.small_files import DamagedFileError, read_csv
 from logreg.statistics.calibration import bin_edges, reliability
 
 Array = NDArray[np.float64]
@@ -55,11 +55,11 @@ def of_scores(
 
 
 def of_coefficients(table: Path) -> dict[str, Figure]:
-    """Return the pictures of a coefficients.csv; none where there is no such file."""
-    if not table.is_file():
+    """Return the pictures of a coefficients.csv; none where there is no such file, or a damaged one."""
+    try:
+        rows = [row for row in read_csv(table, ("name", "estimate")) or () if row["name"] != "bias"]
+    except DamagedFileError:  # who shows the pictures tells of the file
         return {}
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["name"] != "bias"]
     names = [row["name"] for row in rows]
 
     def column(name: str) -> Array | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from logreg.cli import checks
 from logreg.cli.command import CONF
@@ -40,12 +41,17 @@ def report(cfg: DictConfig) -> None:
 def run_report(path: Path) -> str:
     """Return the page of a run."""
     record = read(path)
-    notes = [] if record.status == FINISHED else [_unfinished(record)]
+    notes = [*record.notes, *([] if record.status == FINISHED else [_unfinished(record)])]
     moving: dict[str, Any] = {"frames": None, "thresholds": None}
     try:
         pictures = _with_rows(record, moving, notes)
     except UserError as error:  # the table has moved, say: what the run wrote down is shown all the same
         notes.append(f"What needs the rows is missing: {error}")
+        pictures = page.pictures_of(lambda: _of_coefficients(record), notes)
+    except (OmegaConfBaseException, LookupError, TypeError, ValueError, AttributeError) as error:
+        notes.append(
+            f"What needs the rows is missing: .hydra/config.yaml is no config of this project ({type(error).__name__})."
+        )
         pictures = page.pictures_of(lambda: _of_coefficients(record), notes)
     return page.run_page(record, moving, pictures, notes)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 HEADLINE = ("test", "val", "train")
 MOST_COEFFICIENTS = 200
+MOST_NOTES = 20
 MEANING = {
     "loss": "mean cross-entropy, in nats",
     "accuracy": "share of rows in the right class",
@@ -87,6 +88,7 @@ def sweep_page(path: Path, records: Sequence[Record]) -> str:
         names=names,
         rows=rows,
         by=ranked_by(records),
+        notes=[note for record in records for note in record.notes][:MOST_NOTES],
         unfinished=[record for record in records if record.status != FINISHED],
         drawn=max(map(len, lines.values())),
         data={"lines": lines},

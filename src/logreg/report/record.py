@@ -1,17 +1,16 @@
 """What a run directory says of its run: everything but the rows and the weights. Read without torch."""
 
-import csv
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import UserError
 from logreg.log import event_files
+from logreg.run.small_files import or_note, read_csv, read_json, read_numbers, read_text, read_yaml
 from logreg.sweeps import member
 from logreg.sweeps.member import FAILED, FINISHED
 
@@ -37,6 +36,7 @@ class Record:
         curves: tag -> (steps, values), whole.
         status: "finished", "failed" or "not finished".
         reason: why it failed, where that was noted.
+        notes: what could not be read, and why.
     """
 
     path: Path
@@ -49,10 +49,15 @@ class Record:
     curves: dict[str, tuple[list[int], list[float]]]
     status: str = FINISHED
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def cfg(self) -> DictConfig:
-        """Return the config as train.py had it."""
-        return cast(DictConfig, OmegaConf.create(self.config))
+        """Return the config as train.py had it.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        return OmegaConf.create(read_yaml(self.path / ".hydra" / "config.yaml", dict) or {})
 
 
 def read(path: Path) -> Record:
@@ -61,24 +66,25 @@ def read(path: Path) -> Record:
     Raises:
         UserError: it is none.
     """
-    if not (path / ".hydra" / "config.yaml").is_file():
+    hydra = path / ".hydra"
+    if not hydra.is_dir():
         raise UserError(
-            f"run={path}: there is no run (no .hydra/config.yaml). Give a run directory, as in run=outputs/<run>, or a sweep's"
-            " directory."
+            f"run={path}: there is no run (no .hydra/). Give a run directory, as in run=outputs/<run>, or a sweep's directory."
         )
-    hydra = OmegaConf.load(path / ".hydra" / "hydra.yaml")
+    notes: list[str] = []
     status, reason = _standing(path)
     return Record(
         path=path,
-        metrics=_json(path / "metrics.json"),
-        coefficients=_table(path / "coefficients.csv"),
-        environment=_json(path / "environment.json"),
-        config=(path / ".hydra" / "config.yaml").read_text(encoding="utf-8"),
-        overrides=_list(path / ".hydra" / "overrides.yaml"),
-        choices=OmegaConf.to_container(OmegaConf.select(hydra, "hydra.runtime.choices", default={})),  # type: ignore[arg-type]
-        curves=event_files.scalars(path),
+        metrics=or_note(lambda: read_numbers(path / "metrics.json"), notes.append) or {},
+        coefficients=or_note(lambda: read_csv(path / "coefficients.csv", ("name", "estimate")), notes.append) or [],
+        environment=or_note(lambda: read_json(path / "environment.json", dict), notes.append) or {},
+        config=or_note(lambda: read_text(hydra / "config.yaml"), notes.append) or "",
+        overrides=_overrides(path, notes.append),
+        choices=_choices(or_note(lambda: read_yaml(hydra / "hydra.yaml", dict), notes.append)),
+        curves=event_files.scalars(path, notes.append),
         status=status,
         reason=reason,
+        notes=tuple(notes),
     )
 
 
@@ -91,10 +97,13 @@ def read_members(sweep: Path) -> list[Record]:
     records = [_member(path) for path in {file.parent for pattern in patterns for file in sweep.glob(pattern)}]
     tag = ranked_by(records)
     records.sort(key=lambda record: (*_place(record.metrics.get(tag)), _number(record.path.name), record.path))
-    return [
-        replace(record, curves=event_files.scalars(record.path)) if rank < MOST_CURVES and record.metrics else record
-        for rank, record in enumerate(records)
-    ]
+    return [_with_curves(record) if rank < MOST_CURVES and record.metrics else record for rank, record in enumerate(records)]
+
+
+def _with_curves(record: Record) -> Record:
+    notes = list(record.notes)
+    curves = event_files.scalars(record.path, notes.append)
+    return replace(record, curves=curves, notes=tuple(notes))
 
 
 def ranked_by(records: Sequence[Record]) -> str:
@@ -109,9 +118,10 @@ def _place(value: float | None) -> tuple[bool, float]:
 
 def _member(path: Path) -> Record:
     noted, (status, reason) = member.read(path), _standing(path)
-    overrides = list(noted.overrides) if noted is not None else _list(path / ".hydra" / "overrides.yaml")
-    metrics = _json(path / "metrics.json") if status == FINISHED else {}
-    return Record(path, metrics, [], {}, "", overrides, {}, {}, status, reason)
+    notes: list[str] = []
+    overrides = list(noted.overrides) if noted is not None else _overrides(path, notes.append)
+    metrics = or_note(lambda: read_numbers(path / "metrics.json"), notes.append) if status == FINISHED else {}
+    return Record(path, metrics or {}, [], {}, "", overrides, {}, {}, status, reason, tuple(notes))
 
 
 def _standing(path: Path) -> tuple[str, str]:
@@ -130,19 +140,16 @@ def thinned(steps: list[int], values: list[float], most: int = MOST_POINTS) -> t
     return [steps[place] for place in places], [values[place] for place in places]
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _overrides(path: Path, note: Callable[[str], object]) -> list[str]:
+    found = or_note(lambda: read_yaml(path / ".hydra" / "overrides.yaml", list), note)
+    return [str(each) for each in found or ()]
 
 
-def _list(path: Path) -> list[str]:
-    return [str(each) for each in OmegaConf.load(path)] if path.is_file() else []
-
-
-def _table(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _choices(hydra: Any) -> dict[str, Any]:
+    """Return the name chosen in each config group, of what Hydra noted of itself."""
+    for key in ("hydra", "runtime", "choices"):
+        hydra = hydra.get(key) if isinstance(hydra, Mapping) else None
+    return dict(hydra) if isinstance(hydra, Mapping) else {}
 
 
 def _number(name: str) -> int:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from logreg.errors import UserError
 from logreg.overrides import typed
 from logreg.run.checkpoint_io import load, previous
 from logreg.run.run_directory import RunDirectory
+from logreg.run.small_files import or_note, read_yaml
 
 SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")
 """The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
@@ -77,12 +76,13 @@ def latest_overrides(run: RunDirectory, epochs: int) -> str | None:
         epochs: that the checkpoint has behind it: fewer are never proposed.
     """
     folder = run.path / ".hydra"
-    resumed = sorted(folder.glob("resumed-*/overrides.yaml"), key=lambda path: int(path.parent.name.rpartition("-")[2]))
-    path = resumed[-1] if resumed else folder / "overrides.yaml"
-    if not path.exists():
+    numbers = (path.name.rpartition("-")[2] for path in folder.glob("resumed-*"))
+    last = max((int(number) for number in numbers if number.isdecimal()), default=None)
+    path = (folder if last is None else folder / f"resumed-{last}") / "overrides.yaml"
+    overrides = or_note(lambda: read_yaml(path, list), lambda words: None)
+    if overrides is None:
         return None
-    overrides = [str(override) for override in OmegaConf.to_container(OmegaConf.load(path)) or ()]
-    kept = [each for each in overrides if not each.startswith("ckpt_path=")]
+    kept = [each for each in map(str, overrides) if not each.startswith("ckpt_path=")]
     return " ".join(shlex.quote(_at_least(each, epochs)) for each in [*kept, f"ckpt_path={run.path}"])
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,11 +95,28 @@ def read_yaml(path: Path, kind: type[T]) -> T | None:
     return _of_kind(path, content, kind)
 
 
-def read_csv(path: Path) -> list[dict[str, str]] | None:
-    """Return the rows of a CSV file by the names of its columns; None where there is no such file.
+def read_numbers(path: Path) -> dict[str, float | None] | None:
+    """Return the content of a JSON file that maps names to numbers, as metrics.json does; None where there is no such file.
 
     Raises:
-        DamagedFileError: it cannot be read, has no header, or a row has more or fewer fields than the header.
+        DamagedFileError: it cannot be read, or is something else.
+    """
+    content = read_json(path, dict)
+    for name, value in (content or {}).items():
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise DamagedFileError(path, f"{name!r} is no number")
+    return content
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]] | None:
+    """Return the rows of a CSV file by the names of its columns; None where there is no such file.
+
+    Args:
+        path: of the file.
+        columns: that it must have.
+
+    Raises:
+        DamagedFileError: it cannot be read, lacks a column, or a row has more or fewer fields than the header.
     """
     text = read_text(path)
     if text is None:
@@ -110,6 +127,8 @@ def read_csv(path: Path) -> list[dict[str, str]] | None:
         raise DamagedFileError(path, f"no CSV: {error}") from None
     except ValueError:
         raise DamagedFileError(path, "no header") from None
+    if lacking := [name for name in columns if name not in header]:
+        raise DamagedFileError(path, f"it has no column {lacking[0]}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise DamagedFileError(path, f"row {number} has {len(row)} fields, the header {len(header)}")
@@ -149,14 +168,13 @@ def _decoded(path: Path, descriptor: int, largest: int) -> str:
             raise DamagedFileError(path, f"no UTF-8 text: byte {error.start + 1}") from None
 
 
-def or_note(read: Callable[[], T | None], default: T, note: Callable[[str], object]) -> T:
-    """Return what `read` returns; `default` where that is None, or, with a note, where the file is damaged."""
+def or_note(read: Callable[[], T | None], note: Callable[[str], object]) -> T | None:
+    """Return what `read` returns; None, and a note, where the file is damaged."""
     try:
-        content = read()
+        return read()
     except DamagedFileError as error:
         note(str(error))
-        return default
-    return default if content is None else content
+        return None
 
 
 def _check_yaml(path: Path, text: str, kind: type) -> None:

@@ -3,7 +3,6 @@
 import copy
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from logreg.cli import patience
 from logreg.cli.rules import Number, check_value
 from logreg.errors import UserError
 from logreg.run.run_directory import RunDirectory
+from logreg.run.small_files import or_note, read_json
 from logreg.selection.rule import Line, choices, line
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
@@ -80,7 +80,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
     from logreg.selection.path import Point, strengths
 
     digest = member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
-    notes = _notes(run.path / NOTES, digest)
+    notes = _notes(run.path / NOTES, digest, cfg.data.folds)
     if notes is None:
         datamodule = parts.build_datamodule(cfg)
         values = sorted(set(cfg.selection["values"] or ()), reverse=True)
@@ -95,14 +95,40 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
     return notes["values"], folds
 
 
-def _notes(path: Path, digest: str) -> dict[str, Any] | None:
-    """Return what an earlier process has noted of this selection; None where there is nothing."""
-    if not path.exists():
+def _notes(path: Path, digest: str, folds: int) -> dict[str, Any] | None:
+    """Return what an earlier process has noted of this selection; None where there is nothing, or nothing whole."""
+    notes = or_note(lambda: read_json(path, dict), _tell_anew)
+    if notes is None:
         return None
-    notes = json.loads(path.read_text(encoding="utf-8"))
+    if not _are_notes(notes, folds):
+        _tell_anew(f"{path} is damaged (it does not hold the paths of folds).")
+        return None
     if notes["digest"] != digest:
         raise UserError(f"{path.parent} holds another selection than this one: give another hydra.run.dir, or leave it out.")
     return notes
+
+
+def _are_notes(notes: dict[str, Any], folds: int) -> bool:
+    """Tell whether every part is there and of its type, a path as long as the list of penalties."""
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    values, paths = notes.get("values"), notes.get("folds")
+    return (
+        isinstance(notes.get("digest"), str)
+        and isinstance(values, list)
+        and len(values) > 1
+        and all(is_number(value) and value > 0 for value in values)
+        and isinstance(paths, list)
+        and len(paths) <= folds
+        and all(isinstance(path, list) and len(path) == len(values) for path in paths)
+        and all(isinstance(point, list) and [*map(type, point)] == [float, int, bool] for path in paths for point in path)
+    )
+
+
+def _tell_anew(words: str) -> None:
+    print(f"Note: {words} Its folds are worked out anew.", file=sys.stderr)
 
 
 def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:

@@ -12,13 +12,15 @@ import itertools
 import json
 import os
 import re
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from logreg.errors import Unwritable
+from logreg.run.small_files import or_note, read_json
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
@@ -85,13 +87,32 @@ def directory_name(override_dirname: str) -> str:
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(override_dirname.encode()).hexdigest()[:8]}"
 
 
-def read(directory: Path) -> Status | None:
-    """Return how the run in a directory stands; None where there is none, or none that belongs to a sweep."""
-    try:
-        content = json.loads((directory / STATUS).read_text(encoding="utf-8"))
-        return Status(**content)
-    except (OSError, ValueError, TypeError):
+def read(directory: Path, note: Callable[[str], object] = lambda words: None) -> Status | None:
+    """Return how the run in a directory stands; None where there is none, or none that belongs to a sweep.
+
+    A damaged file tells nothing, and `note` is told; a field that this version does not know is passed over.
+    """
+    content = or_note(lambda: read_json(directory / STATUS, dict), note)
+    if content is None:
         return None
+    known = {each.name: content[each.name] for each in fields(Status) if each.name in content}
+    if not _is_status(known):
+        note(f"{directory / STATUS} is damaged (it does not say how a run stands).")
+        return None
+    return Status(**known)
+
+
+def _is_status(content: Mapping[str, Any]) -> bool:
+    """Tell whether the fields are there that must be, and of their types."""
+    number, text = int | float | None, str | None
+    kinds = {"status": str, "digest": str, "value": number, "reason": text, "mistake": bool, "seconds": number}
+    overrides = content.get("overrides", [])
+    return (
+        {"status", "digest"} <= content.keys()
+        and all(isinstance(content[name], kind) for name, kind in kinds.items() if name in content)
+        and isinstance(overrides, list)
+        and all(isinstance(each, str) for each in overrides)
+    )
 
 
 def write(directory: Path, status: Status) -> None:
@@ -139,14 +160,15 @@ def _told(directory: Path) -> Iterator[None]:
         raise Unwritable(f"{directory / STATUS} cannot be written: {error.strerror}. The sweep ends here.") from error
 
 
-def statuses(sweep: Path) -> Iterator[tuple[Path, Status]]:
+def statuses(sweep: Path, note: Callable[[str], object] = lambda words: None) -> Iterator[tuple[Path, Status]]:
     """Yield the directory and the status of every run of a sweep; another sweep that lies in its directory is passed over."""
     for folder, inner, files in os.walk(sweep):
         path = Path(folder)
         inner.sort()
-        if STATUS in files or ("multirun.yaml" in files and path != sweep):
+        is_run = STATUS in files or STATUS in inner
+        if is_run or ("multirun.yaml" in files and path != sweep):
             inner.clear()
-        if STATUS in files and (status := read(path)) is not None:
+        if is_run and (status := read(path, note)) is not None:
             yield path, status
 
 
@@ -156,7 +178,7 @@ class Places:
     def __init__(self, sweep: Path) -> None:
         """Read what the sweep holds at this moment."""
         self._directories: dict[str, Path] = {}
-        for directory, status in statuses(sweep):
+        for directory, status in statuses(sweep, _tell_note):
             if status.done or status.digest not in self._directories:
                 self._directories[status.digest] = directory
         self._taken = set(self._directories.values())
@@ -183,7 +205,15 @@ class Places:
         status = read(directory)
         if status is not None:
             return status.digest == run_digest
+        if os.path.lexists(directory / STATUS):  # damaged: what lies there may be any run's
+            return False
         return directory not in self._taken and not (directory / ".hydra").exists()
+
+
+def _tell_note(words: str) -> None:
+    print(
+        f"Note: {words} The run that it belongs to is not known: it is trained again, in a folder of its own.", file=sys.stderr
+    )
 
 
 @functools.cache

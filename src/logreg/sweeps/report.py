@@ -1,14 +1,15 @@
 """The result of a sweep: a ranked table on the console, sweep.csv, and every failure with its reason."""
 
 import csv
-import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from logreg.log.summary import count
+from logreg.run.small_files import or_note, read_numbers
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, PRUNED, Status
@@ -89,11 +90,12 @@ def varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
 def _run(sweep: Path, directory: Path, status: Status) -> Ranked:
     settings = dict(override.lstrip("+~").partition("=")[::2] for override in status.overrides)
     settings = {key: value for key, value in settings.items() if not key.startswith("sweep.")}
-    try:
-        metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8")) if status.done else {}
-    except (OSError, ValueError):
-        metrics = {}
-    return Ranked(str(directory.relative_to(sweep)), status, settings, metrics)
+    metrics = or_note(lambda: read_numbers(directory / "metrics.json"), _tell_note) if status.done else {}
+    return Ranked(str(directory.relative_to(sweep)), status, settings, metrics or {})
+
+
+def _tell_note(words: str) -> None:
+    print(f"Note: {words} The table shows the run without its metrics.", file=sys.stderr)
 
 
 def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:

@@ -4,8 +4,6 @@ It is put together from the checkpoint and, for intervals and averages, from coe
 a run directory can be moved, and where the files are missing or belong to other weights the sentences go without intervals.
 """
 
-import csv
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from logreg.data.columns import Category, Column, Date, Number
+from logreg.run.small_files import DamagedFileError, read_csv, read_json
 from logreg.trained.model_file import Model
 
 if TYPE_CHECKING:
@@ -78,20 +77,22 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
     own = list(zip(model.preprocessing.feature_names, weight.tolist(), strict=True))
     bare = Knowledge(tuple(Coefficient(*each) for each in own), bias.item(), 0.95, "No intervals: ")
     try:
-        with (directory / "coefficients.csv").open(encoding="utf-8", newline="") as file:
-            *rows, _ = csv.DictReader(file)  # the last is the bias
-        statistics = json.loads((directory / "statistics.json").read_text(encoding="utf-8"))
+        *rows, _ = read_csv(directory / "coefficients.csv") or []  # the last is the bias
+        statistics = read_json(directory / "statistics.json", dict) or {}
         read = tuple(_coefficient(name, estimate, row) for (name, estimate), row in zip(own, rows, strict=True))
         same = all(
             row["name"] == name and math.isclose(float(row["estimate"]), value, rel_tol=SAME, abs_tol=1e-6)
             for (name, value), row in zip(own, rows, strict=True)
         )
-        level, why = float(statistics["level"]), statistics["why_no_errors"]
-    except (OSError, KeyError, ValueError, TypeError):
+        level, why = float(statistics["level"]), str(statistics["why_no_errors"] or "")
+        collinear = tuple(str(each) for each in statistics.get("collinear", ()))
+    except DamagedFileError as error:
+        return _without(bare, str(error))
+    except (KeyError, ValueError, TypeError):
         return _without(bare, "the run directory has no coefficients.csv and statistics.json of this model.")
     if not same:
         return _without(bare, "coefficients.csv belongs to other weights than this checkpoint.")
-    return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", tuple(statistics.get("collinear", ())))
+    return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", collinear)
 
 
 def _without(bare: Knowledge, why: str) -> Knowledge:
