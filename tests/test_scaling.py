@@ -43,3 +43,23 @@ def test_plain_values_must_be_complete(name: str) -> None:
     del values[name]
     with pytest.raises(KeyError, match=name):
         Scaling.from_plain(values)
+
+
+def test_a_column_of_0_and_1_is_an_indicator_and_stays_as_it_is() -> None:
+    x = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1e-6], [0.0, 2.0, 0.0], [0.0, 1.0, 1e-6]]).double()
+    scaling = Scaling.standard(x)
+    assert (scaling.center[0], scaling.scale[0]) == (0.0, 1.0)
+    assert torch.equal(scaling.transform(x)[:, 0], x[:, 0])
+    torch.testing.assert_close(scaling.transform(x)[:, 1:].std(dim=0, correction=0), torch.ones(2).double())
+
+
+def test_weights_count_as_repeated_rows() -> None:
+    x, times = torch.tensor([[45.0, 1e9], [50.0, 1e9 + 1], [70.0, 1e9 + 3]]).double(), torch.tensor([[1], [4], [2]])
+    ours, theirs = Scaling.standard(x, times), Scaling.standard(x.repeat_interleave(times[:, 0], dim=0))
+    torch.testing.assert_close(torch.tensor(ours.center), torch.tensor(theirs.center), rtol=1e-14, atol=0)
+    torch.testing.assert_close(torch.tensor(ours.scale), torch.tensor(theirs.scale), rtol=1e-12, atol=0)
+
+
+def test_a_spread_whose_square_is_no_float64_is_a_spread_all_the_same() -> None:
+    x = torch.tensor([[1e-200], [3e-200]], dtype=torch.float64)
+    torch.testing.assert_close(Scaling.standard(x).transform(x), torch.tensor([[-1.0], [1.0]]).double())

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
+from logreg.data.scaling import is_indicator
 from logreg.metrics import log_loss
 from logreg.module import LogisticRegression
 
@@ -162,18 +163,22 @@ def _scale() -> str:
 
 
 def _unscaled(x: Tensor, names: tuple[str, ...]) -> str | None:
-    """Return what is hard on a descent about the columns of `x` (rows, features), or None; constant columns do not count."""
+    """Return what is hard on a descent about the columns of `x` (rows, features), or None; constant columns do not count.
+
+    Indicators are never scaled: however few their ones are, they count as a column of deviation 1/2 around 0.
+    """
     spread, mean = x.std(dim=0, correction=0), x.mean(dim=0)
     varies = (spread > 0).nonzero()[:, 0]
     if not len(varies):
         return None
-    spread, mean = spread[varies], mean[varies]
-    off = (mean.abs() / spread).argmax()
-    largest, smallest = spread.argmax(), spread.argmin()
-    if spread[largest] > MOST_RATIO * spread[smallest]:
+    spread, mean, indicator = spread[varies], mean[varies], is_indicator(x)[varies]
+    off = torch.where(indicator, 0.0, mean.abs() / spread).argmax()
+    size = torch.where(indicator, 0.5, spread)
+    largest, smallest = size.argmax(), size.argmin()
+    if size[largest] > MOST_RATIO * size[smallest]:
         ratio = float(spread[largest] / spread[smallest])
         return f"'{names[varies[largest]]}' varies {ratio:,.0f} times as much as '{names[varies[smallest]]}'"
-    if mean[off].abs() > FAR_FROM_ZERO * spread[off]:
+    if not indicator[off] and mean[off].abs() > FAR_FROM_ZERO * spread[off]:
         around, by = float(mean[off]), float(spread[off])
         return f"'{names[varies[off]]}' lies around {around:,.4g}, far from 0, and varies by {by:,.3g} only"
     return None

@@ -114,7 +114,7 @@ class Category(Column):
         return (*known, f"{self.name} is missing") if self.missing == "level" else known
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
-        return self.table()[self._codes(series)]
+        return self.table()[self.codes(series)]
 
     def table(self) -> Tensor:
         """Return the features of each level, of a level that is new, and of a value that is refused, float64: NaN."""
@@ -133,17 +133,17 @@ class Category(Column):
         values = self._text(series).drop_nulls()
         return values.filter(~values.is_in(list(self.levels)))
 
-    def _text(self, series: "pl.Series") -> "pl.Series":
-        """Return the values as the levels are written; TRUE is true where the levels are true and false."""
-        text = as_text(series)
-        return text.str.to_lowercase() if set(self.levels) <= {"true", "false"} else text
-
-    def _codes(self, series: "pl.Series") -> Tensor:
-        """Return where in `table` each row's features stand."""
+    def codes(self, series: "pl.Series") -> Tensor:
+        """Return where in `table` each row's features stand, int64, (rows,)."""
         numbers = {level: number for number, level in enumerate(self.levels)}
         text = self._text(series)
         codes = text.replace_strict(list(numbers), list(numbers.values()), default=len(self.shares))
         return torch.from_numpy(codes.set(text.is_null(), self.missing_row).cast(int).to_numpy(writable=True))
+
+    def _text(self, series: "pl.Series") -> "pl.Series":
+        """Return the values as the levels are written; TRUE is true where the levels are true and false."""
+        text = as_text(series)
+        return text.str.to_lowercase() if set(self.levels) <= {"true", "false"} else text
 
 
 KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}

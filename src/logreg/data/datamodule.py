@@ -161,6 +161,7 @@ def _scaled(examples: Examples, scale: str, folds: int | None, fold: int | str |
     else:
         rows = splits.by_folds(examples.target[:, 0], folds, fold, seed)
     train = features[rows["train"]]
-    scaling = Scaling.standard(train) if scale == "standard" else Scaling.identity(train.shape[1])
+    weight = None if examples.weight is None else examples.weight[rows["train"]]
+    scaling = Scaling.standard(train, weight) if scale == "standard" else Scaling.identity(train.shape[1])
     parts = {name: examples.at(rows, scaling.transform(features[rows])) for name, rows in rows.items() if len(rows)}
     return Prepared(parts, Preprocessing.of_numbers(examples.feature_names, scaling))

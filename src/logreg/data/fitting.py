@@ -1,17 +1,22 @@
 """What is learnt of each feature column from the training rows: fill values, categories, dates' origins."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import torch
+from torch import Tensor
 
-from logreg.data.columns import Category, Column, Date, Number, as_text, days_since
-from logreg.data.scaling import Scaling
+from logreg.data.columns import Category, Column, Date, Number, as_text
+from logreg.data.scaling import Scaling, is_indicator
 from logreg.errors import UserError
 
+LEAST_DEVIATION = 1e-150
+"""Coefficients in own units are divided by the deviation, their variances by its square, which must be a float64."""
 
-def fit_column(series: pl.Series, kind: str, fill_missing: bool) -> Column:
+
+def fit_column(series: pl.Series, kind: str, fill_missing: bool, weight: Tensor | None = None) -> Column:
     """Return the encoder of a column.
 
     Args:
@@ -19,31 +24,47 @@ def fit_column(series: pl.Series, kind: str, fill_missing: bool) -> Column:
         kind: "number", "category" or "date".
         fill_missing: a missing value takes the training rows' mean and, where they have missing values themselves, a feature
             of its own says so; otherwise there are none.
+        weight: how much each row counts, (rows, 1); None: all the same.
     """
     indicator = fill_missing and series.null_count() > 0
     if kind == "category":
-        return _category(as_text(series), "level" if indicator else "unseen" if fill_missing else "refuse")
+        return _category(as_text(series), "level" if indicator else "unseen" if fill_missing else "refuse", weight)
     if kind == "date":
-        origin = series.cast(pl.Date).min()
-        name = str(origin or "1970-01-01")
-        days = days_since(series, origin) if origin is not None else torch.zeros(1)  # type: ignore[arg-type]
-        return Date(series.name, name, float(days.nanmean()) if fill_missing else None, indicator)
-    mean = series.cast(pl.Float64).mean() if fill_missing else None
-    return Number(series.name, (0.0 if mean is None else float(mean)) if fill_missing else None, indicator)  # type: ignore[arg-type]
+        origin: Any = series.cast(pl.Date).min()
+        date = Date(series.name, str(origin or "1970-01-01"))
+        return replace(date, fill=_mean(date, series, weight), indicator=indicator) if fill_missing else date
+    number = Number(series.name)
+    return replace(number, fill=_mean(number, series, weight), indicator=indicator) if fill_missing else number
 
 
-def fit_scaling(column: Column, series: pl.Series, scale: str) -> Scaling:
+def fit_scaling(column: Column, series: pl.Series, scale: str, weight: Tensor | None = None) -> Scaling:
     """Return the scaling of one column's features over the training rows.
 
+    A number that is 0 or 1 wherever it is known is an indicator, also where the mean stands in for missing values.
+
+    Args:
+        column: fitted.
+        series: the training rows.
+        scale: "standard" or "none".
+        weight: how much each row counts, (rows, 1); None: all the same.
+
     Raises:
-        UserError: the values are so large that their deviation is beyond float64.
+        UserError: the values are so large, or so near to each other, that their variance is beyond float64.
     """
     values = column.encode(series)
-    scaling = Scaling.standard(values) if scale == "standard" else Scaling.identity(values.shape[1])
+    if scale == "none" or (series.null_count() and bool(is_indicator(column.encode(series.drop_nulls())).all())):
+        scaling = Scaling.identity(values.shape[1])
+    else:
+        scaling = Scaling.standard(values, weight)
     if not all(torch.tensor([*scaling.center, *scaling.scale], dtype=torch.float64).isfinite()):
         raise UserError(
             f"The values of the column '{column.name}' are too large to compute with (up to {values.abs().max():.3g}). Divide"
             f" them by a power of ten, or type data.drop=[{column.name}]."
+        )
+    if min(scaling.scale) < LEAST_DEVIATION:
+        raise UserError(
+            f"The values of the column '{column.name}' are too near to each other to compute with: their deviation is"
+            f" {min(scaling.scale):.3g}. Multiply them by a power of ten, or type data.drop=[{column.name}]."
         )
     return scaling
 
@@ -66,10 +87,18 @@ def described(column: Column, series: pl.Series, scaling: Scaling) -> Mapping[st
     }
 
 
-def _category(text: pl.Series, missing: str) -> Category:
-    counts = dict(text.value_counts().iter_rows())
-    levels = sorted(level for level in counts if level is not None)
-    shares = [counts[level] / len(text) for level in levels]
-    if missing == "level":
-        shares.append(counts[None] / len(text))
-    return Category(text.name, tuple(levels), tuple(shares), missing)
+def _mean(column: Column, series: pl.Series, weight: Tensor | None) -> float:
+    """Return the mean of a column's values, missing ones left out."""
+    values = column.encode(series.drop_nulls())[:, 0]
+    if weight is None:
+        return float(values.mean())
+    share = weight[torch.from_numpy(series.is_not_null().to_numpy()), 0].double()
+    return float((share * values).sum() / share.sum())
+
+
+def _category(text: pl.Series, missing: str, weight: Tensor | None) -> Category:
+    levels = tuple(sorted(text.drop_nulls().unique()))
+    category = Category(text.name, levels, (0.0,) * (len(levels) + (missing == "level")), missing)
+    share = torch.ones(len(text)).double() if weight is None else weight[:, 0].double()
+    counts = torch.bincount(category.codes(text), share, minlength=len(category.shares))
+    return replace(category, shares=tuple((counts / share.sum()).tolist()))

@@ -24,16 +24,24 @@ class Scaling:
         return cls([0.0] * features, [1.0] * features)
 
     @classmethod
-    def standard(cls, x: Tensor) -> "Scaling":
+    def standard(cls, x: Tensor, weight: Tensor | None = None) -> "Scaling":
         """Return the map to mean 0 and deviation 1 (population) over the rows of `x`, (rows, features).
 
-        A column without spread is only centred, on its value: the deviation of a constant 0.1 is not 0 but 1e-17.
+        A column of nothing but 0 and 1 stays as it is, see `is_indicator`. A column without spread is only centred, on its
+        value: the deviation of a constant 0.1 is not 0 but 1e-17.
+
+        Args:
+            x: the training rows.
+            weight: (rows, 1), how much each row counts: a row of weight 2 is two rows; None: all the same.
         """
         x = x.double()
         low, high = x.aminmax(dim=0)
-        spread = x.std(dim=0, correction=0)
-        constant = (low == high) | (spread == 0)
-        return cls(torch.where(constant, low, x.mean(dim=0)).tolist(), torch.where(constant, 1.0, spread).tolist())
+        mean, spread = _moments(x, weight)
+        if ((spread == 0) & (low < high)).any():  # 1e-200 squared is no float64
+            spread = _moments((x - low) / (high - low), weight)[1] * (high - low)
+        constant, kept = low == high, is_indicator(x)
+        center = torch.where(kept, 0.0, torch.where(constant, low, mean))
+        return cls(center.tolist(), torch.where(constant | kept, 1.0, spread).tolist())
 
     def transform(self, x: Tensor) -> Tensor:
         """Return z for `x`, both (rows, features) and of x's dtype; the map is worked out in float64."""
@@ -56,3 +64,23 @@ class Scaling:
     def from_plain(cls, values: Mapping[str, Any]) -> "Scaling":
         """Return the map that `plain` wrote down."""
         return cls(list(values["center"]), list(values["scale"]))
+
+
+def is_indicator(x: Tensor) -> Tensor:
+    """Tell of each column of `x`, (rows, features), whether it holds nothing but 0 and 1, (features,).
+
+    Such a column is not scaled. Divided by its deviation, a level of few rows would need a small weight for a large effect: a
+    penalty would hardly see it, and would press hardest on the levels that the rows say most of. As 0 and 1, every level is
+    pressed alike, and C means what scikit-learn's does on a table of numbers scaled and categories coded as 0 and 1. Nor is it
+    centred: the bias costs nothing, so a shift changes no optimum, and 0 and 1 are exact in float32 where 0 - mean is rounded.
+    """
+    return ((x == 0) | (x == 1)).all(dim=0)
+
+
+def _moments(x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the mean and the deviation of each column, (features,) each; of weighted rows where there are weights."""
+    if weight is None:
+        return x.mean(dim=0), x.std(dim=0, correction=0)
+    share = weight.double() / weight.double().sum()
+    mean = (share * x).sum(dim=0)
+    return mean, (share * (x - mean).square()).sum(dim=0).sqrt()

@@ -152,6 +152,7 @@ class _Draft:
     def fit(self, scale: str, fill_missing: bool) -> Preprocessing:
         """Learn of the training rows what there is to learn of the columns."""
         rows = self.rows["train"].numpy()
+        weight = None if self.weight is None else self.weight[self.rows["train"]]
         self.described: list[dict[str, Any]] = []
         for (name, kind), values in zip(self.kinds.items(), self.frame.get_columns(), strict=True):
             train = values.gather(rows)
@@ -159,8 +160,8 @@ class _Draft:
                 self.constants.append(name)
                 self.described.append({"name": name, "role": "constant, left out", "value": as_text(train[:1])[0]})
                 continue
-            column = fitting.fit_column(train, kind, fill_missing)
-            scaling = fitting.fit_scaling(column, train, scale)
+            column = fitting.fit_column(train, kind, fill_missing, weight)
+            scaling = fitting.fit_scaling(column, train, scale, weight)
             if kind == "number" and (notice := quality.identifier_notice(train)):
                 self.notices.append(notice)
             self.encoders.append(column)

@@ -202,7 +202,9 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
 
 
 def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequence[int]] = ()) -> list[Switch]:
-    """Return the columns that hold nothing but 0 and 1 in their own units, and both of them.
+    """Return the columns that hold nothing but 0 and 1 in their own units.
+
+    Exactly 0 and 1, but for what scaling in float64 rounds off: a column of a scale of 1e-6 is none.
 
     Args:
         likelihood: of the rows, in the network's units.
@@ -212,7 +214,8 @@ def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequen
     binary = torch.ones(likelihood.parameters - 1, dtype=torch.bool)
     for design, _, _ in likelihood.chunks():
         own = design[:, :-1] * units.scale + units.center
-        binary &= ((own.abs() < 1e-5) | ((own - 1).abs() < 1e-5)).all(dim=0)
+        rounding = 1e-12 * units.scale
+        binary &= ((own.abs() <= rounding) | ((own - 1).abs() <= rounding)).all(dim=0)
     off = (-units.center / units.scale).tolist()
     on = ((1 - units.center) / units.scale).tolist()
     family = {column: set(columns) - {column} for columns in categories for column in columns}
