@@ -64,8 +64,10 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     "10 short row": (changed("\n4,4,0\n", "\n4,4\n"), (), ("row 5", "2 values for 3 columns", "'passed'")),
     "10 long row": (changed("\n4,4,0\n", "\n4,4,0,7\n"), (), ("row 5", "4 values for 3 columns", "'7'")),
     "10 empty line": (changed("\n4,4,0\n", "\n\n4,4,0\n"), (), ("row 5", "empty")),
-    "11 unbalanced quote": (changed("\n4,4,0\n", '\n4,"4,0\n'), (), ("never closed", "line 6")),
-    "11 quote inside": (changed("\n4,4,0\n", '\n4,5" x,0\n'), (), ("quote",)),
+    "11 unbalanced quote": (changed("\n4,4,0\n", '\n4,"4,0\n'), (), ("never closed", "row 5", "'score'")),
+    "11 quote inside": (changed("\n4,4,0\n", '\n4,5" x,0\n'), (), ("row 5", "'score'", "quote", '"5"" x"')),
+    "11 quotes that are not doubled": (column("size", ['"5" pipe"', "7"]), (), (
+        "row 1", "'size'", "behind a quote", '"5"" pipe"')),
     "12 NUL byte": (changed("\n4,4,0\n", "\n4,4\0,0\n"), (), ("NUL", "line 6")),
     "13 duplicate column": (changed("score", "age"), (), ("'age' 2 times", "1, 2")),
     "15 target missing": (GOOD, ("data.target=pased",), ("'pased'", "Did you mean 'passed'")),

@@ -1,51 +1,73 @@
 """A CSV file's bytes in blocks of whole rows."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from logreg.data.csv_format import CsvFormat
+from logreg.data.faults import shown
 from logreg.errors import UserError
 
 BLOCK_BYTES = 8 * 2**20
 LONGEST_ROW = 64 * 2**20
-"""A row that is longer is no row: a quote was opened and never closed."""
+"""What is longer is no row: a quote was opened and never closed, or it is no table."""
 
 
 def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
     """Yield the file as UTF-8 in blocks that end where a row ends; a byte order mark is left out.
 
+    Of empty lines one is left, which is a fault of its row, and none at the end of the file, where they mean nothing. The last
+    block may hold a quote that is never closed: whoever reads it knows its row.
+
     Raises:
-        UserError: the text is of another encoding, holds a NUL byte, or a quote is opened and never closed.
+        UserError: the text is of another encoding or cut off, holds a NUL byte or a very long line, or begins with empty lines.
     """
-    rest = b""
-    line = 1
+    rest, empty, begun = b"", 0, False
     for data in _utf8(path, form):
-        if (at := data.find(b"\0")) >= 0:
-            line += rest.count(b"\n") + data.count(b"\n", 0, at)
+        if data.find(b"\0") >= 0:
             raise UserError(
-                f"{path} holds a NUL byte in line {line:,}: it is no text file, or a broken one. Write it anew, or remove the"
-                " byte."
+                f"{path} holds a NUL byte in line {_line_of_nul(path, form):,}: it is no text file, or a broken one. Write it"
+                " anew, or remove the byte."
             )
         data = rest + data
-        cut = _before_empty_lines(data, _last_row_end(data))
+        cut = _last_row_end(data)
         if not cut and len(data) > LONGEST_ROW:
-            raise _unbalanced(path, form)
+            if data.count(b'"') % 2 == 0:
+                raise _long_line(path, data)
+            yield data
+            return
         block, rest = data[:cut], data[cut:]
-        line += block.count(b"\n")
-        if block:
-            yield block
-    if rest.count(b'"') % 2:
-        raise _unbalanced(path, form)
+        text = block.rstrip(b"\r\n")
+        if text:
+            end = block.find(b"\n", len(text)) + 1
+            yield _behind_empty_lines(path, block[:end], empty, begun)
+            begun, empty = True, block.count(b"\n", end)
+        else:
+            empty += block.count(b"\n")
+    if form.is_utf8:
+        _check_end(path, rest)
     if rest := rest.rstrip(b"\r\n"):
-        yield rest + b"\n"
+        yield _behind_empty_lines(path, rest + b"\n", empty, begun)
+    elif not begun:
+        what = "empty lines alone" if empty else "nothing but a byte order mark"
+        raise UserError(f"{path} is empty: it holds {what}, and not even a header.")
 
 
-def _before_empty_lines(data: bytes, cut: int) -> int:
-    """Return the cut before the empty lines that stand there: at the end of the file they mean nothing."""
-    text = data[max(0, cut - 1024) : cut]
-    empty = len(text) - len(text.rstrip(b"\r\n"))
-    return data.find(b"\n", cut - empty) + 1 if empty < len(text) else 0
+def _behind_empty_lines(path: Path, block: bytes, empty: int, begun: bool) -> bytes:
+    """Return the block, behind an empty line where some stood before it.
+
+    Raises:
+        UserError: it is the first of the file.
+    """
+    if not begun:
+        empty += re.match(rb"(\r?\n)*", block)[0].count(b"\n")  # type: ignore[index]
+        if empty:
+            raise UserError(
+                f"{path} begins with {empty:,} empty line{'' if empty == 1 else 's'}, and the header must be the first line."
+                " Remove what stands before it."
+            )
+    return b"\n" + block if empty else block
 
 
 def _last_row_end(data: bytes) -> int:
@@ -54,29 +76,82 @@ def _last_row_end(data: bytes) -> int:
     if data.find(b'"') < 0:
         return cut
     inside = data.count(b'"', 0, cut) % 2 == 1
-    while cut and inside:
-        before = data.rfind(b"\n", 0, cut - 1) + 1
+    while cut and inside:  # then the last quote opens a value
+        before = data.rfind(b"\n", 0, data.rfind(b'"', 0, cut)) + 1
         inside ^= data.count(b'"', before, cut) % 2 == 1
         cut = before
     return cut
+
+
+def _line_of_nul(path: Path, form: CsvFormat) -> int:
+    line = 1
+    for data in _utf8(path, form):
+        at = data.find(b"\0")
+        line += data.count(b"\n", 0, at if at >= 0 else len(data))
+        if at >= 0:
+            break
+    return line
+
+
+def _check_end(path: Path, rest: bytes) -> None:
+    """Refuse a last line that ends within a letter."""
+    try:
+        rest.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            raise _cut_off(path, "UTF-8") from None
+
+
+def _cut_off(path: Path, encoding: str) -> UserError:
+    return UserError(
+        f"{path} ends in the middle of a letter, in its last line: the file was cut off, or it is not {encoding}. Copy or write"
+        " it again, or type the encoding that it was written in, as in data.encoding=latin-1."
+    )
+
+
+def _long_line(path: Path, data: bytes) -> UserError:
+    if b"\r" in data:
+        return cr_alone(path)
+    return UserError(
+        f"{path} has a line of more than {LONGEST_ROW // 2**20} MiB that begins with"
+        f" {shown(data[:40].decode(errors='replace'))}: no row of a table is so long. Is it a CSV file, with a line"
+        " for each row?"
+    )
+
+
+def cr_alone(path: Path) -> UserError:
+    """Return the fault of a file whose lines end as old Macs ended them."""
+    return UserError(f"{path} ends its lines with CR alone, as old Macs did. Save it with LF or CRLF line ends.")
 
 
 def _utf8(path: Path, form: CsvFormat) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         start = file.read(BLOCK_BYTES)
         _check_mark(path, form, start)
-        decoder = None if form.is_utf8 else codecs.getincrementaldecoder(form.encoding)()
-        data = start.removeprefix(codecs.BOM_UTF8) if form.is_utf8 else start
+        if form.is_utf8:
+            data = start.removeprefix(codecs.BOM_UTF8)
+            while data:
+                yield data
+                data = file.read(BLOCK_BYTES)
+            return
+        decoder, data, at = codecs.getincrementaldecoder(form.encoding)(), start, 0
         while data:
+            waiting = len(decoder.getstate()[0])
             try:
-                yield data if decoder is None else decoder.decode(data).encode().removeprefix(codecs.BOM_UTF8)
+                text = decoder.decode(data).encode()
+                yield text if at else text.removeprefix(codecs.BOM_UTF8)
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{path} is not data.encoding={form.encoding}: {error.reason} at byte {error.start:,}."
+                    f"{path} is not data.encoding={form.encoding}: {error.reason} at byte {at - waiting + error.start:,}."
                 ) from None
             except UnicodeError as error:
                 raise UserError(f"{path} is not data.encoding={form.encoding}: {error}.") from None
+            at += len(data)
             data = file.read(BLOCK_BYTES)
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeError:
+            raise _cut_off(path, form.encoding) from None
 
 
 def _check_mark(path: Path, form: CsvFormat, start: bytes) -> None:
@@ -90,18 +165,3 @@ def _check_mark(path: Path, form: CsvFormat, start: bytes) -> None:
         name = "utf-16-le" if start[1] == 0 else "utf-16-be"
     if name:
         raise UserError(f"{path} is text in {name.upper()}, not UTF-8: type data.encoding={name}.")
-
-
-def _unbalanced(path: Path, form: CsvFormat) -> UserError:
-    """Return the fault of a quote without its partner, with the first line that has an odd number of them."""
-    line = 1
-    for data in _utf8(path, form):
-        for text in data.split(b"\n"):
-            if text.count(b'"') % 2:
-                return UserError(
-                    f'{path} has a quote (") that is opened and never closed; the first line with an odd number of quotes is'
-                    f" line {line:,}: {text[:60].decode(errors='replace')}. Close it, or double a quote that means itself."
-                )
-            line += 1
-        line -= 1
-    return UserError(f'{path} has a quote (") that is opened and never closed.')

@@ -1,13 +1,18 @@
 """One block of a CSV file becomes a frame, or a fault that names its row."""
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from logreg.data import csv_quotes
 from logreg.data.csv_format import CsvFormat
-from logreg.data.csv_header import Header
+from logreg.data.csv_header import Header, row_length
+from logreg.data.csv_quotes import QuoteError
 from logreg.data.faults import shown
+
+EMPTY = "the line is empty. Remove it."
 
 
 class BlockError(Exception):
@@ -40,10 +45,13 @@ def parse_block(
         BlockError: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
     """
     last, read = header.names[-1], {*wanted, header.names[-1]}
+    _check_quotes(block, header, form)
     _check_carriage_returns(block)
+    _check_empty_lines(block, len(header.names))
+    _check_first_row(block, header, form)
     try:
         frame = pl.read_csv(
-            block,
+            codecs.BOM_UTF8 + block if block.startswith(codecs.BOM_UTF8) else block,  # polars leaves one out of every block
             has_header=False,
             schema=dict(schema),
             columns=[number for number, name in enumerate(header.names) if name in read],
@@ -52,7 +60,7 @@ def parse_block(
             decimal_comma=form.decimal_comma,
             glob=False,
         )
-    except (pl.exceptions.PolarsError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise diagnose(block, schema, header, form) or BlockError(0, f"polars cannot read this block: {error}.") from None
     # Polars fills a short row with nulls: the last value is then missing, and only then the rows are counted out.
     if header.trailing:
@@ -86,14 +94,15 @@ def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Head
                 comma = not form.decimal_comma and form.separator != "," and _is_number(value.replace(",", ".", 1), form)
                 cure = " If the comma is a decimal comma, type data.decimal_comma=true." if comma else ""
                 return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.{cure}", name)
-    for number, line in enumerate(block.split(b"\n")):
-        if b'"' in line:
-            return BlockError(
-                number,
-                f'a quote (") stands inside a value, as in {shown(line.decode())}. Put the whole value in quotes and double'
-                ' the quote within: "5"" pipe".',
-            )
     return None
+
+
+def _check_quotes(block: bytes, header: Header, form: CsvFormat) -> None:
+    try:
+        csv_quotes.check(block, form.separator)
+    except QuoteError as fault:
+        column = f"column '{header.names[fault.column]}'" if fault.column < len(header.names) else f"value {fault.column + 1}"
+        raise BlockError(fault.row, f"the {column} {fault.words}") from None
 
 
 def _check_carriage_returns(block: bytes) -> None:
@@ -103,6 +112,23 @@ def _check_carriage_returns(block: bytes) -> None:
     for number, line in enumerate(re.sub(rb'"[^"]*"', b"", block).split(b"\n")):
         if b"\r" in line.removesuffix(b"\r"):
             raise BlockError(number, "there is a carriage return (CR) inside the row. Put the value in quotes, or remove it.")
+
+
+def _check_empty_lines(block: bytes, width: int) -> None:
+    """Refuse an empty line where there are so many that each, as a row of nulls, would take more memory than the file."""
+    if block.count(b"\n") * max(width, 2) <= len(block):
+        return
+    for number, line in enumerate(csv_quotes.QUOTED.sub(b'""', block).split(b"\n")[:-1]):
+        if not line.rstrip(b"\r"):
+            raise BlockError(number, EMPTY)
+
+
+def _check_first_row(block: bytes, header: Header, form: CsvFormat) -> None:
+    """Refuse a first row that is too long: polars would make a column of each of its values first."""
+    if block.count(form.separator.encode(), 0, block.find(b"\n")) >= len(header.names):
+        row = next(form.rows(block[: row_length(block)].decode(errors="replace")))
+        if len(row) > len(header.names):
+            raise _length_fault(0, row, header)
 
 
 def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequence[int]) -> None:
@@ -117,18 +143,18 @@ def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequ
     lines = block.split(b"\n")
     separator = form.separator.encode()
     for number in suspects:
-        if lines[number].count(separator) != width - 1:
+        if lines[number].count(separator) != width - 1 or not lines[number].rstrip(b"\r"):
             raise _length_fault(number, lines[number].decode().rstrip("\r").split(form.separator), header)
 
 
 def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError:
     names = header.names
     if not row or list(row) == [""]:
-        return BlockError(number, "the line is empty. Remove it.")
+        return BlockError(number, EMPTY)
     if len(row) < len(names):
         return BlockError(
             number,
-            f"there are {len(row)} values for {len(names)} columns; nothing stands for '{names[len(row)]}'"
+            f"there are {len(row):,} values for {len(names):,} columns; nothing stands for '{names[len(row)]}'"
             f"{' and the columns after it' if len(row) + 1 < len(names) else ''}. Leave a value that is missing empty, but"
             " write its separator.",
         )
@@ -140,8 +166,8 @@ def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError
         )
     return BlockError(
         number,
-        f"there are {len(row)} values for {len(names)} columns, the first one too many is {shown(row[len(names)])}. Put a value"
-        " that holds the separator in quotes.",
+        f"there are {len(row):,} values for {len(names):,} columns, the first one too many is {shown(row[len(names)])}. Put a"
+        " value that holds the separator in quotes.",
     )
 
 

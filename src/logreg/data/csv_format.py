@@ -39,8 +39,8 @@ class CsvFormat:
         if self.decimal_comma and separator == ",":
             raise UserError("data.decimal_comma=true needs another data.separator than the comma; usual is semicolon.")
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "a".encode(self.encoding)
+        except (LookupError, UnicodeError, ValueError):  # base64 is a codec, but none of texts
             raise UserError(f"data.encoding={self.encoding} is unknown; usual are utf-8, utf-16 and latin-1.") from None
         object.__setattr__(self, "separator", separator)
         nulls = [self.null_values] if isinstance(self.null_values, str) else self.null_values

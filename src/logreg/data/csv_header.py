@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from logreg.data import csv_quotes
+from logreg.data.csv_blocks import cr_alone
 from logreg.data.csv_format import CsvFormat
 from logreg.data.faults import short_list, shown
 from logreg.errors import UserError
@@ -43,13 +45,16 @@ class Header:
         Raises:
             UserError: the separator is another one, or names are doubled or missing.
         """
-        length = _row_length(block)
+        length = row_length(block)
         try:
+            csv_quotes.check(block[:length], form.separator)
             line = block[:length].decode()
+        except csv_quotes.QuoteError as fault:
+            raise UserError(f"{path}, header: name {fault.column + 1} {fault.words}") from None
         except UnicodeDecodeError:
             raise _not_utf8(path) from None
-        if "\r" in re.sub('"[^"]*"', "", line).rstrip("\r\n"):
-            raise UserError(f"{path} ends its lines with CR alone, as old Macs did. Save it with LF or CRLF line ends.")
+        if "\r" in re.sub('"[^"]*"', "", line).removesuffix("\n").removesuffix("\r"):
+            raise cr_alone(path)
         raw = next(form.rows(line), [])
         _check_separator(path, form, line, raw)
         names = [LINE_BREAK.sub(" ", name.strip()) for name in raw]
@@ -72,7 +77,7 @@ class Header:
         """
         if len(self.names) <= max_columns:
             return
-        row = _row_length(block[self.length :]) or self.length
+        row = row_length(block[self.length :]) or self.length
         rows = max(1, (path.stat().st_size - self.length) // row)
         raise too_wide(path, len(self.names), rows, max_columns)
 
@@ -91,7 +96,7 @@ def _memory(mib: float) -> str:
     return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{math.ceil(mib)} MiB"
 
 
-def _row_length(block: bytes) -> int:
+def row_length(block: bytes) -> int:
     """Return the bytes of the first row with its line end; a quoted name may hold a newline."""
     end = block.find(b"\n") + 1
     while end and block.count(b'"', 0, end) % 2:

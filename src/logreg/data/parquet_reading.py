@@ -1,6 +1,9 @@
 """Parquet files and folders of them; page checksums are verified where the writer left some."""
 
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -46,10 +49,8 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
         names = _wanted(file, columns)
         start, total, step = 0, _rows(file), min(rows, FIRST_ROWS)
         while start < total:
-            try:
+            with _in_words(file):
                 part = scan.select(names).slice(start, step).collect()
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise _damaged(file, error) from None
             yield part
             start += step
             wanted = PART_BYTES * step // max(int(part.estimated_size()), 1)
@@ -73,10 +74,9 @@ def _checked(path: Path, max_columns: int) -> list[Path]:
 
 
 def _read(file: Path, columns: Sequence[str] | None) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(file, columns=_wanted(file, columns), glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _damaged(file, error) from None
+    names = _wanted(file, columns)
+    with _in_words(file):
+        return pl.read_parquet(file, columns=names, glob=False)
 
 
 def _wanted(file: Path, columns: Sequence[str] | None) -> list[str]:
@@ -86,16 +86,15 @@ def _wanted(file: Path, columns: Sequence[str] | None) -> list[str]:
 
 
 def _rows(file: Path) -> int:
-    return pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+    with _in_words(file):
+        return pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
 
 
 def _schema(path: Path) -> dict[str, pl.DataType]:
     file = files(path)[0]
     _check_magic(file)
-    try:
+    with _in_words(file):
         return dict(pl.read_parquet_schema(file))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _damaged(file, error) from None
 
 
 def _check_magic(file: Path) -> None:
@@ -110,5 +109,40 @@ def _check_magic(file: Path) -> None:
         raise UserError(f"{file} is a Parquet file that was cut off ({size:,} bytes): copy or write it again.")
 
 
-def _damaged(file: Path, error: Exception) -> UserError:
-    return UserError(f"{file} is a damaged Parquet file ({str(error).splitlines()[0]}): copy or write it again.")
+@contextmanager
+def _in_words(file: Path) -> Iterator[None]:
+    """Raise UserError where polars cannot read a file, and where it panics; what a panic prints is left out.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with _printed_later():
+        try:
+            yield
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError, OverflowError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            what = "polars gave up on it" if isinstance(error, pl.exceptions.PanicException) else first
+            raise UserError(f"{file} is a damaged Parquet file ({what}): copy or write it again.") from None
+
+
+@contextmanager
+def _printed_later() -> Iterator[None]:
+    """Hold back what is written to standard error, below Python too, and leave it out where UserError comes of it."""
+    try:
+        before, kept = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    except OSError:  # standard error is closed, or there is no room: then a panic is seen
+        yield
+        return
+    with kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except UserError:
+            kept.truncate(0)
+            raise
+        finally:
+            os.dup2(before, 2)
+            kept.seek(0)
+            if text := kept.read():
+                os.write(before, text)
+            os.close(before)
