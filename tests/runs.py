@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -74,9 +75,32 @@ class Run:
         return {name.strip(): value.strip() for name, value in rows}
 
 
-def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    """Tell whether two state dicts are equal, bit for bit."""
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], rtol: float = 0.0, atol: float = 0.0) -> bool:
+    """Tell whether two state dicts are equal: bit for bit, unless a tolerance is given."""
+    return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol, atol) for name in one)
+
+
+def same_curves(one: Run, other: Run, **tolerance: float) -> bool:
+    """Tell whether two runs have the same scalars at the same steps, each once."""
+    events = one.events(), other.events()
+    tags = [sorted(each.Tags()["scalars"]) for each in events]
+    assert tags[0] == tags[1]
+    for tag in tags[0]:
+        steps, others = ([event.step for event in each.Scalars(tag)] for each in events)
+        assert steps == others, tag
+        assert len(set(steps)) == len(steps), tag
+        values, others = ([event.value for event in each.Scalars(tag)] for each in events)
+        assert values == (pytest.approx(others, **tolerance, nan_ok=True) if tolerance else others), tag
+    return True
+
+
+def same_results(one: Run, other: Run) -> bool:
+    """Tell whether two runs have the same weights, curves and files, bit for bit."""
+    for name in ("last", "best"):
+        assert same_weights(one.state(name), other.state(name)), name
+    for name in ("metrics.json", "coefficients.csv", "statistics.json"):
+        assert (one.path / name).read_text() == (other.path / name).read_text(), name
+    return same_curves(one, other)
 
 
 def session_groups(logdir: Path) -> list[api_pb2.SessionGroup]:

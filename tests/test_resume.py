@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import Forked
-from runs import Run, same_weights
+from runs import Run, same_results, same_weights
 
 from logreg.errors import UserError
 from logreg.run.checkpoint_io import load
@@ -63,6 +63,45 @@ def test_a_finished_run_can_be_finished_again(fit: Callable[..., Run]) -> None:
     again = fit("trainer.max_epochs=20", f"ckpt_path={run.path}", directory=run.path)
     assert again.json() == metrics
     assert again.value == run.value
+
+
+WITH_VAL = ("data=study", "data.folds=5", "data.fold=0", "model=logits")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (*WITH_VAL, "threshold=f1", "calibration=platt", "trainer.max_epochs=30"),
+        (*WITH_VAL, "optimizer.lr=5", "callbacks.early_stopping.patience=3", "trainer.max_epochs=1000"),
+        (*WITH_VAL, "optimizer=newton"),
+        ("data=study", "callbacks.convergence.tolerance=0.01", "trainer.max_epochs=1000"),
+        ("data=study", "optimizer=lbfgs", "model=class"),
+    ],
+    ids=["all epochs", "early stopping", "newton", "convergence", "lbfgs"],
+)
+def test_a_finished_run_trains_no_epoch_more(fit: Callable[..., Run], tmp_path: Path, settings: tuple[str, ...]) -> None:
+    """Also where the process was killed after its last checkpoint: the results are made from that."""
+    run = fit(*settings)
+    before = Run(shutil.copytree(run.path, tmp_path / "before"), run.value)
+    epochs = before.checkpoint()["epoch"]
+    assert epochs < 1000
+    for left in (("metrics.json", "coefficients.csv", "checkpoints/best.ckpt"), ()):
+        for name in left:
+            (run.path / name).unlink()
+        again = fit(*settings, f"ckpt_path={run.path}")
+        assert again.checkpoint()["epoch"] == epochs
+        assert again.value == before.value
+        assert same_results(again, before)
+
+
+def test_more_patience_lets_a_run_go_on_that_had_ended(fit: Callable[..., Run], tmp_path: Path) -> None:
+    settings = (*WITH_VAL, "optimizer.lr=5", "trainer.max_epochs=1000")
+    run = fit(*settings, "callbacks.early_stopping.patience=3")
+    epochs = run.checkpoint()["epoch"]
+    whole = fit(*settings, "callbacks.early_stopping.patience=6", directory=tmp_path / "whole")
+    assert whole.checkpoint()["epoch"] > epochs
+    fit(*settings, "callbacks.early_stopping.patience=6", f"ckpt_path={run.path}")
+    assert same_results(run, whole)
 
 
 @pytest.mark.parametrize(

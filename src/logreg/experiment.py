@@ -78,6 +78,8 @@ def _train(
     trainer = parts.build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None, artist=artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
+    if checkpoint_path is None:
+        run.forget_config()
     _write_beginning(cfg, run, hydra_cfg, datamodule)
     _open_logs(cfg, hydra_cfg, trainer, module, steps)
     started = time.monotonic()
@@ -126,10 +128,10 @@ def _write_beginning(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, 
 def _open_logs(
     cfg: DictConfig, hydra_cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, steps: int | None
 ) -> None:
-    """Log the knobs and the config; what a resumed run logged beyond its `steps` is logged again."""
+    """Log the knobs and the config; what a run that was killed has logged beyond its `steps` is logged again."""
     for logger in trainer.loggers:
-        if isinstance(logger, RunLogger) and steps is not None:
-            logger.goes_on_from(steps)
+        if isinstance(logger, RunLogger):
+            logger.goes_on_from(steps or 0)
         logger.log_hyperparams(knobs(module.hparams["config"], hydra_cfg.runtime.choices))
         if isinstance(logger, RunLogger):
             logger.log_config(OmegaConf.to_yaml(cfg, resolve=True))

@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from logreg import penalties
 from logreg.epoch_means import EpochMeans
@@ -82,6 +83,7 @@ class LogisticRegression(pl.LightningModule):
         self._judged = EpochMeans()
         self._metrics: BinaryMetrics | None = None
         self._learning_rate = 0.0
+        self._has_ended = False
 
     def __setattr__(self, name: str, value: Any) -> None:
         # nn.Module looks at every value that is set for parameters, modules and buffers. Lightning notes the running hook's
@@ -110,6 +112,15 @@ class LogisticRegression(pl.LightningModule):
         if self.make_lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+
+    def on_fit_start(self) -> None:
+        """Train no further where the solver had nothing left to do when the run was saved."""
+        self.trainer.should_stop = self.trainer.should_stop or self._has_ended
+
+    def on_fit_end(self) -> None:
+        """Take up what a solver says of its optimum, also where nothing was left to train."""
+        if isinstance(self.trainer.optimizers[0], Solver):
+            self.converged = self._solver.converged
 
     def on_train_start(self) -> None:
         """Refuse what would take Firth's penalty of every batch for that of all rows."""
@@ -170,6 +181,20 @@ class LogisticRegression(pl.LightningModule):
         if self.penalty is not penalties.NONE:
             means["train/objective"] = means["train/loss"] + self._price
         self._log_epoch(means, {"train/learning_rate": self._learning_rate})
+        self._step_plateau_schedulers()
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule; one that looks at a metric has been stepped at the end of the epoch, before the run was saved."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _step_plateau_schedulers(self) -> None:
+        # Lightning steps them after the callbacks have saved the run: the step of the saved epoch would be lost on resume
+        for each in self.trainer.lr_scheduler_configs:
+            is_due = (self.trainer.current_epoch + 1) % each.frequency == 0
+            metric = self.trainer.callback_metrics.get(each.monitor or "")
+            if isinstance(each.scheduler, ReduceLROnPlateau) and is_due and metric is not None:
+                each.scheduler.step(metric)
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no val rows."""
@@ -204,14 +229,18 @@ class LogisticRegression(pl.LightningModule):
         return self(batch[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the means of an unfinished epoch, the threshold and the recalibration."""
+        """Keep the means and the learning rate of an unfinished epoch, the threshold and the recalibration."""
         checkpoint["epoch_means"] = self._epoch.plain()
+        checkpoint["learning_rate"] = self._learning_rate
         checkpoint["threshold"] = self.threshold
         checkpoint["recalibration"] = self.network.recalibration
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the means of an unfinished epoch."""
+        """Go on with an unfinished epoch, and note whether a solver had nothing left to do."""
         self._epoch = EpochMeans(**checkpoint["epoch_means"])
+        self._learning_rate = checkpoint.get("learning_rate", 0.0)
+        states = checkpoint.get("optimizer_states", ())
+        self._has_ended = any(state.get("solver", {}).get("finished", False) for state in states)
 
     @property
     def _solver(self) -> Solver:

@@ -114,7 +114,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     directory, before = member.places(job.base.sweep_dir).find(run_directory(job), digest)
     if before is not None and before.done:
         return _returned(job, before.value)
-    if before is not None and leads_on(directory / "checkpoints" / "last.ckpt", config["trainer"]["max_epochs"]):
+    if before is not None and not before.together and leads_on(directory / "checkpoints" / "last.ckpt"):
         return None  # begun by another launcher: it goes on from its checkpoint
     try:
         _check(task, job, config)

@@ -47,7 +47,7 @@ class Planned:
         """Begin the run directory: its status, and `.hydra/` as Hydra itself would have written it."""
         if (self.directory / ".hydra").exists():
             clear(RunDirectory(self.directory))
-        member.write(self.directory, self.status(RUNNING))
+        member.write(self.directory, self.status(RUNNING, together=True))
         folder = self.directory / ".hydra"
         folder.mkdir(parents=True)
         base, job = self.job.base, self.job

@@ -46,11 +46,15 @@ class Checkpoints(Checkpoint):
         self._pending = signals.PendingSignal()
         self._exit = ExitStack()
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let a resumed run have the metrics of its last epoch: schedules, early stopping and results ask for them."""
+        self._state = dict([*pl_module.named_parameters(), *pl_module.named_buffers()])
+        trainer.callback_metrics.update({name: torch.tensor(each, dtype=torch.float64) for name, each in self._metrics.items()})
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Clear what a killed process left half written, and take over the signals."""
         for stale in self.dirpath.glob(".*.tmp"):
             stale.unlink(missing_ok=True)
-        self._state = dict([*pl_module.named_parameters(), *pl_module.named_buffers()])
         self._saved_at = time.monotonic()
         self._pending = self._exit.enter_context(signals.held())
 
@@ -75,9 +79,9 @@ class Checkpoints(Checkpoint):
         self._save(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hand out the checkpoint's metrics where nothing was left to train, so that the results can still be made."""
-        for name, value in self._metrics.items():
-            trainer.callback_metrics.setdefault(name, torch.tensor(value))
+        """Write best.ckpt where nothing was left to train: the process before may have been killed between the two files."""
+        if not self._best_is_written:
+            self._save_best(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
@@ -100,6 +104,7 @@ class Checkpoints(Checkpoint):
         """Go on from the best epoch so far."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
         self._best_state = state_dict["best_state"]
+        self._best_is_written = not self._best_state
         self._metrics = state_dict["metrics"]
 
     def keep_best(self, trainer: pl.Trainer) -> None:

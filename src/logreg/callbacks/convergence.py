@@ -1,5 +1,6 @@
 """A stopping rule for optimisers that have none: the gradient is small enough."""
 
+import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -27,11 +28,13 @@ class Convergence(Callback):
         self.tolerance = tolerance
         self._sum: Tensor | None = None
         self._batches = 0
+        self._norm = math.inf
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say that nothing has converged yet; a solver of ours knows better."""
+        """Say whether the run, as it was saved, has converged, and train no further if so; a solver of ours knows better."""
         if not isinstance(trainer.optimizers[0], Solver):
-            pl_module.converged = False  # type: ignore[assignment]
+            pl_module.converged = self._norm <= self.tolerance  # type: ignore[assignment]
+            trainer.should_stop = trainer.should_stop or self._norm <= self.tolerance
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any) -> None:
         """Add the gradient of a batch."""
@@ -50,8 +53,16 @@ class Convergence(Callback):
         """Stop if it is time."""
         if self._sum is None:
             return
-        norm = self._sum.abs().max() / self._batches
+        self._norm = float(self._sum.abs().max() / self._batches)
         self._sum, self._batches = None, 0
-        if float(norm) <= self.tolerance:
+        if self._norm <= self.tolerance:
             pl_module.converged = True  # type: ignore[assignment]
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the gradients of an unfinished epoch, and the largest entry of the one before."""
+        return {"sum": self._sum, "batches": self._batches, "norm": self._norm}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with an unfinished epoch."""
+        self._sum, self._batches, self._norm = state_dict["sum"], state_dict["batches"], state_dict["norm"]

@@ -1,12 +1,15 @@
 """An end to training where the val rows gain nothing from it any more."""
 
+from typing import Any
+
+import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
 
 def early_stopping(
     monitor: str | None = None, mode: str = "min", patience: int | None = None, min_delta: float = 0.0
 ) -> EarlyStopping | None:
-    """Return Lightning's callback; None where there are no val rows, or where `patience` is None.
+    """Return the callback; None where there are no val rows, or where `patience` is None.
 
     A loss that is no number is not its business: the run fails then, it does not end early.
 
@@ -18,4 +21,25 @@ def early_stopping(
     """
     if monitor is None or patience is None:
         return None
-    return EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta, check_finite=False)
+    return StaysEnded(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta, check_finite=False)
+
+
+class StaysEnded(EarlyStopping):
+    """Lightning's callback, which would train a run that it has ended for another epoch whenever that is resumed.
+
+    The patience is the one that was given now: a run goes on that is resumed with more of it.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """The key of its state in a checkpoint: Lightning's own."""
+        arguments = {"monitor": self.monitor, "mode": self.mode}
+        return f"{EarlyStopping.__qualname__}{arguments!r}"
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with what was waited."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Train no further where the patience is at its end."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience

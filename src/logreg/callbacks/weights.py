@@ -117,15 +117,23 @@ class Weights(Callback):
         self._log_weights(trainer, pl_module.network, {})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the moments, for a run that goes on."""
+        """Return the moments, and the epoch whose weights are logged, for a run that goes on."""
         epoch, step, weight, bias, is_shown = zip(*self.moments, strict=True) if self.moments else [()] * len(Moment._fields)
         weights = torch.from_numpy(np.array(weight))
-        return {"epoch": epoch, "step": step, "weight": weights, "bias": bias, "is_shown": is_shown}
+        return {
+            "epoch": epoch,
+            "step": step,
+            "weight": weights,
+            "bias": bias,
+            "is_shown": is_shown,
+            "logged": self._logged_epoch,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the moments of the run before."""
         columns = {**state_dict, "weight": state_dict["weight"].numpy()}
         self.moments = [Moment(*each) for each in zip(*(columns[name] for name in Moment._fields), strict=True)]
+        self._logged_epoch = state_dict.get("logged", -1)
         self.resumed_at = self.moments[-1].step if self.moments else 0  # a finished run has no start of training to note it
 
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:

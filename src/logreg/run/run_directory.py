@@ -5,6 +5,8 @@ import fcntl
 import json
 import math
 import os
+import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -119,7 +121,7 @@ class RunDirectory:
             temporary.replace(self.path / name)
 
     def write_config(self, cfg: DictConfig, hydra_cfg: DictConfig) -> None:
-        """Write `.hydra/` as Hydra itself would; a resumed run keeps its first one and adds `.hydra/resumed-N/`.
+        """Write `.hydra/` as Hydra itself would, all of it or nothing; a resumed run adds `.hydra/resumed-N/` to its first one.
 
         Raises:
             RunError: the disk is full or the folder cannot be written.
@@ -127,11 +129,17 @@ class RunDirectory:
         folder = self.path / ".hydra"
         if folder.exists():
             folder = folder / f"resumed-{len(list(folder.glob('resumed-*'))) + 1}"
+        temporary = folder.with_name(f".{folder.name.lstrip('.')}.{secrets.token_hex(8)}.tmp")
         with _told(folder):
-            folder.mkdir(parents=True)
-            OmegaConf.save(cfg, folder / "config.yaml")
-            OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), folder / "hydra.yaml")
-            OmegaConf.save(hydra_cfg.hydra.overrides.task, folder / "overrides.yaml")
+            temporary.mkdir(parents=True)
+            OmegaConf.save(cfg, temporary / "config.yaml")
+            OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), temporary / "hydra.yaml")
+            OmegaConf.save(hydra_cfg.hydra.overrides.task, temporary / "overrides.yaml")
+            temporary.replace(folder)
+
+    def forget_config(self) -> None:
+        """Remove the `.hydra/` of a run that was killed before its first checkpoint: the one that begins here is another."""
+        shutil.rmtree(self.path / ".hydra", ignore_errors=True)
 
 
 def as_json(content: Mapping[str, Any]) -> str:

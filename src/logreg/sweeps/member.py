@@ -43,6 +43,7 @@ class Status:
         reason: why it failed.
         mistake: it failed by a mistake that was found before training.
         seconds: that it took; in a batch, its share.
+        together: it was begun with others as one tensor program, which saves nothing before its end.
     """
 
     status: str
@@ -52,6 +53,7 @@ class Status:
     reason: str | None = None
     mistake: bool = False
     seconds: float | None = None
+    together: bool = False
 
     @property
     def finished(self) -> bool:
@@ -105,7 +107,15 @@ def read(directory: Path, note: Callable[[str], object] = lambda words: None) ->
 def _is_status(content: Mapping[str, Any]) -> bool:
     """Tell whether the fields are there that must be, and of their types."""
     number, text = int | float | None, str | None
-    kinds = {"status": str, "digest": str, "value": number, "reason": text, "mistake": bool, "seconds": number}
+    kinds = {
+        "status": str,
+        "digest": str,
+        "value": number,
+        "reason": text,
+        "mistake": bool,
+        "seconds": number,
+        "together": bool,
+    }
     overrides = content.get("overrides", [])
     return (
         {"status", "digest"} <= content.keys()

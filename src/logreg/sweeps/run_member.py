@@ -110,10 +110,10 @@ def _moved(hydra_cfg: DictConfig, chosen: Path, directory: Path) -> Iterator[Non
 
 
 def go_on(cfg: DictConfig, run: RunDirectory) -> None:
-    """Let a run that was begun go on from its checkpoint; without one that leads on, clear the way for a new start."""
+    """Let a run that was begun go on from its checkpoint, if only to make its results; without one, clear the way."""
     if cfg.get("ckpt_path") is not None:
         return
-    if leads_on(run.checkpoints / "last.ckpt", cfg.trainer.max_epochs):
+    if leads_on(run.checkpoints / "last.ckpt"):
         with read_write(cfg), open_dict(cfg):
             cfg.ckpt_path = str(run.path)
         return
@@ -122,22 +122,24 @@ def go_on(cfg: DictConfig, run: RunDirectory) -> None:
 
 
 def clear(run: RunDirectory) -> None:
-    """Remove what a run left that did not finish."""
-    for folder in (run.checkpoints, run.path / ".hydra"):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove what a run left that did not finish; `.hydra/`, which tells that the rest is a run's, goes last."""
+    if (run.path / ".hydra").exists():
+        (run.path / "metrics.json").unlink(missing_ok=True)
     for events in run.path.glob("events.out.tfevents.*"):
         events.unlink()
+    for folder in (run.checkpoints, run.path / ".hydra"):
+        shutil.rmtree(folder, ignore_errors=True)
     run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
-def leads_on(last: Path, max_epochs: int) -> bool:
-    """Tell whether a checkpoint is whole and has epochs before it; the metrics of a fit that was done are made by a new one."""
+def leads_on(last: Path) -> bool:
+    """Tell whether a checkpoint, or the one before it, is whole; where nothing is left to train, results are made of it."""
     if not last.exists():
         return False
-    from logreg.run.checkpoint_io import load
     from logreg.run.resume import whole
 
     try:
-        return bool(load(whole(last))["epoch"] < max_epochs)
+        whole(last)
     except UserError:
         return False
+    return True

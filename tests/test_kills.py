@@ -1,0 +1,122 @@
+"""Killed before every change of the file system, and resumed: the same weights, results and curves as without.
+
+A command is run in a process that kills itself (SIGKILL) when it is about to make, fill, put in place or remove its n-th file,
+for every n; then the same command is run to its end, and what it leaves is compared with what an uninterrupted one left.
+"""
+
+import signal
+
+import breast_cancer
+import pytest
+from processes import Forked
+from runs import Run, rows, same_curves, same_results, same_weights
+
+PARTS = 4
+"""The kills of a command are shared out over so many tests."""
+
+RUN = (
+    *("data=study", "data.folds=5", "data.fold=0", "data.batch_size=80", "data.shuffle=true", "model=logits"),
+    *("optimizer.lr=3", "optimizer.momentum=0.9", "lr_scheduler=plateau", "lr_scheduler.scheduler.patience=0"),
+    *("lr_scheduler.monitor=val/loss", "threshold=f1", "trainer.max_epochs=3", "callbacks.checkpoints.every_n_seconds=0"),
+    *("results.certificate=null", "results.dashboard=null"),
+)
+ENDED = (
+    *("data=study", "data.folds=5", "data.fold=0", "model=class", "optimizer.lr=5", "trainer.max_epochs=100"),
+    *("callbacks.early_stopping.patience=2", "callbacks.checkpoints.every_n_seconds=0", "calibration=platt"),
+)
+SWEEP = ("-m", "optimizer.lr=0.1,1", "data=hours", "trainer.max_epochs=3")
+BATCHED = (*SWEEP, "hydra/launcher=batched")
+SEARCH = (
+    *("-m", "hydra/sweeper=optuna", "data=hours", "trainer.max_epochs=3", "optimizer.lr=tag(log,interval(0.1,1))"),
+    *("hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2"),
+)
+SELECTION = ("data=table", "data.path=breast_cancer.csv", "data.target=benign", "data.folds=3", "selection.count=4")
+
+COMMANDS = {"run": RUN, "ended": ENDED, "sweep": SWEEP, "batched": BATCHED, "search": SEARCH, "selection": SELECTION}
+EVERY = {"search": 2}
+"""Of the changes of a search, which are 140, every second one."""
+
+
+def command(name, arguments=()):
+    where = "hydra.run.dir=it" if "-m" not in COMMANDS[name] else "hydra.sweep.dir=it"
+    return (*COMMANDS[name], where, *arguments)
+
+
+def begin(name, directory, dies_at, arguments=()):
+    door = "select_penalty" if name == "selection" else "train"
+    return Forked(command(name, arguments), directory, {}, door=door, dies_at=dies_at)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The directory of each command that nothing came in between of, and its changes; made when it is asked for."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            directory = tmp_path_factory.mktemp(name)
+            breast_cancer.main(directory / "breast_cancer.csv")
+            process = begin(name, directory, 0)
+            assert process.wait() == 0, process.output()
+            made[name] = directory / "it", process.changes()
+        return made[name]
+
+    return make
+
+
+def resume(name, directory):
+    """Do what a person would: the same command, and for a single run that is saved, where it is saved."""
+    saved = name in ("run", "ended") and (directory / "it/checkpoints/last.ckpt").exists()
+    return begin(name, directory, None, ("ckpt_path=it",) if saved else ())
+
+
+def same(one, other):
+    assert same_results(Run(one), Run(other))
+
+
+def nearly_same(one, other):
+    """A member that is trained again is in a smaller program, whose sums are rounded differently."""
+    for name in ("last", "best"):
+        assert same_weights(Run(one).state(name), Run(other).state(name), rtol=2e-5, atol=1e-6), name
+    assert Run(one).json() == pytest.approx(Run(other).json(), rel=2e-5, abs=1e-6)
+    assert same_curves(Run(one), Run(other), rel=2e-5, abs=1e-6)
+
+
+def check(name, it, whole):
+    if name in ("run", "ended"):
+        same(it, whole)
+    elif name == "selection":
+        same(it, whole)
+        for file in ("selection.csv", "selection.json"):
+            assert (it / file).read_text() == (whole / file).read_text()
+    else:
+        members = sorted(path.parent.name for path in whole.glob("*/status.json"))
+        assert sorted(path.parent.name for path in it.glob("*/status.json")) == members
+        for each in members:
+            (nearly_same if name == "batched" else same)(it / each, whole / each)
+        words = [{key: row[key] for key in ("rank", "status", "directory", "reason")} for row in rows(whole)]
+        assert [{key: row[key] for key in words[0]} for row in rows(it)] == words
+    if name == "search":
+        results = "optimization_results.yaml"
+        assert (it / results).read_text() == (whole / results).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_before_every_change_and_resumed(uninterrupted, tmp_path, name, part):
+    whole, changes = uninterrupted(name)
+    places = range(1, len(changes) + 1, EVERY.get(name, 1))[part::PARTS]
+    for place in places:
+        directory = tmp_path / str(place)
+        directory.mkdir()
+        (directory / "breast_cancer.csv").symlink_to(whole.parent / "breast_cancer.csv")
+        killed = begin(name, directory, place)
+        assert killed.wait() == -signal.SIGKILL, killed.output()
+        resumed = resume(name, directory)
+        where = f"killed before change {place} ({changes[place - 1]}):\n"
+        assert resumed.wait() == 0, where + resumed.output()
+        try:
+            check(name, directory / "it", whole)
+        except AssertionError as error:
+            raise AssertionError(f"{where}{error}\n{resumed.output()}") from error
