@@ -1,7 +1,6 @@
 """The module: what is logged in an epoch, and what val and test rows are judged by."""
 
 import warnings
-from dataclasses import replace
 
 import lightning.pytorch as pl
 import pytest
@@ -106,7 +105,7 @@ def test_a_loss_that_does_not_go_with_the_network_is_refused(network: Network, l
 
 
 def test_a_loss_that_is_no_number_stops_training() -> None:
-    examples = replace(toy(), features=toy().features * 1e30)
+    examples = toy().but(features=toy().features * 1e30)
     with pytest.raises(RunError, match=r"train/loss is (nan|inf) in epoch [12]: .*optimizer\.lr"):
         trainer(max_epochs=50).fit(module(Logits(2, weight=0, bias=0)), InMemoryDataModule(examples))
 

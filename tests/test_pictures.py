@@ -117,7 +117,7 @@ def test_rows_of_one_class_have_no_curves():
 def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
     examples = toy()
     scaling = Scaling.standard(examples.features)
-    scaled = replace(examples, features=scaling.transform(examples.features))
+    scaled = examples.but(features=scaling.transform(examples.features))
     moments = [Moment(0, 0, np.zeros(2), 0.0), Moment(5, 5, np.array([2.0, 1.0]), 0.5)]
     rows = sample(scaled, scaling, 0.5)
     drawn = TrainingPictures(rows).at(moments[1])
@@ -135,9 +135,7 @@ def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
 
 def test_more_features_are_drawn_over_the_logit():
     x, y = random_rows(50, 4)
-    examples = replace(
-        toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float(), feature_names=tuple("abcd")
-    )
+    examples = toy().but(features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float(), feature_names=tuple("abcd"))
     pictures = TrainingPictures(sample(examples, Scaling.identity(4), 0.5))
     pictures.at(Moment(0, 0, np.zeros(4), 0.0))
     axes = pictures.at(Moment(9, 9, np.ones(4), -1.0))["probability"].figure.axes[0]
@@ -159,8 +157,7 @@ def test_a_threshold_that_is_not_chosen_yet_is_called_so():
 def test_no_words_leave_the_picture_however_long_the_names_are(features):
     names = tuple(f"number_of_previous_admissions_to_any_hospital_in_year_{each}" for each in range(features))
     x, y = random_rows(2500, features)
-    examples = replace(
-        toy(),
+    examples = toy().but(
         features=torch.tensor(x).float(),
         target=torch.tensor(y)[:, None].float(),
         feature_names=names,
@@ -182,7 +179,7 @@ def test_no_words_leave_the_picture_however_long_the_names_are(features):
 
 def test_a_table_is_sampled_evenly_and_says_so():
     x, y = random_rows(2500, 2)
-    examples = replace(toy(), features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())
+    examples = toy().but(features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())
     rows = sample(examples, Scaling.identity(2), 0.5)
     assert rows.every == 3
     np.testing.assert_array_equal(rows.features, examples.features[::3].numpy())

@@ -83,7 +83,7 @@ def _recalibrate(method: str, module: LogisticRegression, val: Examples) -> None
     from logreg.statistics.recalibration import recalibration
 
     network = module.network
-    logit = val.features.double() @ network.weight.detach().double() + network.bias.detach().double()
+    logit = val.exact.double() @ network.weight.detach().double() + network.bias.detach().double()
     try:
         found = recalibration(method, logit, val.target, val.weight)
     except ValueError as error:

@@ -18,6 +18,8 @@ from logreg.metrics import BinaryMetrics
 from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
 from logreg.proximal import shrink_after_steps
+from logreg.solvers.basis import Basis, basis
+from logreg.solvers.objective import Objective
 from logreg.solvers.solver import Solver
 
 Batch = tuple[Tensor, ...]
@@ -39,7 +41,10 @@ class LogisticRegression(pl.LightningModule):
         converged: whether training ended at an optimum; None where nobody looked.
         threshold: a row is of class 1 where probability >= threshold; kept in the checkpoint.
         watched: metrics of the val rows that are logged after every epoch besides loss and accuracy: "auroc", ...
+        takes_exact_features: a batch's features are `Features`, of which the optimiser makes float64 itself.
     """
+
+    takes_exact_features = False
 
     def __init__(
         self,
@@ -104,7 +109,9 @@ class LogisticRegression(pl.LightningModule):
         has_l1 = isinstance(self.penalty, ElasticNet) and self.penalty.l1 > 0
         if isinstance(optimizer, Solver):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
+            self.takes_exact_features = True
             optimizer.penalty = self.penalty
+            optimizer.basis = self._basis() if self.penalty is penalties.NONE or isinstance(self.penalty, Firth) else None
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
             assert isinstance(self.penalty, ElasticNet)
@@ -242,6 +249,11 @@ class LogisticRegression(pl.LightningModule):
         states = checkpoint.get("optimizer_states", ())
         self._has_ended = any(state.get("solver", {}).get("finished", False) for state in states)
 
+    def _basis(self) -> Basis | None:
+        """Return the basis of the training rows' columns; None where the data module does not have the rows at hand."""
+        rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
+        return None if rows is None else basis(Objective(rows.exact, rows.target))
+
     @property
     def _solver(self) -> Solver:
         solver = self.trainer.optimizers[0]
@@ -255,6 +267,7 @@ class LogisticRegression(pl.LightningModule):
         if self.trainer.is_last_batch:
             wrapped: Any = self.optimizers()
             wrapped.step(solver.evaluate)  # through Lightning's wrapper, which counts it and calls the hooks
+            self._epoch = EpochMeans(solver.loss, solver.accuracy, self._epoch.rows)  # of the weights as they now are
             self._price = torch.tensor(solver.price)
             self.converged = solver.converged
             self.trainer.should_stop = self.trainer.should_stop or solver.finished
@@ -288,7 +301,7 @@ class LogisticRegression(pl.LightningModule):
         self._metrics = BinaryMetrics(self.threshold) if with_metrics else None
 
     def _judge(self, batch: Batch) -> None:
-        features, *answers = batch
+        features, *answers = (part.to(self.network.weight) for part in batch)
         output = self.network(features)
         self._judged.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
         if self._metrics is not None:

@@ -1,8 +1,10 @@
 """The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
 
+from inspect import signature
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
@@ -24,6 +26,7 @@ from logreg.results.result import Result
 from logreg.run import resume
 from logreg.run.checkpoint_io import AtomicCheckpointIO
 from logreg.run.run_directory import RunDirectory
+from logreg.solvers.solver import Solver
 
 NOT_IN_SWEEPS = ("dashboard", "certificate")
 """Results that are told whether the run is one of a sweep: they take as long as a short fit."""
@@ -41,7 +44,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     """
     network = _build(cfg.model, "model", in_features=datamodule.in_features)
     optimizer = _build(cfg.optimizer, "optimizer")
-    _try_optimizer(optimizer, network, cfg.optimizer)
+    if isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver):
+        _prepare_for_solver(network, cfg.model)
     negative, positive = datamodule.examples.class_weights
     hparams = {
         "config": {part: _plain(cfg[part]) for part in resume.SAME_RUN} | {"trainer": _plain(cfg.trainer)},
@@ -165,12 +169,24 @@ def _build(node: DictConfig, key: str, **late: Any) -> Any:
         raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
 
 
-def _try_optimizer(make: Any, network: Any, node: DictConfig) -> None:
-    """Make the optimiser once before training: torch checks its arguments only when it is made."""
+def _tried_optimizer(make: Any, network: Any, node: DictConfig) -> Any:
+    """Make the optimiser once before training, torch checks its arguments only when it is made; return it."""
     try:
-        make(network.parameters())
+        return make(network.parameters())
     except (InstantiationException, TypeError, ValueError) as error:
         raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
+
+
+def _prepare_for_solver(network: Network, node: DictConfig) -> None:
+    """Let the network hold the optimum to all digits, and start at zero where the config names no start.
+
+    A random start costs a solver passes over the rows, and far out it may miss the optimum; at zero nothing is saturated.
+    """
+    network.double()
+    with torch.no_grad():
+        for name, parameter in (("weight", network.weight), ("bias", network.bias)):
+            if name in signature(type(network)).parameters and node.get(name) is None:
+                parameter.zero_()
 
 
 def _plain(node: Any) -> Any:

@@ -88,7 +88,7 @@ class MemberWriter:
         node = config["optimizer"]
         own = get_class(node["_target_"])(table.parameters, **grouping.numbers(node))
         self._group.trainer.optimizers = [own]  # results ask for its weight decay
-        with run.locked(), enough_for(table.datamodule.examples.features.numel()):
+        with run.locked(), enough_for(table.datamodule.examples.exact.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
             for name, text in table.files.items():

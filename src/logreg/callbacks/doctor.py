@@ -91,9 +91,9 @@ class Sample:
 
     def __init__(self, examples: Examples) -> None:
         step = -(-len(examples) // MOST_ROWS)
-        self.features, self.target = examples.features[::step], examples.target[::step, 0].double()
+        self.features, self.target = examples.exact[::step].double(), examples.target[::step, 0].double()
         self.base_loss = self.loss(torch.full_like(self.target, float(self.target.mean())))
-        self.unscaled = _unscaled(self.features.double(), examples.feature_names)
+        self.unscaled = _unscaled(self.features, examples.feature_names)
 
     @torch.no_grad()
     def probability(self, module: pl.LightningModule) -> Tensor:

@@ -15,6 +15,9 @@ from logreg.data.batches import Batches
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.scaling import Scaling
+from logreg.features import Features
+
+FINGERPRINT_ROWS = 65_536
 
 
 class Card:
@@ -98,7 +101,7 @@ class InMemoryDataModule(pl.LightningDataModule):
     @property
     def in_features(self) -> int:
         """The number of features that a network must take."""
-        return self.examples.features.shape[1]
+        return self.examples.exact.shape[1]
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -125,7 +128,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         digest = hashlib.sha256(repr((self.feature_names, self.target_name)).encode())
         for name, examples in self.splits.items():
             digest.update(name.encode())
-            for tensor in examples.tensors:
+            for tensor in (*(block.float() for block in examples.exact.split(FINGERPRINT_ROWS)), *examples.answers):
                 digest.update(memoryview(tensor.contiguous().numpy()))  # type: ignore[arg-type]
         return digest.hexdigest()
 
@@ -133,8 +136,8 @@ class InMemoryDataModule(pl.LightningDataModule):
         """Return the training batches, on the training device."""
         trainer = self.trainer
         assert trainer is not None
-        tensors = self._on_device(*self.examples.tensors)
-        return Batches(tensors, self.batch_size, self.shuffle, self.seed, epoch=lambda: trainer.current_epoch)
+        rows, is_exact = self._on_device(self.examples), self._is_exact
+        return Batches(rows, self.batch_size, self.shuffle and not is_exact, self.seed, epoch=lambda: trainer.current_epoch)
 
     def test_dataloader(self) -> Batches:
         """Return the test batches, in the rows' own order; there must be such rows."""
@@ -145,23 +148,34 @@ class InMemoryDataModule(pl.LightningDataModule):
         return batch
 
     def _in_order(self, split: str) -> Batches:
-        return Batches(self._on_device(*self.splits[split].tensors), self.batch_size)
+        return Batches(self._on_device(self.splits[split]), self.batch_size)
 
-    def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def _is_exact(self) -> bool:
+        """Whether the module takes `Features` in a batch: a solver, which makes float64 of them block by block."""
+        return getattr(self.trainer and self.trainer.lightning_module, "takes_exact_features", False)
+
+    def _on_device(self, rows: Examples) -> tuple[Any, ...]:
         assert self.trainer is not None
+        device = self.trainer.strategy.root_device
         dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
-        return tuple(tensor.to(self.trainer.strategy.root_device, dtype) for tensor in tensors)
+        features: Tensor | Features
+        if self._is_exact:
+            features = rows.exact.to(device)
+        else:
+            features = (rows.exact if dtype == torch.float64 else rows.features).to(device, dtype)
+        return features, *(tensor.to(device, dtype) for tensor in rows.answers)
 
 
 def _scaled(examples: Examples, scale: str, folds: int | None, fold: int | str | None, seed: int) -> Prepared:
     """Return rows that are all for training, or but for those of a fold, scaled by the training rows."""
-    features = examples.features
+    features = examples.exact
     if folds is None or fold is None:
         rows = splits.everything(len(features))
     else:
         rows = splits.by_folds(examples.target[:, 0], folds, fold, seed)
-    train = features[rows["train"]]
+    train = features[rows["train"]].double()
     weight = None if examples.weight is None else examples.weight[rows["train"]]
     scaling = Scaling.standard(train, weight) if scale == "standard" else Scaling.identity(train.shape[1])
-    parts = {name: examples.at(rows, scaling.transform(features[rows])) for name, rows in rows.items() if len(rows)}
+    parts = {name: examples.at(rows, scaling.features(features[rows])) for name, rows in rows.items() if len(rows)}
     return Prepared(parts, Preprocessing.of_numbers(examples.feature_names, scaling))

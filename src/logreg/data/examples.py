@@ -1,17 +1,18 @@
 """What a data source hands over: features, target, row weights and their names."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from logreg.features import Features
 
-@dataclass(frozen=True)
+
 class Examples:
     """Rows with known answers.
 
     Attributes:
-        features: float32, (rows, features).
+        exact: the features at full precision: `Features`, or a tensor that is exact as it is, (rows, features).
         target: float32, (rows, 1), 0 or 1.
         feature_names: one name for each feature, in the order of the columns.
         target_name: what 1 means.
@@ -19,27 +20,51 @@ class Examples:
         cluster: int64, (rows,), the number of the group of rows that hang together; None: every row stands alone.
     """
 
-    features: Tensor
-    target: Tensor
-    feature_names: tuple[str, ...]
-    target_name: str
-    weight: Tensor | None = None
-    cluster: Tensor | None = None
+    def __init__(
+        self,
+        features: Tensor | Features,
+        target: Tensor,
+        feature_names: tuple[str, ...],
+        target_name: str,
+        weight: Tensor | None = None,
+        cluster: Tensor | None = None,
+    ) -> None:
+        """Take the rows; see the attributes."""
+        self.exact = features
+        self.target = target
+        self.feature_names = feature_names
+        self.target_name = target_name
+        self.weight = weight
+        self.cluster = cluster
+
+    @property
+    def features(self) -> Tensor:
+        """The features as a float32 matrix, (rows, features), for mini-batches; solvers and statistics take `exact`."""
+        return self.exact.float() if isinstance(self.exact, Features) else self.exact
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.exact)
 
-    def at(self, rows: Tensor, features: Tensor) -> "Examples":
+    def at(self, rows: Tensor, features: Tensor | Features) -> "Examples":
         """Return the rows of those numbers, with their `features`, (rows, features), made anew."""
         weight = None if self.weight is None else self.weight[rows]
         cluster = None if self.cluster is None else self.cluster[rows]
         return Examples(features, self.target[rows], self.feature_names, self.target_name, weight, cluster)
 
+    def but(self, **changed: Any) -> "Examples":
+        """Return the same rows with other attributes, by the names that the constructor has."""
+        same = {"features": self.exact, **{name: value for name, value in vars(self).items() if name != "exact"}}
+        return Examples(**{**same, **changed})
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The parts of a batch: (features, target), or (features, target, weight) with weights of mean 1."""
-        parts = (self.features, self.target)
-        return parts if self.weight is None else (*parts, self.weight / self.weight.double().mean())
+        """The parts of a batch: (features, target), or (features, target, weight) with weights of mean 1; float32."""
+        return self.features, *self.answers
+
+    @property
+    def answers(self) -> tuple[Tensor, ...]:
+        """What comes behind the features in a batch: (target,), or (target, weight) with weights of mean 1."""
+        return (self.target,) if self.weight is None else (self.target, self.weight / self.weight.double().mean())
 
     @property
     def class_weights(self) -> tuple[float, float]:

@@ -21,7 +21,7 @@ BLOCK_VALUES = 2**19
 class Preprocessing:
     """Columns of a table -> features in their own units -> scaled features.
 
-    Everything is worked out in float64 and rounded to float32 once, at the end.
+    Everything is worked out in float64; where float32 is asked for it is rounded once, at the end.
 
     Attributes:
         encoders: one for each input column.
@@ -52,8 +52,10 @@ class Preprocessing:
         """The name of each feature, as in ("age", "age is missing", "sex=male")."""
         return tuple(name for encoder in self.encoders for name in encoder.feature_names)
 
-    def transform(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
-        """Return the features of a table's rows, float32, (rows, features).
+    def transform(
+        self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return the features of a table's rows, (rows, features).
 
         Columns are found by name; their order does not matter and others are passed over.
 
@@ -61,12 +63,13 @@ class Preprocessing:
             frame: has at least `columns`.
             where: what a fault is reported of: the name of the file.
             first_row: the number of the frame's first row in that file.
+            dtype: of the result.
 
         Raises:
             UserError: a column is missing, or a value is missing, infinite or no float32 after scaling.
         """
         self.check_columns(frame.columns, where)
-        matrix = torch.empty(len(frame), len(self.feature_names))
+        matrix = torch.empty(len(frame), len(self.feature_names), dtype=dtype)
         with one_thread():
             self._fill(matrix, frame, where, first_row)
         return matrix
@@ -75,10 +78,15 @@ class Preprocessing:
         rows = max(BLOCK_VALUES // max(matrix.shape[1], 1), 1)
         for start in range(0, len(frame), rows):
             block = frame[start : start + rows]
-            values = self.scaling.transform(self.own_units(block)).float()
-            if not values.isfinite().all():
-                self._refuse(block, values, where, first_row + start)
+            values = self.scaling.transform(self.own_units(block))
+            self._check(block, values, where, first_row + start)
             matrix[start : start + rows] = values
+
+    def checked_own_units(self, frame: "pl.DataFrame", where: str, first_row: int) -> Tensor:
+        """Return `own_units` of rows whose scaled features are finite in float32; arguments and errors are `transform`'s."""
+        values = self.own_units(frame)
+        self._check(frame, self.scaling.transform(values), where, first_row)
+        return values
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
         """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""
@@ -123,6 +131,10 @@ class Preprocessing:
     def from_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Return the preprocessing that `plain` wrote down."""
         return cls([from_plain(column) for column in values["columns"]], Scaling.from_plain(values["scaling"]))
+
+    def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
+        if not (single := scaled.float()).isfinite().all():
+            self._refuse(block, single, where, first_row)
 
     def _refuse(self, block: "pl.DataFrame", values: Tensor, where: str, first_row: int) -> None:
         row, feature = (~values.isfinite()).nonzero()[0].tolist()

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logreg.features import Features
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -49,6 +51,12 @@ class Scaling:
             return x
         center, scale = torch.tensor([self.center, self.scale], dtype=torch.float64, device=x.device)
         return ((x.double() - center) / scale).to(x.dtype)
+
+    def features(self, x: Tensor | Features) -> Tensor | Features:
+        """Return the scaled features of `x`, (rows, features), exact: `x` itself where nothing changes."""
+        if self == Scaling.identity(x.shape[1]):
+            return x
+        return Features.of(x.own_units() if isinstance(x, Features) else x, self.center, self.scale)
 
     def in_own_units(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight (features,) and bias () that give the same logit from x as the given ones from z, in float64."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from logreg.data import fitting, kinds, quality, reading, splitting
 from logreg.data.card import TableCard
-from logreg.data.columns import Column, as_text
+from logreg.data.columns import Category, Column, as_text
 from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.examples import Examples
@@ -21,6 +21,7 @@ from logreg.data.roles import Roles
 from logreg.data.scaling import Scaling
 from logreg.data.splits import Rows
 from logreg.errors import UserError
+from logreg.features import Features, narrowest
 from logreg.threads import one_thread
 
 FULL_BATCH_VALUES = 2**21
@@ -179,11 +180,15 @@ class _Draft:
         return Preprocessing(self.encoders, Scaling(centers, scales))
 
     def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
-        """Turn the rows into matrices, part by part; the table's own columns are let go on the way."""
+        """Turn the rows into `Features`, part by part; the table's own columns are let go on the way."""
         features = preprocessing.feature_names
         quality.check_memory(len(self.target), len(features), self.path)
         rows = {name: rows for name, rows in self.rows.items() if len(rows)}
-        matrices = {name: torch.empty(len(rows[name]), len(features)) for name in rows}
+        places = self._places_by_type()
+        parts_of = {
+            name: [(each, torch.empty(len(rows[name]), len(each), dtype=dtype)) for dtype, each in places.items()]
+            for name in rows
+        }
         done = dict.fromkeys(rows, 0)
         parts = [self.frame[start : start + PART_ROWS] for start in range(0, len(self.frame), PART_ROWS)]
         self.frame = pl.DataFrame()
@@ -194,14 +199,29 @@ class _Draft:
             membership[rows[name]] = number
         while parts:
             part = parts.pop()
-            values = preprocessing.transform(part, self.path, start + 1)
+            values = preprocessing.checked_own_units(part, self.path, start + 1)
             split = membership[start : start + len(part)]
             for number, name in enumerate(rows):
                 mine = values[split == number] if len(rows) > 1 else values
-                matrices[name][done[name] : done[name] + len(mine)] = mine
+                for each, kept in parts_of[name]:
+                    kept[done[name] : done[name] + len(mine)] = mine[:, each]
                 done[name] += len(mine)
             start += len(part)
-        return {name: self._examples(matrices[name], rows[name], features) for name in rows}
+        scaling = preprocessing.scaling
+        center, scale = torch.tensor([scaling.center, scaling.scale], dtype=torch.float64)
+        return {name: self._examples(Features(parts_of[name], center, scale), rows[name], features) for name in rows}
+
+    def _places_by_type(self) -> dict[torch.dtype, Tensor]:
+        """Return the narrowest type that holds all values of a feature -> the places of such features."""
+        types: list[torch.dtype] = []
+        for column in self.encoders:
+            series, width = self.frame[column.name], len(column.feature_names)
+            if isinstance(column, Category):
+                takes_shares = len(column.unseen(series)) or (column.missing == "unseen" and series.null_count())
+                types += [torch.float64 if takes_shares else torch.int8] * width
+            else:
+                types += [narrowest(column.encode(series)[:, 0]), torch.int8][:width]
+        return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype]) for dtype in dict.fromkeys(types)}
 
     def card(self, features: int) -> TableCard:
         """Return what to tell of the table."""
@@ -215,7 +235,7 @@ class _Draft:
         lines = splitting.lines(self.rows, self.target, self.labels)
         return TableCard(title, columns, lines, self.notices, self.rows, self.numbers)
 
-    def _examples(self, features: Tensor, rows: Tensor, names: tuple[str, ...]) -> Examples:
+    def _examples(self, features: Features, rows: Tensor, names: tuple[str, ...]) -> Examples:
         weight = None if self.weight is None else self.weight[rows]
         cluster = None if self.cluster is None else self.cluster[rows]
         return Examples(features, self.target[rows], names, self.roles.target, weight, cluster)

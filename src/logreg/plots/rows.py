@@ -62,10 +62,10 @@ class Rows:
 
 def sample(examples: "Examples", scaling: "Scaling", threshold: float, is_chosen_later: bool = False) -> Rows:
     """Return the rows to draw of a training table."""
-    count, features = examples.features.shape
+    count, features = examples.exact.shape
     every = -(-count // max(1, min(MOST_ROWS, MOST_NUMBERS // features)))
     return Rows(
-        examples.features[::every].cpu().numpy(),
+        examples.exact[::every].float().cpu().numpy(),
         examples.target[::every, 0].cpu().numpy(),
         every,
         tuple(examples.feature_names),

@@ -42,7 +42,7 @@ class Trained:
     def scores(self, rows: Examples) -> tuple[Tensor, Tensor]:
         """Return probability and target, (rows,) each."""
         network = self.model.network
-        return network.probability(network(rows.features.to(network.weight.dtype)))[:, 0].float(), rows.target[:, 0]
+        return network.probability(network(rows.exact.to(network.weight.dtype)))[:, 0].float(), rows.target[:, 0]
 
 
 def thresholds(probability: Tensor, target: Tensor, chosen: float) -> dict[str, Any] | None:
@@ -112,7 +112,7 @@ def frame_places(count: int) -> list[int]:
 def points(trained: Trained) -> tuple[Array, Array]:
     """Return the training rows in their own units, (rows, features), and their classes, (rows,)."""
     examples, scaling = trained.datamodule.examples, trained.datamodule.preprocessing.scaling
-    x = examples.features.double().numpy() * np.asarray(scaling.scale) + np.asarray(scaling.center)
+    x = examples.exact.double().numpy() * np.asarray(scaling.scale) + np.asarray(scaling.center)
     return np.round(x, 6), examples.target[:, 0].double().numpy()
 
 

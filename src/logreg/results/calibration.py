@@ -72,7 +72,7 @@ class CalibrationTable(Result):
 def _probabilities(module: LogisticRegression, rows: Examples) -> Iterator[tuple[str, Tensor]]:
     """Yield the name and the values, (rows,), of the probabilities as fitted, and as they are given after a recalibration."""
     network = module.network
-    logit = rows.features.double() @ network.weight.detach().double() + network.bias.detach().double()
+    logit = rows.exact.double() @ network.weight.detach().double() + network.bias.detach().double()
     yield "raw", logit.sigmoid()
     if network.recalibration:
         slope, intercept = network.recalibration

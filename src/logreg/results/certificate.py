@@ -6,17 +6,16 @@ from logreg.penalties import NONE
 from logreg.results.optimum import objective
 from logreg.results.remedy import remedy
 from logreg.results.result import Fit, Result, Row
+from logreg.results.separation_lines import no_optimum
 from logreg.solvers.firth import FirthObjective
 from logreg.solvers.newton import Solution
 from logreg.solvers.objective import Evaluation
 from logreg.solvers.quadratic import solve
-from logreg.solvers.separation import Separation
+from logreg.solvers.separation import Separation, Unknown
 from logreg.solvers.solver import Solver
 
 AT_THE_OPTIMUM = 1e-6
 """A loss that is above the optimum by less than this part of it is called at the optimum."""
-
-MOST_TERMS = 3
 
 
 def certificate(in_sweeps: bool = False, sweep: bool = False) -> "Certificate | None":
@@ -50,9 +49,10 @@ class Certificate(Result):
             return [*_convergence(fit), ("optimum", text)]
         fit.metrics["separable"] = float(isinstance(best, Separation))
         if isinstance(best, Separation):
-            return [*_convergence(fit, separable=True), ("optimum", _no_optimum(fit, best, len(rows)))]
+            text = no_optimum(table, fit.datamodule.feature_names, fit.datamodule.target_name, best)
+            return [*_convergence(fit, separable=True), ("optimum", text)]
         if not (isinstance(best, Solution) and best.converged):
-            return [*_convergence(fit), ("optimum", _unknown(here))]
+            return [*_convergence(fit), ("optimum", _unknown(here, best))]
         fit.metrics["train/excess_loss"] = max(here.value - best.value, 0.0)
         return [*_convergence(fit), ("optimum", _distance(fit, here, best))]
 
@@ -97,37 +97,6 @@ def _what(fit: Fit) -> str:
     return "loss" if fit.module.penalty is NONE else "objective"
 
 
-def _unknown(here: Evaluation) -> str:
-    return (
-        f"not found: the weights run towards infinity, or nearly (gradient {here.gradient_norm:.1e} at most). penalty.l2=0.01"
-        " gives a finite answer"
-    )
-
-
-def _no_optimum(fit: Fit, found: Separation, rows: int) -> str:
-    """Say that the loss falls for ever, along which direction, and what to do."""
-    if found.one_class:
-        value = int(found.bias > 0)
-        return f"none: all {rows:,} rows have {fit.datamodule.target_name} = {value}, and the bias grows for ever"
-    rule = _rule(fit, found)
-    cure = "For a finite answer type penalty=firth optimizer=newton, or penalty.l2=0.01"
-    if found.complete:
-        return f"none, the weights grow for ever: {rule} exactly where {fit.datamodule.target_name} = 1. {cure}"
-    return (
-        f"none, some weights grow for ever: no row with {rule} has {fit.datamodule.target_name} = 0 and none below has 1"
-        f" ({found.on_boundary:,} rows lie on the boundary). {cure}"
-    )
-
-
-def _rule(fit: Fit, found: Separation) -> str:
-    """Return the direction in the table's own units, as "0.92 x1 + 0.38 x2 > 4.1"; the largest terms of many."""
-    weight, bias = fit.datamodule.preprocessing.in_own_units(found.weight, found.bias)
-    scale = float(weight.abs().max())
-    order = weight.abs().argsort(descending=True)[:MOST_TERMS].sort().values.tolist()
-    terms = [(float(weight[j]) / scale, fit.datamodule.feature_names[j]) for j in order if float(weight[j])]
-    text = " ".join(
-        f"{'-' if value < 0 else '+'} {'' if abs(value) == 1 else f'{abs(value):.3g} '}{name}" for value, name in terms
-    )
-    text = text.removeprefix("+ ") if terms[0][0] > 0 else f"-{text[2:]}"
-    more = int((weight != 0).sum()) - len(terms)
-    return f"{text}{f' + {more} smaller terms' if more else ''} > {0.0 - float(bias) / scale:.4g}"
+def _unknown(here: Evaluation, found: Solution | Unknown) -> str:
+    why = found.why if isinstance(found, Unknown) else "the search ended short of it"
+    return f"not decided: {why} (gradient {here.gradient_norm:.1e} at most). penalty.l2=0.01 gives a finite answer"

@@ -79,7 +79,7 @@ class Coefficients(Result):
     def _likelihood(self, rows: Examples) -> Likelihood:
         """Return the likelihood of some rows; runs that were trained together are judged by one, which knows its columns."""
         if id(rows) not in self._seen:
-            self._seen[id(rows)] = rows, Likelihood(rows.features, rows.target, rows.weight)
+            self._seen[id(rows)] = rows, Likelihood(rows.exact, rows.target, rows.weight)
         return self._seen[id(rows)][1]
 
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:

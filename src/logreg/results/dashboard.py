@@ -78,7 +78,7 @@ def coefficient_table(fit: Fit) -> str:
 def _write_moment(writer: Any, split: str, examples: Examples, moment: Moment, most: int) -> None:
     every, step = -(-len(examples) // most), moment.step
     target = examples.target[::every, 0]
-    logit = examples.features[::every].double() @ torch.from_numpy(moment.weight).double() + moment.bias
+    logit = examples.exact[::every].double() @ torch.from_numpy(moment.weight).double() + moment.bias
     probability = logit.sigmoid()
     if split == "train":
         _write_histogram(writer, "weights", torch.from_numpy(moment.weight), step)

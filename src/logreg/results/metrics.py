@@ -89,7 +89,7 @@ def probabilities(module: LogisticRegression, rows: Examples) -> tuple[Tensor, T
 
 def _output(module: LogisticRegression, rows: Examples) -> Tensor:
     dtype = module.network.weight.dtype
-    return torch.cat([module.network(part.to(dtype)) for part in rows.features.split(CHUNK_ROWS)])
+    return torch.cat([module.network(part.to(dtype)) for part in rows.exact.split(CHUNK_ROWS)])
 
 
 def _judged(module: LogisticRegression, output: Tensor, rows: Examples) -> tuple[Tensor, Tensor, Tensor | None]:

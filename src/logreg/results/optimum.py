@@ -19,8 +19,8 @@ def objective(module: LogisticRegression, rows: Examples) -> Objective:
     """Return what the module was trained to make small, in float64."""
     pos_weight, penalty = float(getattr(module.loss, "pos_weight", None) or 1.0), module.penalty
     if isinstance(penalty, Firth):
-        return FirthObjective(rows.features, rows.target, rows.weight, pos_weight=pos_weight)
-    return Objective(rows.features, rows.target, rows.weight, penalty, pos_weight=pos_weight)
+        return FirthObjective(rows.exact, rows.target, rows.weight, pos_weight=pos_weight)
+    return Objective(rows.exact, rows.target, rows.weight, penalty, pos_weight=pos_weight)
 
 
 def verdict(table: Objective) -> Verdict:

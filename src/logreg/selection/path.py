@@ -50,9 +50,9 @@ def strengths(train: Examples, kind: str, count: int, pos_weight: float = 1.0) -
         pos_weight: how many rows of class 0 a row of class 1 counts as.
     """
     negative, positive = train.class_weights
-    nothing = torch.zeros(train.features.shape[1] + 1, dtype=torch.float64)
+    nothing = torch.zeros(train.exact.shape[1] + 1, dtype=torch.float64)
     nothing[-1] = math.log(pos_weight * positive / negative)
-    objective = Objective(train.features, train.target, train.weight, pos_weight=pos_weight)
+    objective = Objective(train.exact, train.target, train.weight, pos_weight=pos_weight)
     first = ABOVE[kind] * float(objective(nothing, hessian=False).gradient[:-1].abs().max())
     return [first * WIDTH[kind] ** (step / (count - 1)) for step in range(count)]
 
@@ -83,11 +83,11 @@ def follow(
     """
     points: list[Point] = []
     start: Tensor | None = None
-    judge = Objective(val.features, val.target, val.weight)
-    with one_core(train.features.shape[1]) if train.features.numel() < WORTH_SHARING else nullcontext():
+    judge = Objective(val.exact, val.target, val.weight)
+    with one_core(train.exact.shape[1]) if train.exact.numel() < WORTH_SHARING else nullcontext():
         for value in values:
             own = replace(penalty, **{kind: value})
-            objective = Objective(train.features, train.target, train.weight, own, dtype, pos_weight)
+            objective = Objective(train.exact, train.target, train.weight, own, dtype, pos_weight)
             found = minimum(objective, make_steps(own), start, max_iterations)
             start = torch.cat([found.weight, found.bias[None]])
             loss = judge(start, hessian=False).loss

@@ -9,6 +9,7 @@ from logreg.solvers.steps import Steps
 SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 MOST_TRIALS = 30
+EXACT_ROUNDING = 1e-15
 MOST_FOR_A_HESSIAN = 500
 """Columns: beyond, a Hessian (features x features) costs more than it saves."""
 
@@ -23,7 +24,7 @@ class LBFGSSteps(Steps):
     then, and a handful of passes is enough.
     """
 
-    def __init__(self, tolerance: float, features: int, history: int = 10, rounding: float = 1e-15) -> None:
+    def __init__(self, tolerance: float, features: int, history: int = 10, rounding: float = EXACT_ROUNDING) -> None:
         """Stop where the gradient's largest absolute entry is at most `tolerance`.
 
         Args:
@@ -56,6 +57,10 @@ class LBFGSSteps(Steps):
         factor, failed = torch.linalg.cholesky_ex(scaled)
         self._factor = None if failed else factor
         self.wants_hessian = False
+
+    def begin_again(self) -> None:  # noqa: D102
+        super().begin_again()
+        self.rounding = EXACT_ROUNDING
 
     def after(self, seen: Evaluation) -> Tensor | None:  # noqa: D102
         if self.best is None:

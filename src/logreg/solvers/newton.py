@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logreg.features import Features
 from logreg.penalties import ElasticNet
 from logreg.solvers.objective import Evaluation, Objective, one_core
 from logreg.solvers.quadratic import lasso, solve
@@ -45,7 +46,7 @@ class Solution:
 
 
 def newton(
-    features: Tensor,
+    features: Tensor | Features,
     target: Tensor,
     weight: Tensor | None = None,
     l2: float = 0.0,
@@ -57,7 +58,7 @@ def newton(
     """Return the minimum of the mean (weighted) cross-entropy plus l1 * sum |w| + l2 / 2 * sum w^2, in float64.
 
     Args:
-        features: (rows, features), any float type.
+        features: (rows, features), any float type or `Features`.
         target: (rows,) or (rows, 1), 0 or 1.
         weight: of the rows, (rows,) or (rows, 1); None: 1 each.
         l2: strength of the l2 penalty (`penalties.ElasticNet`).
@@ -120,6 +121,10 @@ class NewtonSteps(Steps):
         self._slope = 0.0
         self._length = 1.0
         self._rank = 0
+
+    def begin_again(self) -> None:  # noqa: D102
+        super().begin_again()
+        self.separated, self._rank = False, 0
 
     def after(self, seen: Evaluation) -> Tensor | None:  # noqa: D102
         if self.best is not None and not self._is_enough(seen):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from logreg import penalties
+from logreg.features import Features
 from logreg.penalties import ElasticNet
 from logreg.threads import one_thread
 
@@ -94,7 +95,7 @@ class Objective:
     (McCullagh and Nelder, Generalized Linear Models, 2nd ed., chapter 4.)
 
     Attributes:
-        features: (rows, features), any float type; never copied as a whole.
+        features: (rows, features), any float type or `Features`; never copied as a whole.
         target: (rows,) or (rows, 1), 0 or 1.
         weight: (rows,) or (rows, 1), not negative; None: 1 for every row.
         penalty: of the weights.
@@ -102,7 +103,7 @@ class Objective:
         pos_weight: c, how many rows of class 0 a row of class 1 counts as.
     """
 
-    features: Tensor
+    features: Tensor | Features
     target: Tensor
     weight: Tensor | None = None
     penalty: ElasticNet = field(default=penalties.NONE)

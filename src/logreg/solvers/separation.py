@@ -1,29 +1,48 @@
 """Whether there is a best logistic regression at all: a finite optimum, or a direction that separates the classes.
 
-Either answer comes with its proof, checked in float64. A direction (d, e) proves separation by s_i (x_i d + e) >= 0 for every
-row, and > 0 for some: along it the loss falls for ever (Albert and Anderson, Biometrika 71, 1984). A point proves the optimum
-by Bach's condition: where the Newton decrement times the largest |(x_i, 1)| in the norm of the inverse Hessian is at most 1/2,
-a finite minimum is near (F. Bach, Electronic Journal of Statistics 4, 2010, proposition 2).
+Either answer comes with its proof. A direction (d, e) proves separation by s_i (x_i d + e) >= 0 for every row, and > 0 for
+some: along it the loss falls for ever (Albert and Anderson, Biometrika 71, 1984). It is checked in exact arithmetic (`exact`).
+A point proves the optimum by Bach's condition: where the Newton decrement times the largest |(x_i, 1)| in the norm of the
+inverse Hessian is at most 1/2, a finite minimum is near (F. Bach, Electronic Journal of Statistics 4, 2010, proposition 2). It
+is checked in float64, and counts only where the Hessian bends far more than the rounding of float64 could make it.
+
+Where some rows lie on the boundary of every separating direction, they alone have a likelihood with an optimum: the limit of
+the whole table's as the other rows become certain (Geyer, Electronic Journal of Statistics 3, 2009). It gives the coefficients
+that stay finite, and their errors.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from logreg.solvers.basis import Basis, basis
+from logreg.solvers.cone import interior
+from logreg.solvers.exact import Direction, ExactRows, UndecidedError
 from logreg.solvers.newton import NewtonSteps, Solution, ended
 from logreg.solvers.objective import Evaluation, Objective, evaluation, rows_in_a_block
 from logreg.solvers.quadratic import solve
 
-ROUNDING = 1e-11
-"""A margin within this part of the sum of its terms' sizes is 0."""
+LEAST_BEND = 1e-9
+"""The least eigenvalue of the Hessian, for orthonormal columns, at which a point can prove an optimum. Separated rows whose
+columns are off by a rounding of float64 have an optimum too, where it is 1e-15."""
+
+SUSPICIOUS = 1e-3
+"""The same: below, the search may be on its way to infinity, and the direction of its steps is looked at."""
 
 MOST_STEPS = 200
+LOOK_EVERY = 4
+MOST_IN_CONE = 20_000
+"""Values of the distinct rows up to which the cone of directions is built where Newton's steps show none."""
 
 
 @dataclass(frozen=True)
 class Separation:
-    """A direction that no row speaks against.
+    """A direction that no row contradicts, in exact arithmetic.
 
     Attributes:
         weight: of each feature, (features,), float64; with `bias`, the largest margin is 1.
@@ -31,6 +50,10 @@ class Separation:
         complete: every row is strictly on its side; otherwise some lie on the boundary (quasi-complete separation).
         on_boundary: how many rows do.
         one_class: every row is of one class, and the direction is the bias.
+        rules: the same in own units, exactly: each is of the rows on the boundary of those before it.
+        infinite: the coefficients that are not finite, by their places; that of the bias is behind the features.
+        rest: where not all are infinite, the optimum of the rows on the boundary: weights of 0 where infinite.
+        rows: the numbers of the rows on the boundary.
     """
 
     weight: Tensor
@@ -38,15 +61,27 @@ class Separation:
     complete: bool
     on_boundary: int
     one_class: bool = False
+    rules: tuple[Direction, ...] = ()
+    infinite: tuple[int, ...] = ()
+    rest: Solution | None = None
+    rows: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Neither was proved: the optimum, if there is one, is too far out for float64."""
+    """Neither was proved.
+
+    Attributes:
+        why: the end of a sentence.
+    """
+
+    why: str = "the optimum, if there is one, lies too far out for float64"
 
 
 def optimum(table: Objective, start: Tensor | None = None, tolerance: float = 1e-10) -> Solution | Separation | Unknown:
     """Return the unpenalised optimum of a table, or the direction in which there is none; each is proved.
+
+    A column that depends on those before it has the weight 0 in either.
 
     Args:
         table: rows to fit; its penalty and dtype are left out of account.
@@ -54,101 +89,280 @@ def optimum(table: Objective, start: Tensor | None = None, tolerance: float = 1e
         tolerance: on the gradient's largest absolute entry at the optimum.
     """
     table = Objective(table.features, table.target, table.weight, pos_weight=table.pos_weight)
-    if (found := one_class(table)) is not None:
+    span = basis(table)
+    search = _Search(table, span, tolerance)
+    if start is not None and isinstance(found := search.run(start), Solution):
         return found
-    steps, path = NewtonSteps(tolerance), []
-    point = torch.zeros(table.features.shape[1] + 1, dtype=torch.float64) if start is None else start.double()
-    for _ in range(MOST_STEPS):
-        total = table.sums(point)
-        if float(total.right) >= total.weight * (1 - 1e-9) and (found := separation(table, point)) is not None:
-            return found
-        seen = evaluation(total, point)
-        following = steps.after(seen)
-        if steps.best is seen:
-            path.append(point)
-        if following is None:
-            break
-        point = following
-    if steps.converged and steps.best is not None and _is_near_optimum(table, steps.best):
-        return ended(steps, len(path))
-    return _separation_along(table, path) or Unknown()
+    rows = torch.arange(len(table.features)) if table.weight is None else (table.weight.reshape(-1) > 0).nonzero()[:, 0]
+    rules: list[Direction] = []
+    exact = ExactRows(table)
+    columns = list(span.kept)
+    try:
+        while len(rows):
+            rule = _one_class(exact, rows) or _by_one_column(exact, rows, columns)
+            if rule is None:
+                if rules:
+                    search = _Search(_at(table, rows), None, tolerance)
+                found = search.run(None, exact, rows)
+                if isinstance(found, Solution):
+                    return _separated(table, exact, rules, rows, span, found, search.span) if rules else found
+                rule = found or _by_cone(exact, rows, columns)
+            if rule is None:
+                break
+            sides = exact.sides(rule, rows)
+            rules.append(rule)
+            rows = rows[sides == 0]
+    except UndecidedError:
+        return Unknown("the numbers are too large, or too many, for exact arithmetic")
+    if len(rows):
+        return Unknown()
+    return _separated(table, exact, rules, rows, span)
 
 
 def separation(table: Objective, direction: Tensor) -> Separation | None:
-    """Return `direction`, (features + 1,), as a proof of separation, or None where a row speaks against it."""
-    direction = _without_dust(table, direction.double())
-    margins, sizes = _margins(table, direction)
-    zero = margins.abs() <= ROUNDING * sizes
-    if bool(((margins < 0) & ~zero).any()) or bool(zero.all()):
+    """Return `direction`, (features + 1,), as a proof of separation, or None where a row contradicts it."""
+    exact = ExactRows(table)
+    rule = exact.from_scaled(direction.double())
+    used = None if table.weight is None else (table.weight.reshape(-1) > 0).nonzero()[:, 0]
+    sides = exact.sides(rule, used)
+    if bool((sides < 0).any()) or not bool((sides > 0).any()):
         return None
-    scaled = direction / margins.max()
-    on_boundary = int(zero.sum())
-    return Separation(scaled[:-1], scaled[-1], complete=not on_boundary, on_boundary=on_boundary)
+    rows = (sides == 0).nonzero()[:, 0]
+    return _separated(table, exact, [rule], rows if used is None else used[rows], basis(table))
 
 
-def one_class(table: Objective) -> Separation | None:
-    """Return the bias as the separating direction where every row (with a weight) is of one class."""
-    used = table.target.reshape(-1)
-    if table.weight is not None:
-        used = used[table.weight.reshape(-1) > 0]
-    if not bool((used == used[0]).all()):
-        return None
-    weight = torch.zeros(table.features.shape[1], dtype=torch.float64)
-    return Separation(weight, 2 * used[0].double() - 1, complete=True, on_boundary=0, one_class=True)
+class _Search:
+    """Newton's method on some rows, which ends at an optimum that is proved or at a direction."""
 
+    def __init__(self, table: Objective, span: Basis | None, tolerance: float) -> None:
+        self.span = basis(table) if span is None else span
+        self.table = self.span.objective(table)
+        self.tolerance = tolerance
 
-def _margins(table: Objective, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Return every row's s_i (x_i d + e), (rows,), and the sum of its terms' sizes; 0 for rows without weight."""
-    sign = table.target.reshape(-1).double() * 2 - 1
-    sizes = Objective(table.features.abs(), table.target).logits(direction.abs())
-    margins = sign * table.logits(direction)
-    return (margins, sizes) if table.weight is None else (margins * (table.weight.reshape(-1) > 0), sizes)
+    def run(
+        self, start: Tensor | None, exact: ExactRows | None = None, rows: Tensor | None = None
+    ) -> Solution | Direction | None:
+        """Return the optimum; or, where `exact` is given, a direction that separates those of its rows; or None."""
+        steps, path = NewtonSteps(self.tolerance), []
+        point = torch.zeros(self.table.features.shape[1] + 1, dtype=torch.float64)
+        if start is not None:
+            point = self.span.inward(start.double())
+        looked = 0
+        for _ in range(MOST_STEPS if exact is not None else 20):
+            seen = evaluation(self.table.sums(point), point)
+            following = steps.after(seen)
+            if steps.best is seen:
+                path.append(point)
+                is_due = exact is not None and len(path) >= looked + LOOK_EVERY
+                if is_due and exact is not None and rows is not None and self._bend(seen) < SUSPICIOUS:
+                    looked = len(path)
+                    if (found := self._along(path, exact, rows)) is not None:
+                        return found
+            if following is None:
+                break
+            point = following
+        best = steps.best
+        if best is not None and steps.converged and self._bend(best) >= LEAST_BEND and self._is_near_optimum(best):
+            return self._solution(steps, len(path))
+        return None if exact is None or rows is None else self._along(path, exact, rows)
 
+    def _solution(self, steps: NewtonSteps, iterations: int) -> Solution:
+        found = ended(steps, iterations)
+        theta = self.span.outward(torch.cat([found.weight, found.bias[None]]))
+        if not self.span.is_rotated:
+            return found
+        inverse = self.span.inverse
+        assert inverse is not None
+        return replace(found, weight=theta[:-1], bias=theta[-1], hessian=inverse.T @ found.hessian @ inverse)
 
-def _without_dust(table: Objective, direction: Tensor) -> Tensor:
-    """Return the direction with exact zeros where an entry moves no row by more than rounding."""
-    largest = table.features.abs().amax(0).double()
-    reach = direction.abs() * torch.cat([largest, torch.ones(1, dtype=torch.float64)])
-    return torch.where(reach > 1e-12 * reach.max(), direction, 0.0)
+    def _bend(self, seen: Evaluation) -> float:
+        assert seen.hessian is not None
+        return float(torch.linalg.eigvalsh(self.span.orthonormal(seen.hessian))[0])
 
+    def _is_near_optimum(self, seen: Evaluation) -> bool:
+        """Tell whether Bach's condition holds."""
+        assert seen.hessian is not None
+        step, _ = solve(seen.hessian, seen.gradient)
+        decrement = float(step @ seen.gradient) ** 0.5
+        inverse = torch.linalg.pinv(seen.hessian, hermitian=True, rtol=1e-15)
+        largest = 0.0
+        size = rows_in_a_block(self.table.features.shape[1])
+        for block in self.table.features.split(size):
+            x = block.double().cpu()
+            x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], dim=1)
+            largest = max(largest, float(((x @ inverse) * x).sum(1).max()))
+        return decrement * largest**0.5 <= 0.5
 
-def _is_near_optimum(table: Objective, seen: Evaluation) -> bool:
-    """Tell whether Bach's condition holds, on the span of the columns."""
-    assert seen.hessian is not None
-    step, _ = solve(seen.hessian, seen.gradient)
-    decrement = float(step @ seen.gradient) ** 0.5
-    inverse = torch.stack([solve(seen.hessian, unit)[0] for unit in torch.eye(len(step), dtype=torch.float64)])
-    largest = 0.0
-    for block in table.features.split(rows_in_a_block(table.features.shape[1])):
-        x = torch.cat([block.double(), torch.ones(len(block), 1, dtype=torch.float64)], dim=1)
-        largest = max(largest, float(((x @ inverse) * x).sum(1).max()))
-    return decrement * largest**0.5 <= 0.5
+    def _along(self, path: list[Tensor], exact: ExactRows, rows: Tensor) -> Direction | None:
+        """Return the direction in which the last points went off, if it separates the rows; mended where it nearly does.
 
-
-def _separation_along(table: Objective, path: list[Tensor]) -> Separation | None:
-    """Return the direction in which Newton's last points went off, if it separates; mended where it nearly does.
-
-    On the way to infinity the rows that overlap come to rest: their margins along the direction are nearly 0. They are made
-    0 by projecting the direction on what those rows do not see.
-    """
-    for back in (1, 2, 4, 8):
-        if back >= len(path):
-            break
-        direction = path[-1] - path[-1 - back]
-        margins, _ = _margins(table, direction)
-        for part in (1e-2, 1e-4, 1e-6):
-            still = margins.abs() <= part * float(margins.abs().max())
-            found = separation(table, _unseen(table.features[still].double(), direction))
-            if found is not None:
+        On the way to infinity the rows that overlap come to rest: their margins along the direction are nearly 0. They are made
+        0 by taking the nearest direction of the null space of those rows.
+        """
+        table, sign = self.table, self.table.target.reshape(-1).double() * 2 - 1
+        tried: set[int] = set()
+        directions = [path[-1], *(path[-1] - path[-1 - back] for back in (1, 2, 4) if back < len(path))]
+        for number, direction in enumerate(directions):
+            margins = sign * table.logits(direction).cpu()
+            largest = float(margins.abs().max())
+            if float(margins.min()) > 0 and (found := self._checked(exact, rows, direction)) is not None:
                 return found
-    return None
+            for part in (1e-1, 1e-2, 1e-4, 1e-6) if number else ():
+                still = margins.abs() <= part * largest
+                if int(still.sum()) in tried or bool((margins < -part * largest).any()):
+                    continue
+                tried.add(int(still.sum()))
+                for candidate in _mended(exact, rows[still], self.span, direction):
+                    if _separates(exact, candidate, rows):
+                        return candidate
+        return None
+
+    def _checked(self, exact: ExactRows, rows: Tensor, direction: Tensor) -> Direction | None:
+        rule = exact.from_scaled(self.span.outward(direction))
+        return rule if _separates(exact, rule, rows) else None
 
 
-def _unseen(x: Tensor, direction: Tensor) -> Tensor:
-    """Return the part of `direction`, (features + 1,), at which the logit of every row of `x` is 0."""
-    if not len(x):
-        return direction
-    x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-    for _ in range(3):  # twice more for the digits that the square loses
-        direction = direction - solve(x.T @ x, x.T @ (x @ direction))[0]
-    return direction
+def _separates(exact: ExactRows, rule: Direction, rows: Tensor) -> bool:
+    sides = exact.sides(rule, rows)
+    return bool((sides >= 0).all() and (sides > 0).any())
+
+
+def _mended(exact: ExactRows, still: Tensor, span: Basis, direction: Tensor) -> Iterator[Direction]:
+    """Yield directions near `direction`, a step of the search, at which the rows `still` lie on the boundary, exactly."""
+    vectors = exact.null_space(still, [column for column in span.kept if bool(exact.is_whole[column])])
+    if not vectors:
+        return
+    size = torch.cat([span.size, torch.ones(1, dtype=torch.float64)])
+
+    def seen(theta: Tensor) -> Tensor:  # about the middle of the rows, where the bias has nothing to do with the columns
+        return torch.cat([theta[:-1], (theta[-1] + span.mean @ theta[:-1])[None]]) * size
+
+    basis_ = torch.stack([seen(exact.to_scaled(vector)) for vector in vectors], dim=1)
+    length = basis_.norm(dim=0)
+    share = torch.linalg.lstsq(basis_ / length, seen(span.outward(direction))[:, None]).solution[:, 0]
+    for least in (1e-2, 1e-5, 0.0):  # with fewer terms the rule is short
+        chosen = (share.abs() > least * share.abs().max()).nonzero()[:, 0].tolist()
+        weight = {place: _rounded(float(share[place] / length[place])) for place in chosen}
+        parts = [(weight[place], vectors[place]) for place in chosen]
+        yield tuple(sum((share_ * vector[k] for share_, vector in parts), Fraction(0)) for k in range(exact.columns + 1))
+
+
+def _rounded(value: float) -> Fraction:
+    """Return a number to twenty binary digits: the rows that are not on the boundary are far enough from it."""
+    exponent = torch.frexp(torch.tensor(value, dtype=torch.float64)).exponent.item()
+    unit = Fraction(2) ** (int(exponent) - 20)
+    return round(Fraction(value) / unit) * unit
+
+
+def _one_class(exact: ExactRows, rows: Tensor) -> Direction | None:
+    signs = exact.sign[rows]
+    if not bool((signs == signs[0]).all()):
+        return None
+    return (*(Fraction(0),) * exact.columns, Fraction(int(signs[0])))
+
+
+def _by_one_column(exact: ExactRows, rows: Tensor, columns: list[int]) -> Direction | None:
+    """Return a direction along one column alone: complete before quasi-complete."""
+    low = torch.full((2, exact.columns), torch.inf, dtype=torch.float64)
+    high, start = -low, 0
+    for block in exact.blocks(rows):
+        sign = exact.sign[rows[start : start + len(block)]]
+        for each in (0, 1):
+            part = block[sign == 2 * each - 1, :-1]
+            if len(part):
+                low[each], high[each] = torch.minimum(low[each], part.amin(0)), torch.maximum(high[each], part.amax(0))
+        start += len(block)
+    found: dict[bool, Direction] = {}
+    for column in columns:
+        for way, (below, above) in ((1, (high[0], low[1])), (-1, (high[1], low[0]))):
+            end, begin = float(below[column]), float(above[column])
+            is_constant = float(low[:, column].min()) == float(high[:, column].max())
+            if end <= begin and not is_constant and (end < begin) not in found:
+                factor = int(exact.factor[column])
+                at = _between(Fraction(end) / factor, Fraction(begin) / factor)
+                direction = [Fraction(0)] * (exact.columns + 1)
+                direction[column], direction[-1] = Fraction(way), -way * at
+                found[end < begin] = tuple(direction)
+    return found.get(True) or found.get(False)
+
+
+def _between(low: Fraction, high: Fraction) -> Fraction:
+    """Return a short number in the middle of two, or both where they are the same."""
+    middle, digits = (low + high) / 2, Fraction(1)
+    while low < high:
+        if low < (short := round(middle * digits) / digits) < high:
+            return short
+        digits *= 10
+    return low
+
+
+def _by_cone(exact: ExactRows, rows: Tensor, columns: list[int]) -> Direction | None:
+    """Return a direction of the cone of all of them; None where there is none.
+
+    Raises:
+        UndecidedError: the table is too large for it, or has columns that are not whole.
+    """
+    if not all(bool(exact.is_whole[column]) for column in columns) or len(columns) > 12:
+        raise UndecidedError
+    places = [*columns, exact.columns]
+    distinct = torch.unique(torch.cat([block[:, places] for block in exact.blocks(rows)]) * exact.sign[rows, None], dim=0)
+    if distinct.numel() > MOST_IN_CONE:
+        raise UndecidedError
+    vector = interior([tuple(map(int, row)) for row in distinct.tolist()], len(places))
+    if vector is None:
+        raise UndecidedError
+    direction = [Fraction(0)] * (exact.columns + 1)
+    factor = [*(int(exact.factor[column]) for column in columns), 1]
+    for place, value, times in zip(places, vector, factor, strict=True):
+        direction[place] = Fraction(value * times)
+    return tuple(direction) if _separates(exact, tuple(direction), rows) else None
+
+
+def _separated(
+    table: Objective,
+    exact: ExactRows,
+    rules: list[Direction],
+    rows: Tensor,
+    whole: Basis,
+    rest: Solution | None = None,
+    boundary: Basis | None = None,
+) -> Separation:
+    """Return the answer; the weights of all rules together, such that the largest margin is 1."""
+    direction, sign = exact.to_scaled(rules[0]), exact.sign
+    for rule in rules[1:]:  # a later rule is followed on the boundary of those before alone, so it must not outweigh them
+        more = exact.to_scaled(rule)
+        margins, others = sign * table.logits(direction).cpu(), sign * table.logits(more).cpu()
+        against = (others < 0) & (margins > 0)
+        most = float((-others / margins)[against].max()) if bool(against.any()) else 0.0
+        direction = direction * (2 * most + 1) + more
+    margins = sign * table.logits(direction).cpu()
+    if table.weight is not None:
+        margins = margins * (table.weight.reshape(-1).cpu() > 0)
+    direction = direction / float(margins.max())
+    is_one_class = not any(rules[0][:-1])
+    infinite = _infinite(exact, whole, boundary)
+    weight, bias = direction[:-1], direction[-1]
+    return Separation(weight, bias, not len(rows), len(rows), is_one_class, tuple(rules), infinite, rest, rows)
+
+
+def _infinite(exact: ExactRows, whole: Basis, boundary: Basis | None) -> tuple[int, ...]:
+    """Return the coefficients that the rows on the boundary leave open, and the table as a whole does not."""
+    if boundary is None:
+        return (*whole.kept, len(whole.mean))
+    lost = [column for column in boundary.aliased if column in whole.kept]
+    return tuple(sorted({place for column in lost for place in (column, *_own_relation(exact, boundary, column))}))
+
+
+def _own_relation(exact: ExactRows, boundary: Basis, column: int) -> list[int]:
+    """Return on which coefficients an aliased one depends in own units, by their places."""
+    center, scale = exact.features.center.cpu(), exact.features.scale.cpu()
+    factors = boundary.relation(column)
+    constant = factors.pop(len(center), 0.0)
+    parts = [float(center[column]), constant * float(scale[column])]
+    parts += [-value * float(scale[column] / scale[place] * center[place]) for place, value in factors.items()]
+    return [*factors, *([len(center)] if abs(sum(parts)) > 1e-9 * max(map(abs, parts)) else [])]
+
+
+def _at(table: Objective, rows: Tensor) -> Objective:
+    weight = None if table.weight is None else table.weight[rows]
+    return replace(table, features=table.features[rows], target=table.target[rows], weight=weight)

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from logreg import penalties
+from logreg.features import Features
 from logreg.penalties import ElasticNet, Firth
+from logreg.solvers.basis import SAMPLE_ROWS_PER_COLUMN, SMALLEST_SAMPLE, WORTH_SAMPLING, Basis
 from logreg.solvers.firth import firth_evaluation
 from logreg.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logreg.solvers.newton import NewtonSteps, minimum
 from logreg.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core
 from logreg.solvers.steps import Steps
 
-SAMPLE_ROWS_PER_COLUMN = 50
-SMALLEST_SAMPLE = 20_000
-WORTH_SAMPLING = 8
-"""A table with this many times the sample's rows is begun from the sample's optimum."""
+# A table with WORTH_SAMPLING times the sample's rows is begun from the sample's optimum.
 
 
 class Solver(torch.optim.Optimizer, ABC):
@@ -28,14 +27,17 @@ class Solver(torch.optim.Optimizer, ABC):
 
     torch's own optimisers know the gradient of one batch and nothing else. These need sums over all rows, the Hessian among
     them, at one point; so an epoch is one evaluation, in as many batches as there are, and the point moves at its end. The
-    network's parameters are those of one linear map, the bias last; the solver keeps its own float64 copy of them.
+    network's parameters are those of one linear map, the bias last. They hold the best point that the method has accepted: one
+    that a line search only tries, and may reject, is the solver's own. Sums in float32 lead near the optimum; from
+    there on they are float64, so that the last steps, and whether they converged, are exact whatever `dtype` says.
 
     Attributes:
         penalty: of the weights; set before training.
         pos_weight: how many rows of class 0 a row of class 1 counts as; set before training.
         steps: the method; made at the first move.
         finished: nothing is left to do, converged or not.
-        price: the penalty at the point of the last evaluation.
+        basis: coordinates in which nothing is nearly collinear; set before training where there is no elastic net.
+        loss: the mean loss at the accepted point, without the penalty; `accuracy` and `price`, the penalty, likewise.
         takes_l1: the method can work with an l1 penalty.
     """
 
@@ -56,11 +58,14 @@ class Solver(torch.optim.Optimizer, ABC):
         self.pos_weight = 1.0
         self.steps: Steps | None = None
         self.finished = False
-        self.price = 0.0
+        self.basis: Basis | None = None
+        self.loss = self.accuracy = self.price = 0.0
+        self._is_exact = self.dtype == torch.float64
         self._point: Tensor | None = None
         self._sums: Sums | None = None
         self._only_batch: Objective | None = None
         self._seen: Evaluation | None = None
+        self._seen_accuracy = 0.0
 
     @abstractmethod
     def make_steps(self, features: int) -> Steps:
@@ -78,7 +83,7 @@ class Solver(torch.optim.Optimizer, ABC):
         return float("inf") if best is None else best.gradient_norm
 
     @torch.no_grad()
-    def see(self, features: Tensor, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def see(self, features: Tensor | Features, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Add a batch to the sums at the present point.
 
         Args:
@@ -89,28 +94,34 @@ class Solver(torch.optim.Optimizer, ABC):
         Returns:
             The batch's mean loss (without the penalty) and its accuracy, () each.
         """
+        if self.basis is not None:
+            features = self.basis.features(features)
         if self.steps is None:
             self._begin(features, target, weight)
         assert self.steps is not None and self._point is not None
         if isinstance(self.penalty, Firth):
             self._only_batch = Objective(features, target, weight, pos_weight=self.pos_weight)
-        batch = Objective(features, target, weight, dtype=self.dtype, pos_weight=self.pos_weight)
+        dtype = torch.float64 if self._is_exact else self.dtype
+        batch = Objective(features, target, weight, dtype=dtype, pos_weight=self.pos_weight)
         part = batch.sums(self._point, self.steps.wants_hessian)
         self._sums = part if self._sums is None else self._sums + part
         return part.loss / part.weight, part.right / part.weight
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Make the evaluation of all batches seen since the last move; return the objective, leave its gradient in `.grad`."""
+        """Make the evaluation of all batches seen since the last move; return the objective, leave its gradient in `.grad`.
+
+        The gradient is that at the point evaluated, which a line search may reject.
+        """
         assert self._point is not None and self._sums is not None, "no batch was seen"
         if isinstance(self.penalty, Firth):
             assert self._only_batch is not None
             seen = firth_evaluation(self._only_batch, self._sums, self._point, self.penalty.mean_weight)
         else:
             seen = evaluation(self._sums, self._point, self.penalty)
+        self._seen_accuracy = float(self._sums.right) / self._sums.weight
         self._sums, self._only_batch, self._seen = None, None, seen
-        self.price = seen.value - seen.loss
-        for parameter, part in self._parts(seen.gradient):
+        for parameter, part in self._parts(self._outward_gradient(seen.gradient)):
             parameter.grad = part.to(parameter)
         return seen.value
 
@@ -119,15 +130,27 @@ class Solver(torch.optim.Optimizer, ABC):
         """Move to the next point; the closure is `evaluate`, or None where that was called before."""
         value = None if closure is None else closure()
         assert self.steps is not None and self._seen is not None, "nothing was evaluated"
-        with one_core(len(self._seen.parameters)):
-            following = self.steps.after(self._seen)
-        self._seen = None
-        self.finished = following is None
-        assert self.steps.best is not None
-        self._point = self.steps.best.parameters if following is None else following
-        for parameter, part in self._parts(self._point):
-            parameter.copy_(part)
+        seen, self._seen = self._seen, None
+        with one_core(len(seen.parameters)):
+            following = self.steps.after(seen)
+        best = self.steps.best
+        assert best is not None
+        if best.parameters is seen.parameters:  # accepted
+            self.loss, self.accuracy, self.price = seen.loss, self._seen_accuracy, seen.value - seen.loss
+            for parameter, part in self._parts(best.parameters if self.basis is None else self.basis.outward(best.parameters)):
+                parameter.copy_(part)
+        self._point = best.parameters if following is None else following
+        if following is None and not self._is_exact:
+            self._is_exact = True
+            self.steps.begin_again()
+        else:
+            self.finished = following is None
         return value
+
+    def _outward_gradient(self, gradient: Tensor) -> Tensor:
+        """Return the gradient by the coefficients, (features + 1,)."""
+        inverse = None if self.basis is None else self.basis.inverse
+        return gradient if inverse is None else inverse.T @ gradient
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything remembered, in float64, as plain values and tensors."""
@@ -136,6 +159,8 @@ class Solver(torch.optim.Optimizer, ABC):
             "sums": None if self._sums is None else vars(self._sums),
             "point": self._point,
             "finished": self.finished,
+            "is_exact": self._is_exact,
+            "accepted": (self.loss, self.accuracy, self.price),
         }
         return {**super().state_dict(), "solver": own}
 
@@ -143,18 +168,21 @@ class Solver(torch.optim.Optimizer, ABC):
         """Go on where `state_dict` was taken."""
         own = state_dict["solver"]
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "solver"})
-        self._point, self.finished = own["point"], own["finished"]
+        self._point, self.finished, self._is_exact = own["point"], own["finished"], own["is_exact"]
+        self.loss, self.accuracy, self.price = own["accepted"]
         self._sums = None if own["sums"] is None else Sums(**own["sums"])
         if own["steps"] is not None:
             assert self._point is not None
             self.steps = self.make_steps(len(self._point) - 1)
             self.steps.restore(own["steps"])
 
-    def _begin(self, features: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    def _begin(self, features: Tensor | Features, target: Tensor, weight: Tensor | None) -> None:
         """Read the start from the network; with many rows, go to the optimum of a sample of them first."""
         columns = features.shape[1]
         parameters = [parameter.reshape(-1).double() for group in self.param_groups for parameter in group["params"]]
         self._point = torch.cat(parameters).cpu()
+        if self.basis is not None:
+            self._point = self.basis.inward(self._point)
         assert len(self._point) == columns + 1, "a solver trains one linear map with one output"
         self.steps = self.make_steps(columns)
         if isinstance(self.penalty, Firth):

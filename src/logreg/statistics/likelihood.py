@@ -19,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from logreg.features import Features
 from logreg.solvers.objective import Objective
 
 CELLS_AT_ONCE = 2**20
@@ -37,11 +38,11 @@ class Point:
 class Likelihood:
     """The likelihood of a table's rows as a function of theta."""
 
-    def __init__(self, features: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+    def __init__(self, features: Tensor | Features, target: Tensor, weight: Tensor | None = None) -> None:
         """Take the rows.
 
         Args:
-            features: (rows, features), any float type.
+            features: (rows, features), any float type or `Features`.
             target: (rows,) or (rows, 1), 0 or 1.
             weight: (rows,) or (rows, 1), how often each row counts; None: once.
         """

@@ -56,7 +56,7 @@ class ExportedModel(nn.Module):
         blocks = [torch.where(missing, self.fill, numbers), missing[:, self.indicated].double()]
         blocks += [table(columns) for table in self.categories]
         features = torch.cat(blocks, dim=1)[:, self.order]
-        scaled = ((features - self.center) / self.scale).float().double()  # rounded as the network was trained on
+        scaled = (features - self.center) / self.scale
         return self.network.probability(self.network(scaled))[:, 0].float()
 
 

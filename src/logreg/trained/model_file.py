@@ -56,8 +56,8 @@ class Model:
         Raises:
             UserError: a column or a value is missing, or no number.
         """
-        features = self.preprocessing.transform(frame, where, first_row)
-        return self.network.probability(self.network(features.double()))[:, 0].float()
+        features = self.preprocessing.transform(frame, where, first_row, torch.float64)
+        return self.network.probability(self.network(features))[:, 0].float()
 
 
 def load_model(run: str | Path) -> Model:
