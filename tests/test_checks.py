@@ -68,6 +68,17 @@ MISTAKES = {
     "trainer.accelerator=gup": "trainer.accelerator takes cpu | gpu | auto | cuda | mps | tpu. Did you mean 'gpu'?",
     "trainer.precision=17": "takes 32-true | 64-true",
     "monitor_mode=minimum": "monitor_mode takes min | max. Did you mean 'min'?",
+    # the metric that is monitored
+    "monitor=val/aucc": "monitor=val/aucc is no metric that is known after an epoch. Did you mean 'val/auroc'?",
+    "monitor=test/loss": "monitor=test/loss is no metric",
+    "monitor=train/auroc monitor_mode=max": "monitor=train/auroc is no metric that is known after an epoch",
+    "monitor=val/auroc": "monitor=val/auroc is better the larger it is, and monitor_mode=min would keep the worst epoch",
+    "monitor_mode=max": "type monitor_mode=min",
+    "lr_scheduler=plateau lr_scheduler.monitor=train/los": "lr_scheduler.monitor=train/los is no metric that is known",
+    "+callbacks.x={_target_:lightning.pytorch.callbacks.EarlyStopping,monitor:loss}": "callbacks.x.monitor=loss is no metric",
+    "+trainer.check_val_every_n_epoch=50 trainer.max_epochs=20": "looks at no val rows in trainer.max_epochs=20",
+    "+trainer.limit_val_batches=0": "trainer.limit_val_batches=0 looks at no val rows",
+    "+trainer.val_check_interval=0.5": "trainer.val_check_interval=0.5 looks at the val rows inside an epoch",
     # a target
     "model._target_=os.system": "model._target_=os.system is not allowed: a target must lie in logreg, torch.nn",
     "loss._target_=torch.load": "is not allowed: a target must lie in",

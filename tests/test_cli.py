@@ -188,12 +188,6 @@ def test_a_full_disk_ends_the_run_with_a_paragraph_and_the_good_checkpoint(fork:
     assert Run(tmp_path / "run").checkpoint()["epoch"] == 5
 
 
-def test_an_unknown_monitor_is_told_after_the_first_epoch(fork: Callable[..., Forked]) -> None:
-    ran = fork("monitor=train/los", "hydra.run.dir=run")
-    assert ran.wait() == 2
-    assert "monitor=train/los is no metric of this run. Did you mean 'train/loss'?" in " ".join(ran.output().split())
-
-
 def test_a_directory_that_cannot_be_used_is_found_before_training(fork: Callable[..., Forked], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for arguments in ["hydra.run.dir=file/run"], ["-m", "hydra.sweep.dir=file/sweep", "seed=1,2"]:

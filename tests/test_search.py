@@ -341,7 +341,8 @@ def test_values_that_come_again_are_not_trained_again(fork, tmp_path):
 REFUSED = [
     (["optimizer.lr=tag(log,interval(0.01,2))"], "it has optimizer.lr=tag(log,interval(0.01,1))"),
     ([LR, "seed=2"], "it has no seed, and this command seed=2"),
-    ([LR, "monitor_mode=max"], "it has monitor_mode=min, and this command monitor_mode=max"),
+    ([LR, "monitor=train/accuracy", "monitor_mode=max"], "it has monitor=null, and this command monitor=train/accuracy"),
+    ([LR, "monitor_mode=max"], "monitor_mode=max would keep the worst epoch"),
     ([LR, "hydra/sweeper/sampler=random"], "it has hydra/sweeper/sampler=tpe"),
     ([LR, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not allowed"),
     ([LR, "hydra.sweeper.sampler=tpe"], "type hydra/sweeper/sampler=NAME"),

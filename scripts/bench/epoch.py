@@ -28,7 +28,7 @@ from logreg import noise
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.examples import Examples
 from logreg.log.tensorboard import RunLogger
-from logreg.parts import build_module, build_trainer
+from logreg.parts import build_module, build_monitor, build_trainer
 from logreg.run.run_directory import RunDirectory
 
 ROWS, FEATURES, BATCH = 2_000_000, 28, 8_192
@@ -102,7 +102,7 @@ def our_epoch(x: Tensor, y: Tensor, folder: Path, model: str) -> float:
     datamodule = InMemoryDataModule(Examples(x, y, names, "y"), batch_size=BATCH, shuffle=True)
     torch.manual_seed(1)
     module = build_module(cfg, datamodule)
-    trainer = build_trainer(cfg, run, RunLogger(str(folder)))
+    trainer = build_trainer(cfg, run, RunLogger(str(folder)), build_monitor(cfg, datamodule))
     started = time.perf_counter()
     trainer.fit(module, datamodule)
     return time.perf_counter() - started

@@ -13,7 +13,6 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from logreg import noise, parts, threads
-from logreg.callbacks.checkpoints import monitored_name
 from logreg.callbacks.pruning import Pruning
 from logreg.cli import checks
 from logreg.data.datamodule import InMemoryDataModule
@@ -73,9 +72,10 @@ def _train(
         artist.lay_out(sample(datamodule.examples, scaling, choices.start_threshold, is_chosen_later))
     module = parts.build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
+    judged_by = parts.build_monitor(cfg, datamodule)
     results = parts.build_results(cfg, artist)
     steps = None if checkpoint_path is None else _steps_behind(cfg, run, load(checkpoint_path), module)
-    trainer = parts.build_trainer(cfg, run, logger, has_val=datamodule.rows("val") is not None, artist=artist)
+    trainer = parts.build_trainer(cfg, run, logger, judged_by, datamodule.rows("val") is not None, artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     if checkpoint_path is None:
@@ -89,7 +89,8 @@ def _train(
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     module.cpu()
     choices.make(trainer, module, datamodule.rows("val"))
-    value = _finish(cfg, hydra_cfg.runtime.choices, results, Fit(run, trainer, module, datamodule, metrics), seconds)
+    fit = Fit(run, trainer, module, datamodule, metrics, judged_by)
+    value = _finish(hydra_cfg.runtime.choices, results, fit, seconds)
     if any(isinstance(callback, Pruning) and callback.trial.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
         raise Pruned(value)
     return value
@@ -147,7 +148,7 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
     return rows
 
 
-def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
+def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
     rows = apply_results(results, fit)
     if not any(isinstance(callback, Checkpoint) for callback in fit.trainer.callbacks):  # type: ignore[attr-defined]
@@ -161,5 +162,4 @@ def _finish(cfg: DictConfig, choices: Mapping[str, Any], results: Sequence[Resul
             fit.run.path,
         )
     )
-    name = monitored_name(fit.trainer, cfg.monitor)
-    return None if name is None else fit.metrics[name]
+    return fit.monitor.value(fit.metrics)

@@ -14,11 +14,12 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from logreg import penalties
+from logreg import monitor, penalties
 from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
+from logreg.monitor import Monitor
 from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
 from logreg.plots.drawing import DrawingProcess
@@ -69,6 +70,18 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     )
 
 
+def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule) -> Monitor:
+    """Return the metric by which the run that `cfg` describes is judged.
+
+    Raises:
+        UserError: it is none of this run.
+    """
+    val = datamodule.rows("val")
+    both = val is None or all(val.class_weights)
+    has_penalty = build_penalty(cfg, datamodule) is not penalties.NONE
+    return monitor.resolve(_plain(cfg), val is not None, both, has_penalty)
+
+
 def build_choices(cfg: DictConfig) -> Choices:
     """Return what `cfg.threshold`, `cfg.calibration` and `cfg.cost` have chosen on the val rows."""
     return Choices(cfg.threshold, cfg.calibration, cfg.cost.false_positive, cfg.cost.false_negative)
@@ -104,10 +117,15 @@ def build_logger(cfg: DictConfig, run: RunDirectory) -> Logger | bool:
 
 
 def build_trainer(
-    cfg: DictConfig, run: RunDirectory, logger: Logger | bool, has_val: bool = False, artist: DrawingProcess | None = None
+    cfg: DictConfig,
+    run: RunDirectory,
+    logger: Logger | bool,
+    judged_by: Monitor,
+    has_val: bool = False,
+    artist: DrawingProcess | None = None,
 ) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run, has_val, artist)
+    callbacks = _build_callbacks(cfg, run, judged_by, has_val, artist)
     return _build(
         cfg.trainer,
         "trainer",
@@ -130,11 +148,13 @@ def build_results(cfg: DictConfig, artist: DrawingProcess | None = None, is_alon
     return [result for result in built if result is not None]
 
 
-def _build_callbacks(cfg: DictConfig, run: RunDirectory, has_val: bool, artist: DrawingProcess | None) -> list[Callback]:
-    late_arguments = {
-        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": cfg.monitor, "mode": cfg.monitor_mode},
-        "early_stopping": {"monitor": (cfg.monitor or "val/loss") if has_val else None, "mode": cfg.monitor_mode},
-        "pruning": {"trial": _trial(cfg), "monitor": cfg.monitor},
+def _build_callbacks(
+    cfg: DictConfig, run: RunDirectory, judged_by: Monitor, has_val: bool, artist: DrawingProcess | None
+) -> list[Callback]:
+    late_arguments: dict[str, dict[str, Any]] = {
+        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": judged_by},
+        "early_stopping": {"monitor": judged_by if has_val else None},
+        "pruning": {"trial": _trial(cfg), "monitor": judged_by},
         "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "artist": artist},
     }
     callbacks = []

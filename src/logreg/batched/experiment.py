@@ -23,6 +23,7 @@ from logreg.batched.tables import Table
 from logreg.batched.writing import Group, MemberWriter
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import End, Interrupted, UserError
+from logreg.monitor import Monitor
 from logreg.profiler import NoProfiler
 from logreg.run import signals
 from logreg.sweeps.run_member import reason
@@ -122,19 +123,20 @@ def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pendi
     """Fit members; those of one table stand side by side."""
     cfg = OmegaConf.create(dict(configs[0]))
     trainer = _trainer(configs[0]["trainer"], pending)
-    stopping = early_stopping(cfg, tables[0].datamodule)
+    judged_by = tables[0].monitor
+    stopping = early_stopping(cfg, tables[0].datamodule, judged_by)
     seeds: dict[Table, list[int]] = {}
     for config, table in zip(configs, tables, strict=True):
         seeds.setdefault(table, []).append(config["seed"])
         table.datamodule.trainer = trainer
-    module = _module(configs, tables, [len(those) for those in seeds.values()], _dtype(trainer), stopping)
+    module = _module(configs, tables, [len(those) for those in seeds.values()], _dtype(trainer), stopping, judged_by)
     batches = side_by_side([member_batches(table.datamodule.train_dataloader(), those) for table, those in seeds.items()])
     has_val = tables[0].datamodule.rows("val") is not None
     val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
     trainer.save_checkpoint("")  # to InMemory: the state of Lightning's loops, which is the same for every member
-    return Group(configs, module, tables, trainer, parts.build_results(cfg, is_alone=False), stopping)
+    return Group(configs, module, tables, trainer, parts.build_results(cfg, is_alone=False), stopping, judged_by)
 
 
 def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trainer:
@@ -160,6 +162,7 @@ def _module(
     sizes: Sequence[int],
     dtype: torch.dtype,
     stopping: EarlyStopping | None,
+    judged_by: Monitor,
 ) -> BatchedLogisticRegression:
     template = tables[0].template
     starts = [_start(config, tables[0].datamodule.in_features) for config in configs]
@@ -174,23 +177,20 @@ def _module(
         sizes=sizes,
         returns_logits=template.network.returns_logits,
         threshold=template.threshold,
-        monitor=configs[0]["monitor"],
-        monitor_mode=configs[0]["monitor_mode"],
+        monitor=judged_by,
         l2=torch.tensor(l2, dtype=dtype) if any(penalties) else None,
         l1=torch.tensor(l1, dtype=dtype) if any(l1) else None,
         pos_weight=torch.tensor(pos_weight, dtype=dtype) if any(each != 1 for each in pos_weight) else None,
-        patience=None
-        if stopping is None
-        else Patience(len(configs), stopping.monitor, stopping.mode, stopping.patience, stopping.min_delta),
+        patience=None if stopping is None else Patience(len(configs), judged_by.sign, stopping.patience, stopping.min_delta),
     )
 
 
-def early_stopping(cfg: DictConfig, datamodule: InMemoryDataModule) -> EarlyStopping | None:
+def early_stopping(cfg: DictConfig, datamodule: InMemoryDataModule, judged_by: Monitor) -> EarlyStopping | None:
     """Return Lightning's callback as one run would have it."""
     node = cfg.callbacks.get("early_stopping")
     if node is None or datamodule.rows("val") is None:
         return None
-    return instantiate(node, monitor=cfg.monitor or "val/loss", mode=cfg.monitor_mode)
+    return instantiate(node, monitor=judged_by)
 
 
 def _start(config: Mapping[str, Any], in_features: int) -> tuple[torch.Tensor, torch.Tensor]:

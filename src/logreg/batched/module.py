@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from logreg.batched.loss import mean_loss
 from logreg.batched.optimizers import MemberOptimizer
+from logreg.monitor import Monitor
 from logreg.penalties import soft_threshold
+
+DEFAULT = Monitor("train/loss")
 
 
 class BatchedLogisticRegression(pl.LightningModule):
@@ -35,8 +38,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], MemberOptimizer],
         returns_logits: bool = False,
         threshold: float = 0.5,
-        monitor: str | None = None,
-        monitor_mode: str = "min",
+        monitor: Monitor = DEFAULT,
         pos_weight: Tensor | None = None,
         patience: "Patience | None" = None,
         l2: Tensor | None = None,
@@ -51,8 +53,7 @@ class BatchedLogisticRegression(pl.LightningModule):
             optimizer: makes the optimiser from the parameters.
             returns_logits: the loss is worked out from the logit, as model=logits does, not from the probability.
             threshold: a row is of class 1 where probability >= threshold.
-            monitor: the metric that names the best epoch; None: val/loss, or train/loss where there are no val rows.
-            monitor_mode: "min" or "max".
+            monitor: the metric that names the best epoch.
             pos_weight: how many rows of class 0 a row of class 1 counts as, (members,); None: as one.
             patience: when members stop early; None: never.
             l2: of the penalty l1 * sum |w| + l2 / 2 * sum w^2 that is added to the mean loss, (members,); None: no penalty.
@@ -72,7 +73,6 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.l1 = l1
         self.sizes = list(sizes or [len(bias)])
         self._price = torch.zeros(())
-        self.sign = 1.0 if monitor_mode == "min" else -1.0
         self.best_score = torch.full_like(bias, torch.inf)
         self.best_epoch = torch.zeros(len(bias), dtype=torch.int64)
         self.best_weight, self.best_bias = weight.clone(), bias.clone()
@@ -141,7 +141,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         self._keep_best()
         self._fail_broken()
         if self.patience is not None:
-            self._stop(self.patience.ended(self.curves[self.patience.monitor][-1]))
+            self._stop(self.patience.ended(self.curves[self.monitor.name][-1]))
 
     @torch.no_grad()
     def _shrink(self, optimizer: Any, *args: Any) -> None:
@@ -180,14 +180,9 @@ class BatchedLogisticRegression(pl.LightningModule):
         for name, value in (("loss", means.loss), ("accuracy", means.accuracy)):
             self.curves.setdefault(f"{split}/{name}", []).append(value.cpu())
 
-    def _monitored(self) -> Tensor:
-        names = (self.monitor,) if self.monitor else ("val/loss", "train/loss")
-        name = next(name for name in names if name in self.curves)
-        return self.curves[name][-1]
-
     def _keep_best(self) -> None:
         """Copy the weights of the members whose epoch was their best so far."""
-        score = self.sign * self._monitored()
+        score = self.monitor.sign * self.curves[self.monitor.name][-1]
         better = (score < self.best_score) & self._active()
         if not better.any():
             return
@@ -233,16 +228,15 @@ class Patience:
     """Early stopping as Lightning's EarlyStopping does it, for each member.
 
     Attributes:
-        monitor: the metric that has to improve.
+        sign: of the monitored metric: sign * value has to become less.
         best: the best value so far, (members,).
         waited: epochs since then, (members,).
     """
 
-    def __init__(self, members: int, monitor: str, mode: str, patience: int, min_delta: float) -> None:
+    def __init__(self, members: int, sign: float, patience: int, min_delta: float) -> None:
         """Take the arguments of Lightning's callback and the number of members."""
-        self.monitor = monitor
         self.patience = patience
-        self.sign = 1.0 if mode == "min" else -1.0
+        self.sign = sign
         self.min_delta = abs(min_delta)
         self.best = torch.full((members,), torch.inf, dtype=torch.float64)
         self.waited = torch.zeros(members, dtype=torch.int64)

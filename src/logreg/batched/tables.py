@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from logreg import parts
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
+from logreg.monitor import Monitor
 from logreg.penalties import ElasticNet
 from logreg.run import environment
 from logreg.run.run_directory import as_json
@@ -22,6 +23,7 @@ class Table:
     Attributes:
         datamodule: the rows.
         template: the module.
+        monitor: the metric that the members are judged by.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -34,6 +36,7 @@ class Table:
         self.datamodule: InMemoryDataModule = parts.build_datamodule(cfg)
         self.template: LogisticRegression = parts.build_module(cfg, self.datamodule)
         parts.build_choices(cfg).check(self.datamodule.rows("val"))
+        self.monitor: Monitor = parts.build_monitor(cfg, self.datamodule)
         self._aims: dict[str, Any] = {}
 
     @cached_property

@@ -26,8 +26,9 @@ from logreg.batched.member import Member
 from logreg.batched.module import BatchedLogisticRegression, Patience
 from logreg.batched.optimizers import MemberOptimizer
 from logreg.batched.tables import Table
-from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.callbacks.checkpoints import Checkpoints
 from logreg.log import event_files, tensorboard, thinning
+from logreg.monitor import Monitor
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
 from logreg.run.checkpoint_file import sealed
@@ -50,6 +51,7 @@ class Group:
         trainer: of the program.
         results: what is made of each member.
         stopping: the callback of early stopping that each would have, or None.
+        monitor: the metric that they are judged by.
     """
 
     configs: Sequence[Mapping[str, Any]]
@@ -58,6 +60,7 @@ class Group:
     trainer: pl.Trainer
     results: Sequence[Result]
     stopping: EarlyStopping | None
+    monitor: Monitor
 
 
 class MemberWriter:
@@ -155,11 +158,11 @@ class MemberWriter:
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
         trainer.loggers = [logger] if logger else []
         self._let_trainer_stand_at(self._epochs(number))
-        experiment.apply_results(self._group.results, Fit(run, trainer, template, table.datamodule, metrics))
+        fit = Fit(run, trainer, template, table.datamodule, metrics, self._group.monitor)
+        experiment.apply_results(self._group.results, fit)
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
-        name = monitored_name(trainer, config["monitor"])
-        return None if name is None else metrics[name]
+        return fit.monitor.value(fit.metrics)
 
     def _let_trainer_stand_at(self, epochs: int) -> None:
         """Let `trainer.current_epoch` and `trainer.global_step` be those of a run of so many epochs."""
@@ -198,8 +201,8 @@ class MemberWriter:
     def _callbacks(self, number: int, folder: Path, best: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the states that the run's callbacks would have."""
         module, stopping = self._group.module, self._group.stopping
-        checkpoints = Checkpoints(folder)
-        score = float(module.sign * module.best_score[number])
+        checkpoints = Checkpoints(folder, self._group.monitor)
+        score = float(self._group.monitor.sign * module.best_score[number])
         epoch = int(module.best_epoch[number])
         metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
         checkpoints.load_state_dict({"best_score": score, "best_epoch": epoch, "best_state": dict(best), "metrics": metrics})

@@ -1,7 +1,6 @@
 """When a run is saved: every few seconds, at its end, and when a signal asks it to stop."""
 
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from logreg.errors import Interrupted, RunError, UserError, did_you_mean
+from logreg.errors import Interrupted, RunError
+from logreg.monitor import Monitor
 from logreg.run import signals
 
 
@@ -21,20 +21,16 @@ class Checkpoints(Checkpoint):
     improvement is a copy in memory, and files are written by the clock.
     """
 
-    def __init__(
-        self, dirpath: str | Path, monitor: str | None = None, mode: str = "min", every_n_seconds: float = 5.0
-    ) -> None:
+    def __init__(self, dirpath: str | Path, monitor: Monitor, every_n_seconds: float = 5.0) -> None:
         """Set up; nothing is written before training.
 
         Args:
             dirpath: the folder of the checkpoints.
-            monitor: the metric that names the best epoch; None: val/loss, or train/loss where there are no val rows.
-            mode: "min" or "max".
+            monitor: the metric that names the best epoch.
             every_n_seconds: between two savings while training goes on.
         """
         self.dirpath = Path(dirpath)
         self.monitor = monitor
-        self.mode = mode
         self.every_n_seconds = every_n_seconds
         self.best_score: float | None = None
         self.best_epoch: int | None = None
@@ -65,10 +61,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights of the best epoch, and save if it is time."""
-        score = monitored(trainer, self.monitor)
-        if score is None:
-            self._check_monitor(trainer)
-        if score is not None and (self.best_score is None or self._is_better(score)):
+        score = self.monitor.value(trainer.callback_metrics)
+        if score is not None and self.monitor.is_better(score, self.best_score):
             self.best_score, self.best_epoch = score, trainer.current_epoch
             self._best_state = _copied(self._state)
             self._best_is_written = False
@@ -115,18 +109,6 @@ class Checkpoints(Checkpoint):
         """Write best.ckpt anew from the module as it is, with what was chosen after the fit (the threshold)."""
         trainer.save_checkpoint(self.dirpath / "best.ckpt", weights_only=True)
 
-    def _check_monitor(self, trainer: pl.Trainer) -> None:
-        """Raise UserError at the end of the first epoch for a name that no epoch logs; val metrics may come later."""
-        if self.monitor is None or (trainer.enable_validation and self.monitor.startswith("val/")):
-            return
-        names = list(trainer.callback_metrics)
-        hint = did_you_mean(self.monitor, names)
-        raise UserError(f"monitor={self.monitor} is no metric of this run.{hint} There are: {', '.join(names)}.")
-
-    def _is_better(self, score: float) -> bool:
-        assert self.best_score is not None
-        return score < self.best_score if self.mode == "min" else score > self.best_score
-
     def _save_if_due(self, trainer: pl.Trainer) -> None:
         if self._pending.number is not None:
             self._save(trainer)
@@ -172,22 +154,3 @@ def _put(values: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Non
     with torch.no_grad():
         for name, value in values.items():
             state[name].copy_(value)
-
-
-def monitored(trainer: pl.Trainer, monitor: str | None) -> float | None:
-    """Return the latest value of the monitored metric, None where there is none."""
-    metrics = trainer.callback_metrics  # Lightning puts them together at each look: 5 us
-    name = _monitored_name(metrics, monitor)
-    return None if name is None else float(metrics[name])
-
-
-def monitored_name(trainer: pl.Trainer, monitor: str | None) -> str | None:
-    """Return the name of the monitored metric: the given one, or val/loss, or train/loss where there are no val rows."""
-    return _monitored_name(trainer.callback_metrics, monitor)
-
-
-def _monitored_name(metrics: Mapping[str, torch.Tensor], monitor: str | None) -> str | None:
-    for name in (monitor,) if monitor else ("val/loss", "train/loss"):
-        if name in metrics:
-            return name
-    return None

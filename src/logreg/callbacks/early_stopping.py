@@ -5,23 +5,22 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
+from logreg.monitor import Monitor
 
-def early_stopping(
-    monitor: str | None = None, mode: str = "min", patience: int | None = None, min_delta: float = 0.0
-) -> EarlyStopping | None:
+
+def early_stopping(monitor: Monitor | None = None, patience: int | None = None, min_delta: float = 0.0) -> EarlyStopping | None:
     """Return the callback; None where there are no val rows, or where `patience` is None.
 
     A loss that is no number is not its business: the run fails then, it does not end early.
 
     Args:
-        monitor: the metric of the val rows that has to improve; None: there are none.
-        mode: "min" or "max".
+        monitor: the metric that has to improve; None: there are no val rows.
         patience: epochs in a row without improvement after which training ends.
         min_delta: what counts as an improvement.
     """
     if monitor is None or patience is None:
         return None
-    return StaysEnded(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta, check_finite=False)
+    return StaysEnded(monitor=monitor.name, mode=monitor.mode, patience=patience, min_delta=min_delta, check_finite=False)
 
 
 class StaysEnded(EarlyStopping):

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
-from logreg.callbacks.checkpoints import monitored
+from logreg.monitor import Monitor
 
 
 class Judge(Protocol):
@@ -21,9 +21,9 @@ class Judge(Protocol):
         ...
 
 
-def pruning(trial: Judge | None = None, monitor: str | None = None, every: int = 10) -> "Pruning | None":
+def pruning(trial: Judge | None = None, monitor: Monitor | None = None, every: int = 10) -> "Pruning | None":
     """Return the callback; None where the run is no trial of a search with a pruner."""
-    return None if trial is None else Pruning(trial, monitor, every)
+    return None if trial is None or monitor is None else Pruning(trial, monitor, every)
 
 
 class Pruning(EarlyStopping):
@@ -33,22 +33,23 @@ class Pruning(EarlyStopping):
     EarlyStopping behind the module, when the metrics of the epoch are there.
     """
 
-    def __init__(self, trial: Judge, monitor: str | None, every: int) -> None:
+    def __init__(self, trial: Judge, monitor: Monitor, every: int) -> None:
         """Set up.
 
         Args:
             trial: of the search.
-            monitor: the metric; None: val/loss, or train/loss where there are no val rows.
+            monitor: the metric.
             every: epochs between two reports.
         """
-        super().__init__(monitor=monitor or "", check_on_train_epoch_end=True)
+        super().__init__(monitor=monitor.name, mode=monitor.mode, check_on_train_epoch_end=True)
+        self._metric = monitor
         self.trial = trial
         self.every = every
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report if it is time."""
         epochs = trainer.current_epoch + 1
-        value = monitored(trainer, self.monitor or None)
+        value = self._metric.value(trainer.callback_metrics)
         if value is not None and epochs % self.every == 0:
             self.trial.report(value, epochs)
         if self.trial.pruned:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from logreg import monitor
 from logreg.cli import accelerators, combinations, rules, targets
 from logreg.cli.rules import Number
 from logreg.errors import UserError, did_you_mean
@@ -50,6 +51,7 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     check_values({key: value for key, value in values.items() if value is not missing})
     _check_start(OmegaConf.select(cfg, "model.weight"))
     _check_devices(cfg)
+    monitor.check_config(plain)
     combinations.check(cfg)
 
 

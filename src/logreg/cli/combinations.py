@@ -19,6 +19,7 @@ def check(cfg: DictConfig) -> None:
     _check_l1(cfg)
     _check_firth(cfg)
     _check_cluster(cfg)
+    _check_validation(cfg)
     check_folds(cfg.get("data") or {})
 
 
@@ -89,3 +90,25 @@ def _check_cluster(cfg: DictConfig) -> None:
         "results.coefficients.errors=cluster needs to know which rows hang together: type data=table data.cluster=COLUMN, the"
         " column whose values are the groups, or results.coefficients.errors=hc1 for rows that stand alone."
     )
+
+
+def _check_validation(cfg: DictConfig) -> None:
+    """Refuse a Trainer that never looks at the val rows, or not at the end of an epoch, where the best one is chosen."""
+    trainer: Any = cfg.get("trainer") or {}
+    every, epochs = trainer.get("check_val_every_n_epoch"), trainer.get("max_epochs")
+    if isinstance(every, int) and isinstance(epochs, int) and every > epochs and not trainer.get("fast_dev_run"):
+        raise UserError(
+            f"trainer.check_val_every_n_epoch={every} looks at no val rows in trainer.max_epochs={epochs}, and the best epoch"
+            " is chosen on them: type a smaller number, or data.val_fraction=0 to train without val rows."
+        )
+    if trainer.get("limit_val_batches") == 0:
+        raise UserError(
+            "trainer.limit_val_batches=0 looks at no val rows, and the best epoch is chosen on them: leave it out, or type"
+            " data.val_fraction=0 to train without val rows."
+        )
+    within = trainer.get("val_check_interval")
+    if within is not None and not (isinstance(within, float) and within == 1):
+        raise UserError(
+            f"trainer.val_check_interval={within} looks at the val rows inside an epoch, and weights are kept at its end:"
+            " leave it out, or type +trainer.check_val_every_n_epoch=N to look less often."
+        )

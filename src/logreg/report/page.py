@@ -80,6 +80,7 @@ def sweep_page(path: Path, records: Sequence[Record]) -> str:
         }
         for record, each in zip(records, typed, strict=True)
     ]
+    notes = [note for record in records for note in record.notes]
     return _render(
         "sweep.html.j2",
         title=path.resolve().name,
@@ -87,8 +88,8 @@ def sweep_page(path: Path, records: Sequence[Record]) -> str:
         keys=keys,
         names=names,
         rows=rows,
-        by=ranked_by(records),
-        notes=[note for record in records for note in record.notes][:MOST_NOTES],
+        by=ranked_by(path, records, notes.append),
+        notes=notes[:MOST_NOTES],
         unfinished=[record for record in records if record.status != FINISHED],
         drawn=max(map(len, lines.values())),
         data={"lines": lines},

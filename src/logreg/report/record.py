@@ -1,6 +1,5 @@
 """What a run directory says of its run: everything but the rows and the weights. Read without torch."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +7,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from logreg import monitor
 from logreg.errors import UserError
 from logreg.log import event_files
+from logreg.monitor import Monitor
 from logreg.run.small_files import or_note, read_csv, read_json, read_numbers, read_text, read_yaml
 from logreg.sweeps import member
 from logreg.sweeps.member import FAILED, FINISHED
+from logreg.sweeps.report import place
 
 MOST_CURVES = 14
 """Runs of a sweep whose curves are shown: more cannot be told apart."""
@@ -89,14 +91,14 @@ def read(path: Path) -> Record:
 
 
 def read_members(sweep: Path) -> list[Record]:
-    """Return what the runs below a sweep's directory came to, the least val/loss (or train/loss) first.
+    """Return what the runs below a sweep's directory came to, in the order of the sweep's own table.
 
     Only what compares them is read, and curves only of the best MOST_CURVES.
     """
     patterns = [f"{depth}/{name}" for depth in ("*", "*/*") for name in (member.STATUS, "metrics.json")]
     records = [_member(path) for path in {file.parent for pattern in patterns for file in sweep.glob(pattern)}]
-    tag = ranked_by(records)
-    records.sort(key=lambda record: (*_place(record.metrics.get(tag)), _number(record.path.name), record.path))
+    judged_by = ranked_by(sweep, records)
+    records.sort(key=lambda record: (*_place(record, judged_by), _number(record.path.name), record.path))
     return [_with_curves(record) if rank < MOST_CURVES and record.metrics else record for rank, record in enumerate(records)]
 
 
@@ -106,14 +108,15 @@ def _with_curves(record: Record) -> Record:
     return replace(record, curves=curves, notes=tuple(notes))
 
 
-def ranked_by(records: Sequence[Record]) -> str:
-    """Return the metric by which the runs of a sweep are ranked."""
-    return "val/loss" if any("val/loss" in record.metrics for record in records) else "train/loss"
+def ranked_by(sweep: Path, records: Sequence[Record], note: Callable[[str], object] = str) -> Monitor:
+    """Return the metric by which the runs of a sweep are ranked: what its config monitors, or the loss."""
+    config = or_note(lambda: read_yaml(sweep / "multirun.yaml", dict), note)
+    return monitor.of_sweep(config or {}, {name for record in records for name in record.metrics})
 
 
-def _place(value: float | None) -> tuple[bool, float]:
-    is_known = value is not None and math.isfinite(value)
-    return not is_known, value if is_known and value is not None else 0.0
+def _place(record: Record, judged_by: Monitor) -> tuple[bool, bool, float]:
+    noted = member.read(record.path)
+    return place(noted, judged_by.value(record.metrics) if noted is None else noted.value, judged_by)
 
 
 def _member(path: Path) -> Record:

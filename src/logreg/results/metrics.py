@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from logreg.callbacks.checkpoints import Checkpoints, monitored_name
+from logreg.callbacks.checkpoints import Checkpoints
 from logreg.data.examples import Examples
 from logreg.log.summary import metrics_table
 from logreg.metrics import binary_metrics
@@ -67,8 +67,8 @@ def _kept(fit: Fit, has_val: bool) -> list[Row]:
     if fit.module.converged:
         return [*rows, ("weights", "of the last epoch: the optimiser converged")]
     if has_val and isinstance(checkpoints, Checkpoints) and checkpoints.best_epoch is not None:
-        name = monitored_name(fit.trainer, checkpoints.monitor)
-        rows.append(("weights", f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {name}"))
+        best = f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {fit.monitor.name}"
+        rows.append(("weights", best))
     return rows
 
 

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from logreg.callbacks.weights import Weights
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.module import LogisticRegression
+from logreg.monitor import Monitor
 from logreg.results import optimum
 from logreg.run.run_directory import RunDirectory
 
@@ -26,6 +27,7 @@ class Fit:
         module: the trained module, on the CPU.
         datamodule: the data that it was trained on.
         metrics: final metrics by name; a result may add its own, metrics.json is written after the last.
+        monitor: the metric that the run is judged by.
     """
 
     run: RunDirectory
@@ -33,6 +35,7 @@ class Fit:
     module: LogisticRegression
     datamodule: InMemoryDataModule
     metrics: dict[str, float]
+    monitor: Monitor = Monitor("train/loss")  # noqa: RUF009 (it never changes)
 
     @cached_property
     def optimum(self) -> optimum.Verdict:

@@ -49,7 +49,7 @@ class SweepCallback(Callback):
         directory, lock = _begun.pop()
         searched = config.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
         with lock, _ending(OSError, "The sweep's result cannot be written, its runs are as they are: "):
-            code = report(directory, config.get("monitor"), config.get("monitor_mode", "min"), again=not searched)
+            code = report(directory, config, again=not searched)
         if code:
             sys.exit(code)
 

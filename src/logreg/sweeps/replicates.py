@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logreg.monitor import Monitor
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.student import compare, summary
 
@@ -32,14 +33,14 @@ class Setting:
         return ",".join(f"{key}={value}" for key, value in zip(keys, self.values, strict=True)) or "all"
 
 
-def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode: str) -> str | None:
+def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], judged_by: Monitor) -> str | None:
     """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
 
     Args:
         sweep: its directory.
         runs: those of the sweep, as `report.Ranked`.
         keys: in which they differ.
-        mode: "min" or "max".
+        judged_by: the metric that the runs are compared by.
     """
     replicated = [key for key in keys if key in REPLICATE_KEYS]
     others = [key for key in keys if key not in REPLICATE_KEYS]
@@ -48,8 +49,7 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], mode
         return None
     from logreg.sweeps.bands import write_bands
 
-    sign = 1 if mode == "min" else -1
-    settings.sort(key=lambda each: sign * summary(list(each.by_replicate.values()))[1])
+    settings.sort(key=lambda each: judged_by.rank(summary(list(each.by_replicate.values()))[1]))
     write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
     rows = [[*each.values, *summary(list(each.by_replicate.values())), *_against(settings[0], each)] for each in settings]
     with (sweep / "sweep_replicates.csv").open("w", newline="", encoding="utf-8") as file:

@@ -1,14 +1,15 @@
 """The result of a sweep: a ranked table on the console, sweep.csv, and every failure with its reason."""
 
 import csv
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logreg import monitor
 from logreg.log.summary import count
+from logreg.monitor import Monitor
 from logreg.run.small_files import or_note, read_numbers
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
@@ -37,23 +38,24 @@ class Ranked:
     metrics: Mapping[str, Any]
 
 
-def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> int:
+def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
     """Write sweep.csv (and sweep_replicates.csv where runs differ only in seed or fold), print the table; return the exit code.
 
     Args:
         sweep: its directory.
-        monitor: the metric that ranks; None: val/loss, or train/loss.
-        mode: "min" or "max".
+        config: of the sweep: `monitor` and `monitor_mode` say what ranks.
         again: the sweep, started again, runs once more what failed; a search does only where nothing was found at all.
     """
-    runs = ranked([_run(sweep, directory, status) for directory, status in member.statuses(sweep)], mode)
+    found = [_run(sweep, directory, status) for directory, status in member.statuses(sweep)]
+    judged_by = monitor.of_sweep(config, {name for run in found for name in run.metrics})
+    runs = ranked(found, judged_by)
     if not runs:
         print("\nSweep of 0 runs: its values are none.")
         return 0
     keys = varied([run.settings for run in runs])
     _write_csv(sweep / "sweep.csv", runs, keys)
-    _print_table(sweep, runs, keys, monitor)
-    replicates = write_replicates(sweep, runs, keys, mode)
+    _print_table(sweep, runs, keys, config.get("monitor"))
+    replicates = write_replicates(sweep, runs, keys, judged_by)
     if replicates:
         print(replicates)
     print(f"  tensorboard --logdir {sweep}")
@@ -69,16 +71,21 @@ def report(sweep: Path, monitor: str | None, mode: str, again: bool = True) -> i
     return 2 if mistaken else 1
 
 
-def ranked(runs: Sequence[Ranked], mode: str) -> list[Ranked]:
+def ranked(runs: Sequence[Ranked], judged_by: Monitor) -> list[Ranked]:
     """Return the runs, the best first, then those that a search has ended early, those without a value last."""
-    sign = 1 if mode == "min" else -1
+    return sorted(runs, key=lambda run: (*place(run.status, run.status.value, judged_by), run.directory))
 
-    def place(run: Ranked) -> tuple[bool, bool, float, str]:
-        value = run.status.value
-        known = run.status.done and value is not None and math.isfinite(value)
-        return (not known, not run.status.finished, sign * value if known and value is not None else 0.0, run.directory)
 
-    return sorted(runs, key=place)
+def place(status: Status | None, value: float | None, judged_by: Monitor) -> tuple[bool, bool, float]:
+    """Return a key that sorts runs as `ranked` does, console and report.html alike.
+
+    Args:
+        status: how the run stands; None: it is none of a sweep's, and finished.
+        value: of the metric that judges.
+        judged_by: that metric.
+    """
+    is_missing, key = judged_by.rank(value if status is None or status.done else None)
+    return is_missing, not (status is None or status.finished), key
 
 
 def varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -118,7 +125,7 @@ def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
             )
 
 
-def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monitor: str | None) -> None:
+def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], given: str | None) -> None:
     finished = [run for run in runs if run.status.finished]
     pruned = sum(run.status.status == PRUNED for run in runs)
     print(f"\nSweep of {count(len(runs), 'run')}: {len(finished):,} finished" + (f", {pruned:,} pruned" if pruned else ""))
@@ -127,7 +134,7 @@ def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], monit
     known = {name for run in finished for name in run.metrics}
     split = "val" if "val/loss" in known else "train"
     metrics = [name for metric in METRICS_SHOWN if (name := f"{split}/{metric}") in known]
-    metrics = [monitor, *(name for name in metrics if name != monitor)] if monitor in known else metrics
+    metrics = [given, *(name for name in metrics if name != given)] if given in known else metrics
     rows = [["", *keys, *metrics]]
     for rank, run in enumerate(finished[:SHOWN], 1):
         values = (run.metrics.get(name) for name in metrics)
