@@ -118,6 +118,16 @@ def test_a_run_is_resumed(fit, how):
         fit(*arguments, "optimizer.lr=0.5")
 
 
+def test_an_odd_name_among_the_event_files_is_passed_over(fit):
+    run = fit("trainer.max_epochs=3")
+    for name in ("events.out.tfevents.", "events.out.tfevents.abc", "events.out.tfevents.99999999999999999999.x.1"):
+        (run.path / name).touch()
+    (run.path / ".hydra" / "resumed-x").mkdir()
+    again = fit("trainer.max_epochs=6", f"ckpt_path={run.path}")
+    assert sorted(again.curve()) == list(range(6))
+    assert "train/loss" in job.run_report(run.path)
+
+
 @pytest.mark.slow
 def test_a_sweep_goes_on_around_damaged_notes(fork, tmp_path):
     """Each run of a sweep is damaged in another way; all are whole again after the next start."""

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import threading
 import warnings
 
 import pytest
@@ -17,6 +18,13 @@ def test_lightning_talks_of_itself_in_warnings_only() -> None:
     assert not logging.getLogger("lightning.fabric.utilities.seed").isEnabledFor(logging.INFO)
     assert logging.getLogger("lightning.pytorch.profilers.profiler").isEnabledFor(logging.INFO)
     assert logging.getLogger("lightning.pytorch.callbacks.early_stopping").isEnabledFor(logging.INFO)
+
+
+def test_a_thousand_runs_in_one_process_set_no_hook_a_thousand_times() -> None:
+    before = threading.excepthook, sys.excepthook
+    for _ in range(1100):
+        noise.silence()
+    assert (threading.excepthook, sys.excepthook) == before
 
 
 def test_other_warnings_still_come() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import resource
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from runs import Run, session_groups
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEvents
 
 from logreg.errors import RunError
+from logreg.log.event_files import scalars
+from logreg.log.event_writer import next_name
 from logreg.log.tensorboard import RunLogger, knobs
 
 
@@ -75,6 +78,34 @@ def test_a_run_that_had_finished_keeps_its_curve_and_its_results_once(fit: Calla
     assert [event.step for event in shown.Tensors("train/pr_curve")] == [0, 1, 4, 16, 20]
 
 
+@pytest.mark.parametrize("days", [1, 4000])
+def test_a_clock_that_was_set_back_hides_no_step(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    """TensorBoard reads the files of a run in the order of their names, which begin with a time."""
+    run = fit("trainer.max_epochs=40")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 86_400 * days)
+    for epochs in (60, 70):
+        run = fit(f"trainer.max_epochs={epochs}", f"ckpt_path={run.path}")
+        assert sorted(run.curve()) == list(range(epochs))
+        shown = PluginEvents(str(run.path), tensor_size_guidance={"scalars": 0}).Reload()
+        assert [event.step for event in shown.Tensors("train/loss")] == list(range(epochs))
+        assert sorted(scalars(run.path)["train/loss"][0]) == list(range(epochs))
+    names = sorted(path.name for path in run.path.glob("events.out.tfevents.*"))
+    assert len(names) == 3 and names == sorted(names, key=lambda name: (run.path / name).stat().st_mtime_ns)
+
+
+def test_a_log_comes_after_whatever_lies_there(tmp_path: Path) -> None:
+    for name in (
+        "events.out.tfevents.",
+        "events.out.tfevents.1",
+        "events.out.tfevents.9999999990.host.1",
+        "events.out.tfevents.z.b",
+    ):
+        (tmp_path / name).touch()
+        made = next_name(tmp_path, 1.7e9)
+        assert made > name and made.startswith("events.out.tfevents.")
+
+
 def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path: Path) -> None:
     logger = RunLogger(tmp_path, flush_secs=0)
     for step in range(5):
@@ -83,9 +114,8 @@ def test_an_interrupted_log_holds_what_was_logged_before_it_was_closed(tmp_path:
     assert Run(tmp_path).curve() == {step: step / 2 for step in range(5)}  # no finalize came
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of tensorboard's writer, at its end
 def test_a_log_that_cannot_be_written_warns_once_and_is_silent_then(tmp_path: Path) -> None:
-    logger, others = RunLogger(tmp_path), set(threading.enumerate())
+    logger = RunLogger(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
@@ -95,8 +125,6 @@ def test_a_log_that_cannot_be_written_warns_once_and_is_silent_then(tmp_path: Pa
                 logger.save()
             logger.experiment.add_text("note", "as callbacks write it")
             logger.finalize("success")
-        for thread in set(threading.enumerate()) - others:  # the writer's, by the fault: not in the midst of another test
-            thread.join()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len([warning for warning in told if "ends here" in str(warning.message)]) == 1

@@ -1,7 +1,6 @@
 """What the libraries say that a user can do nothing about, kept from the console."""
 
 import logging
-import threading
 import warnings
 
 USELESS_WARNINGS = (
@@ -25,10 +24,3 @@ def silence() -> None:
         logging.getLogger("lightning").handlers.clear()
     for message in USELESS_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    told = threading.excepthook
-    threading.excepthook = lambda args: None if _is_tensorboards_writer(args.thread) else told(args)
-
-
-def _is_tensorboards_writer(thread: threading.Thread | None) -> bool:
-    """Tell whether this is the thread that writes events: its error comes out of the next call too, where it is answered."""
-    return type(thread).__name__ == "_AsyncWriterThread"

@@ -7,7 +7,6 @@ members as finished syncs once before.
 import functools
 import io
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from logreg.batched.optimizers import MemberOptimizer
 from logreg.batched.tables import Table
 from logreg.callbacks.checkpoints import Checkpoints
 from logreg.log import event_files, tensorboard, thinning
+from logreg.log.event_writer import next_name
 from logreg.monitor import Monitor
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
@@ -135,9 +135,7 @@ class MemberWriter:
             curve,
             event_files.records([event.SerializeToString() for event in closing]),
         )
-        # without the writer's number behind it the name comes before that of the results, which may begin in the same second
-        name = f"events.out.tfevents.{int(times[0]):010d}.{socket.gethostname()}.{os.getpid()}"
-        (run.path / name).write_bytes(b"".join(content))
+        (run.path / next_name(run.path, times[0])).write_bytes(b"".join(content))
 
     def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:
         """Write checkpoints, results and metrics.json; return the monitored metric."""

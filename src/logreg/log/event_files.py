@@ -7,6 +7,7 @@ one length are rows of a byte matrix, and the CRCs of a whole curve are worked o
 """
 
 import functools
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 Bytes = NDArray[np.uint8]
+
+PREFIX = "events.out.tfevents."
 
 HEAD, FRAME = 12, 16
 """Bytes of a record before its content, and around it."""
@@ -36,7 +40,7 @@ def scalars(folder: Path, note: Callable[[str], object] = lambda words: None) ->
     one holds. Of a damaged file what stands before the damage is read, as TensorBoard does, and `note` is told.
     """
     curves: dict[str, dict[int, float]] = {}
-    for path in sorted(folder.glob("events.out.tfevents.*")):
+    for path in sorted(folder.glob(f"{PREFIX}*")):
         for event in events(path, note):
             if event.session_log.status == SessionLog.START:
                 curves = {tag: {at: value for at, value in curve.items() if at < event.step} for tag, curve in curves.items()}
@@ -110,12 +114,28 @@ def _unbroken(content: bytes, places: Sequence[tuple[int, int]]) -> int:
 
 def records(contents: Sequence[bytes]) -> bytes:
     """Return serialised events as the records of an event file."""
-    return b"".join(map(_record, contents))
+    places: dict[int, list[int]] = {}
+    for place, content in enumerate(contents):
+        places.setdefault(len(content), []).append(place)
+    parts = [b""] * len(contents)
+    for length, those in places.items():
+        if length > LONGEST_CHECKED or len(those) == 1:
+            for place in those:
+                parts[place] = _record(contents[place])
+            continue
+        rows = np.frombuffer(b"".join(contents[place] for place in those), np.uint8).reshape(-1, length)
+        for place, row in zip(those, _framed(rows), strict=True):
+            parts[place] = row.tobytes()
+    return b"".join(parts)
 
 
 @functools.lru_cache(maxsize=16)
 def _record(content: bytes) -> bytes:
-    """Return a record; some contents are the same in every run."""
+    """Return a record; some contents are the same in every run, and a long one, a picture, is not worth a table of its CRC."""
+    if len(content) > LONGEST_CHECKED:
+        file = io.BytesIO()
+        RecordWriter(file).write(content)
+        return file.getvalue()
     return _framed(np.frombuffer(content, np.uint8)[None]).tobytes()
 
 

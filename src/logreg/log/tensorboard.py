@@ -2,7 +2,6 @@
 
 import functools
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import custom_scalars, text
 
+from logreg.log.event_writer import RunWriter
 from logreg.log.thinning import Note, Thinning
 
 LAYOUT = {
@@ -49,7 +48,7 @@ class RunLogger(TensorBoardLogger):
             save_dir: the run directory itself, no sub-folder is made.
             flush_secs: seconds after which what was logged is on the disk at the latest.
         """
-        super().__init__(save_dir, name="", version="", default_hp_metric=False, max_queue=100_000)
+        super().__init__(save_dir, name="", version="", default_hp_metric=False)
         self._begins_at = 0
         self._thinning = Thinning()
         self._waiting: list[Note] = []
@@ -59,24 +58,18 @@ class RunLogger(TensorBoardLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> SummaryWriter:
-        """Return torch's SummaryWriter; a disk that cannot take what it writes does not end the run."""
-        begins = self._experiment is None
-        writer: Any = super().experiment
-        if begins:
-            writer.file_writer.event_writer = _Surviving(writer.file_writer.event_writer, self.save_dir)
-            _begin_session(writer, self._begins_at)
-        return writer
+        """Return a SummaryWriter; a disk that cannot take what it writes does not end the run."""
+        if self._experiment is None:
+            self._experiment = RunWriter(self.save_dir)
+            _begin_session(self._experiment, self._begins_at)
+        return self._experiment
 
     def goes_on_from(self, step: int) -> None:
         """Let TensorBoard forget what was logged at this step or beyond; to be called before anything is logged.
 
         A killed process has logged beyond its last checkpoint, and a finished one its results: both are logged again.
-        TensorBoard reads the files of a run in the order of their names, which begin with the second: this one is a later one.
         """
         self._begins_at = step
-        last = max((int(path.name.split(".")[3]) for path in Path(self.save_dir).glob("events.out.tfevents.*")), default=0)
-        while last >= int(time.time()) > last - 2:
-            time.sleep(0.02)
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -91,10 +84,7 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Note all values of one step as one event, to be written with the next heap of them, or thinned out.
-
-        TensorBoard's writer is a thread: woken for every value it would fight a short fit for the interpreter.
-        """
+        """Note all values of one step as one event, to be written with the next heap of them, or thinned out."""
         step = step or 0
         if self._waiting and self._waiting[-1].step == step:  # an event takes 20 microseconds, one more value in it 3
             self._waiting[-1].values.update(metrics)
@@ -127,36 +117,10 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def close(self) -> None:
-        """End the writer's thread and close its file: one of each would stay for every run of a sweep in this process."""
+        """Write what waits, and forget the writer."""
         if self._experiment is not None:
             self._experiment.close()
             self._experiment = None
-
-
-class _Surviving:
-    """An event writer whose disk may fill up: it warns once and is silent from then on."""
-
-    def __init__(self, writer: EventFileWriter, where: str | Path) -> None:
-        self._writer: EventFileWriter | None = writer
-        self._where = where
-
-    def add_event(self, event: Event) -> None:
-        self._unless_full("add_event", event)
-
-    def flush(self) -> None:
-        self._unless_full("flush")
-
-    def close(self) -> None:
-        self._unless_full("close")
-
-    def _unless_full(self, action: str, *args: Event) -> None:
-        if self._writer is None:
-            return
-        try:
-            getattr(self._writer, action)(*args)
-        except OSError as error:
-            self._writer = None
-            warnings.warn(f"The TensorBoard log in {self._where} ends here ({error}); training goes on.", stacklevel=2)
 
 
 def _begin_session(writer: Any, step: int) -> None:
