@@ -8,11 +8,14 @@ import pytest
 import torch
 from real_tables import TABLES
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from logreg.data.toy import toy
 from logreg.errors import UserError
 from logreg.penalties import Firth
 from logreg.solvers.firth import FirthObjective, firth
+from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.table import coefficient_table
 
 
 def test_one_yes_or_no_column_gives_half_a_case_more_in_each_cell():
@@ -93,6 +96,10 @@ PUBLISHED = {"NV": (2.92927, 1.55076), "PI": (-0.03475, 0.03958), "EH": (-2.6041
 """Estimates and standard errors of the endometrial cancer study (79 patients; NV separates them), as R's brglm2 prints them."""
 
 
+PROFILES = {"NV": (0.6097, 7.8546, 0.009124), "PI": (-0.1245, 0.0405, 0.387482), "EH": (-4.3652, -1.2327, 2.506867e-05)}
+"""Profile penalised-likelihood intervals and p of the same study; NV as Heinze and Schemper's logistf prints it."""
+
+BIRTHWT = Path(__file__).parent / "birthwt.csv"
 ENDOMETRIAL = Path(__file__).parent / "endometrial.csv"
 
 
@@ -119,7 +126,7 @@ def test_a_weighted_run_is_that_of_the_repeated_rows(tmp_path, fit):
         np.testing.assert_allclose(weighted, repeated, rtol=1e-4)
 
 
-def test_the_endometrial_study_is_the_published_one(tmp_path, fit):
+def test_the_endometrial_study_is_the_published_one(tmp_path, fit, capsys):
     """Heinze and Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21, 2002."""
     overrides = ("data=table", f"data.path={ENDOMETRIAL}", "data.target=HG", "data.split=none")
     run = fit(*overrides, "penalty=firth", "optimizer=newton")
@@ -127,3 +134,59 @@ def test_the_endometrial_study_is_the_published_one(tmp_path, fit):
     for name, (estimate, error) in PUBLISHED.items():
         assert float(rows[name]["estimate"]) == pytest.approx(estimate, abs=1e-5)
         assert float(rows[name]["std_error"]) == pytest.approx(error, abs=1e-5)
+    for name, (low, high, p) in PROFILES.items():
+        assert float(rows[name]["ci_low"]) == pytest.approx(low, abs=5e-3)
+        assert float(rows[name]["ci_high"]) == pytest.approx(high, abs=5e-3)
+        assert float(rows[name]["p"]) == pytest.approx(p, rel=0.01)
+    whole = run.json("statistics.json")
+    assert whole["interval"] == "profile"
+    assert [whole[name] for name in ("aic", "bic", "lr_statistic", "lr_p")] == [None] * 4
+    said = capsys.readouterr().out
+    assert "p and intervals of the profile likelihood; Firth's penalised likelihood" in said
+    assert "AIC" not in said and "null model" not in said
+
+
+def test_walds_intervals_are_given_where_they_are_asked_for(tmp_path, fit):
+    where = ("data=table", f"data.path={ENDOMETRIAL}", "data.target=HG", "data.split=none")
+    run = fit(*where, "penalty=firth", "optimizer=newton", "results.coefficients.interval=wald")
+    row = coefficients(run)["NV"]
+    estimate, error = PUBLISHED["NV"]
+    assert float(row["ci_low"]) == pytest.approx(estimate - 1.959964 * error, abs=1e-4)
+    assert float(row["p"]) == pytest.approx(0.0589, abs=1e-4)
+
+
+def test_a_rare_level_has_the_test_of_logistf(tmp_path, fit):
+    """rare is 1 in five rows of birthwt, all of low weight: quasi-complete separation."""
+    where = ("data=table", f"data.path={BIRTHWT}", "data.target=low", "data.split=none", "data.drop=[w,ptl,ht,ftv]")
+    row = coefficients(fit(*where, "penalty=firth", "optimizer=newton"))["rare"]
+    assert float(row["p"]) == pytest.approx(0.0052, abs=5e-5)
+    assert float(row["ci_low"]) > 0
+
+
+@pytest.mark.parametrize("name", ["spector", "toy"])
+def test_profile_ends_and_p_are_those_of_an_independent_maximiser(name):
+    """The penalised likelihood with one coefficient held, maximised by scipy: where the interval says, and at 0."""
+    if name == "toy":
+        table = toy()
+        x, y = table.features.double().numpy(), table.target[:, 0].double().numpy()
+    else:
+        x, y = TABLES[name]()
+    ones = np.column_stack([x, np.ones(len(x))])
+    best = firth(torch.tensor(x), torch.tensor(y), tolerance=1e-12)
+    theta = torch.cat([best.weight, best.bias[None]])
+    table = coefficient_table(
+        Likelihood(torch.tensor(x), torch.tensor(y)), theta, [""] * x.shape[1], interval="profile", firth=True
+    )
+    least = penalised_likelihood(theta.numpy(), ones, y)
+
+    def ratio(column, value):
+        def held(others):
+            return penalised_likelihood(np.insert(others, column, value), ones, y)
+
+        others = np.delete(theta.numpy(), column)
+        return 2 * (minimize(held, others, method="BFGS", options={"gtol": 1e-7}).fun - least)
+
+    for column in range(len(theta)):
+        for end in (table.ci_low[column].item(), table.ci_high[column].item()):
+            assert np.isinf(end) or ratio(column, end) == pytest.approx(chi2.ppf(0.95, 1), abs=2e-4)
+        assert chi2.sf(ratio(column, 0.0), 1) == pytest.approx(table.p[column].item(), rel=1e-3)

@@ -20,6 +20,8 @@ def check(cfg: DictConfig) -> None:
     _check_firth(cfg)
     _check_cluster(cfg)
     _check_validation(cfg)
+    _check_errors(cfg)
+    _check_weight_kind(cfg)
     check_folds(cfg.get("data") or {})
 
 
@@ -111,4 +113,34 @@ def _check_validation(cfg: DictConfig) -> None:
         raise UserError(
             f"trainer.val_check_interval={within} looks at the val rows inside an epoch, and weights are kept at its end:"
             " leave it out, or type +trainer.check_val_every_n_epoch=N to look less often."
+        )
+
+
+def _check_errors(cfg: DictConfig) -> None:
+    errors, interval = (OmegaConf.select(cfg, f"results.coefficients.{key}") for key in ("errors", "interval"))
+    is_robust = errors in ("hc0", "hc1", "cluster")
+    if is_robust and OmegaConf.select(cfg, "penalty._target_") == NEEDS_HESSIANS:
+        raise UserError(
+            f"results.coefficients.errors={errors} does not go with penalty=firth: where the classes are nearly"
+            " separable robust errors are far too small. Type results.coefficients.errors=classical."
+        )
+    if interval != "profile":
+        return
+    if is_robust:
+        raise UserError(
+            f"results.coefficients.interval=profile does not go with results.coefficients.errors={errors}: the profile is of"
+            " the likelihood, which robust errors do not trust. Type results.coefficients.interval=wald with them."
+        )
+    if OmegaConf.select(cfg, "data.weight_kind") == "sampling":
+        raise UserError(
+            "results.coefficients.interval=profile does not go with data.weight_kind=sampling: sampling weights have no"
+            " likelihood. Type results.coefficients.interval=wald."
+        )
+
+
+def _check_weight_kind(cfg: DictConfig) -> None:
+    if (kind := OmegaConf.select(cfg, "data.weight_kind")) is not None and OmegaConf.select(cfg, "data.weight") is None:
+        raise UserError(
+            f"data.weight_kind={kind} says what row weights are, and there are none: type data.weight=COLUMN with it, or"
+            " leave it out."
         )

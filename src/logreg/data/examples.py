@@ -16,8 +16,10 @@ class Examples:
         target: float32, (rows, 1), 0 or 1.
         feature_names: one name for each feature, in the order of the columns.
         target_name: what 1 means.
-        weight: float32, (rows, 1), how much each row counts, above 0; None: all the same.
+        weight: float32, (rows, 1), how much each row counts, above 0; None: all the same. They are counts (a row of weight 2
+            stands for two equal rows), or sampling weights of mean 1.
         cluster: int64, (rows,), the number of the group of rows that hang together; None: every row stands alone.
+        sampling: the weights are sampling weights: how much of a population a row stands for.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Examples:
         target_name: str,
         weight: Tensor | None = None,
         cluster: Tensor | None = None,
+        sampling: bool = False,
     ) -> None:
         """Take the rows; see the attributes."""
         self.exact = features
@@ -36,6 +39,7 @@ class Examples:
         self.target_name = target_name
         self.weight = weight
         self.cluster = cluster
+        self.sampling = sampling
 
     @property
     def features(self) -> Tensor:
@@ -49,7 +53,7 @@ class Examples:
         """Return the rows of those numbers, with their `features`, (rows, features), made anew."""
         weight = None if self.weight is None else self.weight[rows]
         cluster = None if self.cluster is None else self.cluster[rows]
-        return Examples(features, self.target[rows], self.feature_names, self.target_name, weight, cluster)
+        return Examples(features, self.target[rows], self.feature_names, self.target_name, weight, cluster, self.sampling)
 
     def but(self, **changed: Any) -> "Examples":
         """Return the same rows with other attributes, by the names that the constructor has."""

@@ -98,6 +98,26 @@ def weights(series: pl.Series, where: str, first_row: int = 1) -> Tensor:
     return torch.from_numpy(single.to_numpy(writable=True))[:, None]
 
 
+def kind_of_weights(weight: Tensor, name: str | None, kind: str | None) -> tuple[bool, str]:
+    """Return whether weights, (rows, 1), are sampling weights, and a sentence about how they are taken.
+
+    Args:
+        weight: of every row, above 0.
+        name: of the column.
+        kind: "counts", "sampling" or None: counts where all are whole numbers.
+    """
+    rows, total, whole = len(weight), float(weight.sum(dtype=torch.float64)), bool((weight == weight.round()).all())
+    if kind == "sampling" or (kind is None and not whole):
+        why = "are sampling weights" if kind else "are not all whole numbers, so they are taken as sampling weights"
+        other = "" if kind else " data.weight_kind=counts takes them as counts."
+        return True, f"The weights '{name}' {why}: {rows:,} rows are {rows:,} rows, whatever the weights sum to.{other}"
+    broken = "" if whole else ", although they are not all whole numbers"
+    return False, (
+        f"The weights '{name}' are taken as counts{broken}: {rows:,} rows count as {total:,.6g}. For weights of a sample survey"
+        " type data.weight_kind=sampling."
+    )
+
+
 def identifier_notice(series: pl.Series) -> str | None:
     """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers."""
     values = series.drop_nulls()

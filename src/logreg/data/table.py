@@ -41,6 +41,7 @@ def table(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     weight: str | None = None,
+    weight_kind: str | None = None,
     cluster: str | None = None,
     missing: str = "refuse",
     separator: str = ",",
@@ -78,6 +79,7 @@ def table(
     draft = _Draft(path, roles)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, missing, max_categories)
+    draft.settle_weights(weight_kind)
     del frame
     draft.split(plan, own_split)
     preprocessing = draft.fit(scale, fill_missing=missing == "mean")
@@ -142,6 +144,13 @@ class _Draft:
         self.cluster = None if roles.cluster is None else quality.groups(frame[roles.cluster], self.path)
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
+
+    def settle_weights(self, kind: str | None) -> None:
+        """Settle whether the row weights are counts or sampling weights."""
+        self.sampling = False
+        if self.weight is not None:
+            self.sampling, notice = quality.kind_of_weights(self.weight, self.roles.weight, kind)
+            self.notices.append(notice)
 
     def split(self, plan: "splitting.Plan", own_split: pl.Series | None) -> None:
         """Give each row its split, and check that each can do its work."""
@@ -237,5 +246,7 @@ class _Draft:
 
     def _examples(self, features: Features, rows: Tensor, names: tuple[str, ...]) -> Examples:
         weight = None if self.weight is None else self.weight[rows]
+        if weight is not None and self.sampling:
+            weight = (weight / weight.double().mean()).float()
         cluster = None if self.cluster is None else self.cluster[rows]
-        return Examples(features, self.target[rows], names, self.roles.target, weight, cluster)
+        return Examples(features, self.target[rows], names, self.roles.target, weight, cluster, self.sampling)

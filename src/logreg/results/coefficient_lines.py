@@ -11,7 +11,7 @@ KINDS = {
     "hc1": "robust (sandwich) standard errors, HC1",
     "cluster": "cluster-robust standard errors",
 }
-INTERVALS = {"wald": "", "profile": ", profile-likelihood intervals"}
+INTERVALS = {"wald": "", "profile": ", p and intervals of the profile likelihood"}
 
 
 def header(level: float) -> tuple[str, ...]:
@@ -54,13 +54,13 @@ def p_value(p: float) -> str:
 
 
 def goodness_line(table: CoefficientTable) -> str:
-    """Return the figures of the fit as a whole in one line; there is no likelihood-ratio test of a penalised likelihood."""
+    """Return the figures of the fit as a whole in one line; AIC, BIC and the test where there are any."""
     fit = table.goodness
-    test = "" if table.firth else f"; against the null model: chi2 {fit.lr_statistic:.4g}, p {p_value(fit.lr_p)}"
-    return (
-        f"deviance {fit.deviance:.6g} (null {fit.null_deviance:.6g}), pseudo-R2 {fit.pseudo_r2:.4f}, AIC {fit.aic:.6g},"
-        f" BIC {fit.bic:.6g}{test}"
-    )
+    whole = f"deviance {fit.deviance:.6g} (null {fit.null_deviance:.6g}), pseudo-R2 {fit.pseudo_r2:.4f}"
+    if not fit.is_greatest:
+        return whole
+    test = f"chi2 {fit.lr_statistic:.4g}, p {p_value(fit.lr_p)}"
+    return f"{whole}, AIC {fit.aic:.6g}, BIC {fit.bic:.6g}; against the null model: {test}"
 
 
 def print_table(table: CoefficientTable) -> None:

@@ -19,6 +19,9 @@ from logreg.statistics.table import CoefficientTable, Units, bare_table, coeffic
 
 MOST_IN_SUMMARY = 12
 MOST_COLLINEAR = 3
+MOST_WORK = 1e9
+"""Rows x coefficients^3 up to which Firth's intervals are profiles unless asked for otherwise: some ten seconds."""
+
 GREATEST_LIKELIHOOD = "penalty=null optimizer=newton"
 """What to type for the estimates that statsmodels' Logit and R's glm give, and their errors."""
 
@@ -26,13 +29,14 @@ GREATEST_LIKELIHOOD = "penalty=null optimizer=newton"
 class Coefficients(Result):
     """Writes coefficients.csv and statistics.json, prints the table where there are errors.
 
-    The likelihood is that of the training rows; row weights count as frequencies, as freq_weights in statsmodels.
+    The likelihood is that of the training rows. Row weights are counts, as freq_weights in statsmodels, or sampling weights, as
+    in R's survey: with these, robust errors take the place of classical ones.
     """
 
     def __init__(
         self,
         errors: str = "classical",
-        interval: str = "wald",
+        interval: str | None = None,
         level: float = 0.95,
         most: int = 1000,
         is_printed: bool = True,
@@ -41,11 +45,17 @@ class Coefficients(Result):
 
         Args:
             errors: "classical", "hc0", "hc1" or "cluster" (`statistics/covariance.py` has the formulas).
-            interval: "wald" or "profile" (of the likelihood; some twenty passes over the rows for each coefficient).
+            interval: "wald" or "profile" (of the likelihood; some forty passes over the rows for each coefficient). None:
+                profile after penalty=firth with classical errors, where that takes seconds at most; else wald.
             level: of the intervals.
             most: with more features than this there are estimates only: errors take features^3 operations.
             is_printed: besides coefficients.csv; not for a run among hundreds.
+
+        Raises:
+            ValueError: profile intervals beside robust errors.
         """
+        if interval == "profile" and errors != "classical":
+            raise ValueError(f"a profile-likelihood interval trusts the likelihood, and errors={errors} do not")
         self.errors = errors
         self.interval = interval
         self.level = level
@@ -64,7 +74,6 @@ class Coefficients(Result):
             {
                 "rows": table.goodness.rows,
                 **table.goodness.plain(),
-                **({"lr_statistic": None, "lr_p": None} if table.firth else {}),
                 "errors": None if table.why_none else table.kind,
                 "why_no_errors": table.why_none,
                 "interval": table.interval,
@@ -74,7 +83,7 @@ class Coefficients(Result):
         )
         if self.is_printed and table.why_none is None:
             print_table(table)
-        return _summary(table)
+        return [*_summary(table), *self._instead(table, rows)]
 
     def _likelihood(self, rows: Examples) -> Likelihood:
         """Return the likelihood of some rows; runs that were trained together are judged by one, which knows its columns."""
@@ -91,23 +100,54 @@ class Coefficients(Result):
         if len(names) > self.most:
             why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
             return bare_table(likelihood, theta, names, units, why)
-        penalised = _no_likelihood(fit)
+        penalised, firth = _no_likelihood(fit), isinstance(fit.module.penalty, Firth)
+        kind = self._kind(rows)
         table = coefficient_table(
             likelihood,
             theta,
             names,
             units,
-            kind=self.errors,
-            interval=self.interval,
+            kind=kind,
+            interval=self._interval(kind, firth, likelihood),
             level=self.level,
             groups=rows.cluster,
             switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
             why_none=penalised,
-            firth=isinstance(fit.module.penalty, Firth),
+            firth=firth,
+            sampling=rows.sampling,
         )
         if penalised is None and table.why_none not in (None, SEPARATED) and _is_separable(fit):
             return replace(table, why_none=SEPARATED)  # not short of an optimum: there is none
         return table
+
+    def _kind(self, rows: Examples) -> str:
+        """Return the kind of the errors: sampling weights have no classical ones."""
+        if not (rows.sampling and self.errors == "classical"):
+            return self.errors
+        return "hc1" if rows.cluster is None else "cluster"
+
+    def _interval(self, kind: str, firth: bool, likelihood: Likelihood) -> str:
+        if kind != "classical":
+            return "wald"
+        work = len(likelihood.target) * likelihood.parameters**3
+        return self.interval or ("profile" if firth and work <= MOST_WORK else "wald")
+
+    def _instead(self, table: CoefficientTable, rows: Examples) -> list[Row]:
+        """Return what to say where the table holds something else than was asked for, or than is the rule."""
+        said: list[Row] = []
+        if table.why_none is not None:
+            return said
+        if table.kind != self.errors:
+            errors = f"{table.kind} in the place of classical ones, which count rows: sampling weights are no counts"
+            said.append(("standard errors", errors))
+        if self.interval == "profile" and table.interval == "wald":
+            said.append(("intervals", "Wald's: sampling weights have no likelihood, so there is no profile of it"))
+        elif self.interval is None and table.firth and table.kind == "classical" and table.interval == "wald":
+            size = f"{len(table.names):,} coefficients over {len(rows):,} rows"
+            said.append(
+                ("intervals", f"Wald's: profiles of {size} take long; results.coefficients.interval=profile asks for them")
+            )
+        return said
 
 
 def as_csv(table: CoefficientTable) -> str:
@@ -145,6 +185,8 @@ def _decimal(value: float) -> str:
 def _no_likelihood(fit: Fit) -> str | None:
     """Return why the fit, whatever it reached, does not aim at the greatest likelihood, if so."""
     penalty = fit.module.penalty
+    if isinstance(penalty, Firth) and fit.datamodule.examples.sampling:
+        return "sampling weights have no likelihood that Firth's penalty could correct (data.weight_kind=counts has one)"
     if isinstance(penalty, ElasticNet) and penalty.l1:
         return "penalty.l1 chooses the coefficients that are not 0 by the same rows, which no standard error accounts for"
     shrunk = "pulls the coefficients towards 0, so intervals around them would not cover as often as they say"

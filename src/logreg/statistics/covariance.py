@@ -8,6 +8,10 @@
 
 Factors as statsmodels has them; n counts each row by its weight, so a weighted table and the same table with its rows
 repeated give the same errors.
+
+Sampling weights are no counts: how much of a population a row stands for. They have the mean 1, so that n is the number of
+rows, and their square stands in B: of hc0, B = sum_i w_i^2 u_i u_i'. The factor of cluster is G / (G - 1) alone, as R's survey
+and Stata have it. A^-1 then says nothing by itself.
 """
 
 from collections.abc import Collection
@@ -43,18 +47,19 @@ def inverse(information: Tensor, without: Collection[int] = ()) -> Tensor:
     return result
 
 
-def robust(likelihood: Likelihood, theta: Tensor, bread: Tensor, correct: bool) -> Tensor:
+def robust(likelihood: Likelihood, theta: Tensor, bread: Tensor, correct: bool, sampling: bool = False) -> Tensor:
     """Return the sandwich hc0, or hc1 where `correct`; `bread` is the inverse information, (k, k)."""
     meat = torch.zeros_like(bread)
     for design, target, weight in likelihood.chunks():
         residual = target - torch.sigmoid(design @ theta)
-        meat += design.T @ (design * (weight * residual.square())[:, None])
+        size = (weight.square() if sampling else weight) * residual.square()
+        meat += design.T @ (design * size[:, None])
     rows = likelihood.rows
     factor = rows / (rows - likelihood.parameters) if correct else 1.0
     return factor * (bread @ meat @ bread)
 
 
-def clustered(likelihood: Likelihood, theta: Tensor, bread: Tensor, groups: Tensor) -> Tensor:
+def clustered(likelihood: Likelihood, theta: Tensor, bread: Tensor, groups: Tensor, sampling: bool = False) -> Tensor:
     """Return the sandwich over groups of rows.
 
     Args:
@@ -62,6 +67,7 @@ def clustered(likelihood: Likelihood, theta: Tensor, bread: Tensor, groups: Tens
         theta: the fitted point.
         bread: the inverse information there, (k, k).
         groups: the group of each row, (rows,); any numbers.
+        sampling: the weights are sampling weights.
 
     Raises:
         ValueError: there is a single group, which tells nothing about the scatter between groups.
@@ -76,5 +82,5 @@ def clustered(likelihood: Likelihood, theta: Tensor, bread: Tensor, groups: Tens
         totals.index_add_(0, group[start : start + len(design)], design * residual[:, None])
         start += len(design)
     rows, count = likelihood.rows, len(names)
-    factor = count / (count - 1) * (rows - 1) / (rows - likelihood.parameters)
+    factor = count / (count - 1) * (1 if sampling else (rows - 1) / (rows - likelihood.parameters))
     return factor * (bread @ (totals.T @ totals) @ bread)

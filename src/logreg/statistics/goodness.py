@@ -12,12 +12,21 @@ class Goodness:
 
     Deviance and AIC as R's glm and statsmodels' GLM have them for 0/1 rows, where the saturated model's l is 0.
     Sources: McFadden 1974 (pseudo-R2), Akaike 1974, Schwarz 1978, Wilks 1938 (likelihood-ratio test).
+
+    Attributes:
+        log_likelihood: l, at the fitted point.
+        null_log_likelihood: l0.
+        rows: n, each counted by its weight.
+        parameters: k.
+        is_greatest: l is the greatest likelihood of the rows. Of a penalised fit, one that stopped short, a separated table or
+            sampling weights it is not, and AIC, BIC and the likelihood-ratio test, which are about that one, are NaN.
     """
 
     log_likelihood: float
     null_log_likelihood: float
     rows: float
     parameters: int
+    is_greatest: bool = True
 
     @property
     def deviance(self) -> float:
@@ -37,22 +46,22 @@ class Goodness:
     @property
     def aic(self) -> float:
         """-2 l + 2 k."""
-        return self.deviance + 2 * self.parameters
+        return self.deviance + 2 * self.parameters if self.is_greatest else math.nan
 
     @property
     def bic(self) -> float:
         """-2 l + k log n."""
-        return self.deviance + self.parameters * math.log(self.rows)
+        return self.deviance + self.parameters * math.log(self.rows) if self.is_greatest else math.nan
 
     @property
     def lr_statistic(self) -> float:
         """2 (l - l0), chi-squared with k - 1 degrees of freedom if no feature matters."""
-        return 2 * (self.log_likelihood - self.null_log_likelihood)
+        return 2 * (self.log_likelihood - self.null_log_likelihood) if self.is_greatest else math.nan
 
     @property
     def lr_p(self) -> float:
         """The probability of such a likelihood ratio, or a greater one, if no feature mattered."""
-        return chi2_survival(self.lr_statistic, self.parameters - 1)
+        return chi2_survival(self.lr_statistic, self.parameters - 1) if self.is_greatest else math.nan
 
     def plain(self) -> dict[str, float]:
         """Return every figure by its name."""

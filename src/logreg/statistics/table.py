@@ -1,20 +1,19 @@
 """The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from logreg.solvers.firth import FirthObjective
 from logreg.statistics import covariance, marginal_effects
 from logreg.statistics.collinear import Dependency, dependencies
 from logreg.statistics.goodness import Goodness
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.marginal_effects import Switch
 from logreg.statistics.optimum import no_optimum
-from logreg.statistics.profile import profile_interval
-from logreg.statistics.wald import quantile, wald
+from logreg.statistics.profile import Profile, penalised
+from logreg.statistics.wald import Wald, quantile, two_sided, wald
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class CoefficientTable:
         names: of the coefficients.
         estimate: in own units.
         std_error: NaN for all where `why_none` says why, and for those that collinear columns leave open.
-        z: and p, ci_low, ci_high: Wald's, or ci by profile likelihood.
+        z: and p, ci_low, ci_high: Wald's, or all four of the profile likelihood.
         marginal_effect: average marginal effect; NaN for the bias. Its error is `marginal_effect_std_error`.
         mean: of each column over the rows; NaN for the bias.
         indicator: the column is on or off, 1 or 0.
@@ -112,6 +111,7 @@ def coefficient_table(
     switches: Sequence[Switch] = (),
     why_none: str | None = None,
     firth: bool = False,
+    sampling: bool = False,
 ) -> CoefficientTable:
     """Return the table of a fitted point.
 
@@ -121,44 +121,47 @@ def coefficient_table(
         names: of the features.
         units: of the columns, in which the table is given; None: as they are.
         kind: of the errors: classical, hc0, hc1 or cluster.
-        interval: "wald" or "profile" (of the likelihood, whatever the kind of the errors).
+        interval: "wald" or "profile"; the profile is of the likelihood, so it goes with classical errors alone.
         level: of the intervals.
         groups: the group of each row, for cluster errors.
         switches: the indicator columns, for marginal effects.
         why_none: why there can be no errors, if that is known already (a penalty).
-        firth: the point maximises Firth's penalised likelihood. Errors are from the information there, as Heinze and Schemper
-            (2002) give them; intervals are Wald's.
+        firth: the point maximises Firth's penalised likelihood. Errors are from the information there, and a profile is that of
+            the penalised likelihood, as Heinze and Schemper (2002) give them.
+        sampling: the weights are sampling weights of mean 1, not counts.
+
+    Raises:
+        ValueError: a profile is wanted beside robust errors, or classical errors with sampling weights.
     """
+    if why_none is None:
+        _check(kind, interval == "profile" or firth, sampling)
     theta = theta.double()
     units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
-    point = likelihood.at(theta)
-    if firth:
-        objective = FirthObjective(likelihood.features, likelihood.target, likelihood.weight)
-        point = replace(point, gradient=-likelihood.rows * objective(theta).gradient)
+    at = penalised(likelihood) if firth else likelihood.at
+    point = at(theta)
     depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
     dependent = [each.column for each in depends]
-    why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth)
+    why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth) or _too_few_rows(likelihood, depends)
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
     error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
     if why_none is None:
-        scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups)
+        scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups, sampling)
         error, effect_error = _errors(scatter, units, jacobian, _open(depends, len(own)))
     degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
     said = wald(own, error, level, degrees)
-    low, high = said.low, said.high
-    interval = "wald" if firth else interval
-    if interval == "profile":
-        low, high = _profile(likelihood, theta, units, level, ~error.isnan())
+    if interval == "profile" and why_none is None:
+        said = _profile(Profile(at, theta, dependent), units, level, ~error.isnan())
+    is_greatest = why_none is None and not firth and not sampling
     return CoefficientTable(
         names=(*names, "bias"),
         estimate=own,
         std_error=error,
         z=said.z,
         p=said.p,
-        ci_low=low,
-        ci_high=high,
+        ci_low=said.low,
+        ci_high=said.high,
         marginal_effect=_with_nan(effect * per_unit),
         marginal_effect_std_error=_with_nan(effect_error * per_unit),
         mean=_with_nan(likelihood.means * units.scale + units.center),
@@ -166,11 +169,29 @@ def coefficient_table(
         kind=kind,
         interval=interval,
         level=level,
-        goodness=Goodness(point.value, likelihood.null(), likelihood.rows, len(theta) - len(depends)),
+        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta) - len(depends), is_greatest),
         dependencies=depends,
         why_none=why_none,
         firth=firth,
         degrees=degrees,
+    )
+
+
+def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
+    if trusts_likelihood and kind != "classical":
+        raise ValueError(f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {kind} errors do not")
+    if sampling and kind == "classical":
+        raise ValueError("classical errors count rows, and sampling weights are no counts: kind hc0, hc1 or cluster")
+
+
+def _too_few_rows(likelihood: Likelihood, depends: list[Dependency]) -> str | None:
+    """Return what is wrong with weights that count as fewer rows than there are coefficients, if they do."""
+    count = likelihood.parameters - len(depends)
+    if likelihood.rows > count:
+        return None
+    return (
+        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {count} coefficients take"
+        " more. Weights that are no counts are sampling weights: data.weight_kind=sampling"
     )
 
 
@@ -196,7 +217,7 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
         kind="classical",
         interval="wald",
         level=0.95,
-        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta)),
+        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta), is_greatest=False),
         why_none=why_none,
     )
 
@@ -225,13 +246,13 @@ def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequen
     ]
 
 
-def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, groups: Tensor | None) -> Tensor:
+def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, groups: Tensor | None, sampling: bool) -> Tensor:
     if kind == "classical":
         return bread
     if kind == "cluster":
         assert groups is not None, "cluster errors need the rows' groups"
-        return covariance.clustered(likelihood, theta, bread, groups)
-    return covariance.robust(likelihood, theta, bread, correct=kind == "hc1")
+        return covariance.clustered(likelihood, theta, bread, groups, sampling)
+    return covariance.robust(likelihood, theta, bread, kind == "hc1", sampling)
 
 
 def _open(depends: list[Dependency], size: int) -> list[int]:
@@ -240,19 +261,17 @@ def _open(depends: list[Dependency], size: int) -> list[int]:
     return sorted(columns | ({size - 1} if any(each.constant for each in depends) else set()))
 
 
-def _profile(likelihood: Likelihood, theta: Tensor, units: Units, level: float, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the profile intervals in own units, (features + 1,) each.
+def _profile(profile: Profile, units: Units, level: float, wanted: Tensor) -> Wald:
+    """Return z, p and the intervals of the profile likelihood in own units, (features + 1,) each; NaN where not wanted.
 
-    Columns are shifted so that they are 0 where x is 0: the bias is then the bias in own units, and its profile the right one.
+    A coefficient in own units is a contrast of theta. For the bias that is not the bias alone: it stands where every x is 0.
     """
-    zero = -units.center / units.scale
-    shifted = Likelihood(likelihood.features.double() - zero, likelihood.target, likelihood.weight)
-    point = torch.cat([theta[:-1], (theta[-1] + theta[:-1] @ zero)[None]])
-    scale = torch.cat([units.scale, units.scale.new_ones(1)])
-    ends = torch.full((2, len(theta)), torch.nan, dtype=torch.float64)
+    found = torch.full((3, len(wanted)), torch.nan, dtype=torch.float64)
     for column in wanted.nonzero()[:, 0].tolist():
-        ends[:, column] = ends.new_tensor(profile_interval(shifted, point, column, level)) / scale[column]
-    return ends[0], ends[1]
+        contrast = units.matrix[column]
+        found[:, column] = found.new_tensor([profile.z(contrast), *profile.interval(contrast, level)])
+    z, low, high = found
+    return Wald(z, two_sided(z), low, high)
 
 
 def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:
