@@ -75,7 +75,7 @@ def _train(
     judged_by = parts.build_monitor(cfg, datamodule)
     results = parts.build_results(cfg, artist)
     steps = None if checkpoint_path is None else _steps_behind(cfg, run, load(checkpoint_path), module)
-    trainer = parts.build_trainer(cfg, run, logger, judged_by, datamodule.rows("val") is not None, artist)
+    trainer = parts.build_trainer(cfg, run, logger, judged_by, datamodule, artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     if checkpoint_path is None:

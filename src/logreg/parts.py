@@ -8,7 +8,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
@@ -121,11 +121,11 @@ def build_trainer(
     run: RunDirectory,
     logger: Logger | bool,
     judged_by: Monitor,
-    has_val: bool = False,
+    datamodule: InMemoryDataModule,
     artist: DrawingProcess | None = None,
 ) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run, judged_by, has_val, artist)
+    callbacks = _build_callbacks(cfg, run, judged_by, datamodule, artist)
     return _build(
         cfg.trainer,
         "trainer",
@@ -149,11 +149,12 @@ def build_results(cfg: DictConfig, artist: DrawingProcess | None = None, is_alon
 
 
 def _build_callbacks(
-    cfg: DictConfig, run: RunDirectory, judged_by: Monitor, has_val: bool, artist: DrawingProcess | None
+    cfg: DictConfig, run: RunDirectory, judged_by: Monitor, datamodule: InMemoryDataModule, artist: DrawingProcess | None
 ) -> list[Callback]:
+    can_stop_early = datamodule.rows("val") is not None and not _is_solver(cfg.optimizer)
     late_arguments: dict[str, dict[str, Any]] = {
         "checkpoints": {"dirpath": str(run.checkpoints), "monitor": judged_by},
-        "early_stopping": {"monitor": judged_by if has_val else None},
+        "early_stopping": {"monitor": judged_by if can_stop_early else None, "batches": datamodule.batches},
         "pruning": {"trial": _trial(cfg), "monitor": judged_by},
         "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "artist": artist},
     }
@@ -164,6 +165,12 @@ def _build_callbacks(
         callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
     unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
     return [callback for callback in callbacks if not isinstance(callback, unwanted)]
+
+
+def _is_solver(node: DictConfig) -> bool:
+    """Tell whether an optimiser goes to the optimum of all rows by itself."""
+    target = get_object(node._target_)
+    return isinstance(target, type) and issubclass(target, Solver)
 
 
 def _trial(cfg: DictConfig) -> Any:

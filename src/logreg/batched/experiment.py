@@ -190,7 +190,7 @@ def early_stopping(cfg: DictConfig, datamodule: InMemoryDataModule, judged_by: M
     node = cfg.callbacks.get("early_stopping")
     if node is None or datamodule.rows("val") is None:
         return None
-    return instantiate(node, monitor=judged_by)
+    return instantiate(node, monitor=judged_by, batches=datamodule.batches)
 
 
 def _start(config: Mapping[str, Any], in_features: int) -> tuple[torch.Tensor, torch.Tensor]:

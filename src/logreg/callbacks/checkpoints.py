@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from logreg.errors import Interrupted, RunError
 from logreg.monitor import Monitor
 from logreg.run import signals
+from logreg.solvers.solver import Solver
 
 
 class Checkpoints(Checkpoint):
@@ -60,9 +61,14 @@ class Checkpoints(Checkpoint):
             self._save_if_due(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the weights of the best epoch, and save if it is time."""
+        """Keep the weights of the best epoch, and save if it is time.
+
+        The best of a solver's points is the last: those before it are on the way to the optimum, and which of them suits the
+        val rows is chance.
+        """
         score = self.monitor.value(trainer.callback_metrics)
-        if score is not None and self.monitor.is_better(score, self.best_score):
+        is_last = isinstance(trainer.optimizers[0], Solver)
+        if score is not None and (is_last or self.monitor.is_better(score, self.best_score)):
             self.best_score, self.best_epoch = score, trainer.current_epoch
             self._best_state = _copied(self._state)
             self._best_is_written = False

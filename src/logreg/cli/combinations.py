@@ -11,6 +11,7 @@ ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifi
 KNOWS_L1 = ("logreg.solvers.solver.Newton", "torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
 NEEDS_HESSIANS = "logreg.penalties.Firth"
 HAS_NO_HESSIAN = "logreg.solvers.solver.LBFGS"
+SOLVERS = ("logreg.solvers.solver.Newton", HAS_NO_HESSIAN)
 
 
 def check(cfg: DictConfig) -> None:
@@ -19,6 +20,7 @@ def check(cfg: DictConfig) -> None:
     _check_l1(cfg)
     _check_firth(cfg)
     _check_cluster(cfg)
+    _check_patience(cfg)
     _check_validation(cfg)
     _check_errors(cfg)
     _check_weight_kind(cfg)
@@ -91,6 +93,16 @@ def _check_cluster(cfg: DictConfig) -> None:
     raise UserError(
         "results.coefficients.errors=cluster needs to know which rows hang together: type data=table data.cluster=COLUMN, the"
         " column whose values are the groups, or results.coefficients.errors=hc1 for rows that stand alone."
+    )
+
+
+def _check_patience(cfg: DictConfig) -> None:
+    patience = OmegaConf.select(cfg, "callbacks.early_stopping.patience")
+    if patience in (None, "auto") or OmegaConf.select(cfg, "optimizer._target_") not in SOLVERS:
+        return
+    raise UserError(
+        f"callbacks.early_stopping.patience={patience} does not go with optimizer=newton or lbfgs, which go to the optimum by"
+        " themselves and are not stopped on the way: leave it out, or type optimizer=adam."
     )
 
 

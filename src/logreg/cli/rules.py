@@ -143,7 +143,7 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "results.coefficients.errors": OneOf(("classical", "hc0", "hc1", "cluster")),
     "results.coefficients.interval": OneOf(("wald", "profile")),
     "results.coefficients.level": Number(above=0, high=0.999999),
-    "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True),
+    "callbacks.early_stopping.patience": Number(integer=True, low=1, optional=True, names=("auto",)),
     "callbacks.convergence.tolerance": Number(above=0, optional=True),
     "sweep.trial": Number(integer=True, low=0, optional=True),
     "callbacks.pruning.every": COUNT,

@@ -114,6 +114,11 @@ class InMemoryDataModule(pl.LightningDataModule):
         return self.examples.target_name
 
     @property
+    def batches(self) -> int:
+        """The training steps in an epoch."""
+        return -(-len(self.examples) // min(self.batch_size or len(self.examples), len(self.examples)))
+
+    @property
     def values_in_a_batch(self) -> int:
         """The number of features times the rows that a training step takes."""
         return min(self.batch_size or len(self.examples), len(self.examples)) * self.in_features

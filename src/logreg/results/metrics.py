@@ -11,6 +11,7 @@ from logreg.log.summary import metrics_table
 from logreg.metrics import binary_metrics
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit, Result, Row
+from logreg.solvers.solver import Solver
 
 SPLITS = ("train", "val", "test")
 CHUNK_ROWS = 65_536
@@ -66,6 +67,8 @@ def _kept(fit: Fit, has_val: bool) -> list[Row]:
     checkpoints = fit.trainer.checkpoint_callback
     if fit.module.converged:
         return [*rows, ("weights", "of the last epoch: the optimiser converged")]
+    if isinstance(fit.trainer.optimizers[0], Solver):
+        return [*rows, ("weights", "of the last epoch: a solver is not stopped on its way")]
     if has_val and isinstance(checkpoints, Checkpoints) and checkpoints.best_epoch is not None:
         best = f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {fit.monitor.name}"
         rows.append(("weights", best))
