@@ -14,8 +14,10 @@ from runs import Run
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from logreg.data.preprocessing import Preprocessing
 from logreg.data.table import table
 from logreg.errors import UserError
+from logreg.trained.model_file import load_model
 
 NEWTON = ("optimizer=newton", "logger=none", "callbacks.early_stopping=null")
 
@@ -92,3 +94,35 @@ def test_values_whose_variance_is_no_float64_are_refused(tmp_path: Path) -> None
     (path := tmp_path / "t.csv").write_text("x,y\n0,0\n2e-313,1\n0,1\n2e-313,0\n")
     with pytest.raises(UserError, match=r"column 'x' are too near to each other .* 1e-313.*data.drop=\[x\]"):
         table(str(path), "y", split="none")
+
+
+def test_a_column_that_is_one_value_or_missing_says_only_that_it_is_missing(
+    fit: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    draw = np.random.default_rng(0)
+    x, known = draw.normal(size=200), draw.random(200) > 0.3
+    y = (x + ~known + draw.logistic(size=200) > 0).astype(int)
+    frame = pl.DataFrame({"x": x, "c": np.where(known, 5.0, np.nan), "since": np.where(known, "2024-03-01", ""), "y": y})
+    frame = frame.with_columns(pl.col("c").fill_nan(None), since=pl.when(pl.lit(known)).then("since"))
+    frame.drop("since").write_csv(path := tmp_path / "t.csv")
+    run = fit(*options(path, "data.missing=mean", "data.split=none", "penalty=elastic_net"), *NEWTON)
+    assert set(coefficients(run)) == {"x", "c is missing", "bias"}
+    assert "'c' is 5 wherever it is known: only whether it is missing is a feature." in capsys.readouterr().out
+    model = load_model(run.path)
+    new = pl.DataFrame({"x": [0.3] * 3, "c": [5.0, 105.0, None]})
+    probability = model.network.probability(model.network(model.preprocessing.transform(new).double()))[:, 0].tolist()
+    assert probability[0] == probability[1] != probability[2]
+    frame.write_csv(path)
+    dated = table(str(path), "y", missing="mean", split="none").preprocessing
+    assert dated.feature_names == ("x", "c is missing", "since is missing")
+    assert Preprocessing.from_plain(dated.plain()).plain() == dated.plain()
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_a_row_number_is_noticed_in_a_table_that_is_split(tmp_path: Path, gap: bool) -> None:
+    frame = many_levels(200).drop("cat", "part").with_columns(nth=pl.int_range(1, 201))
+    if gap:
+        frame = frame.with_columns(x=pl.when(pl.int_range(200) % 7 == 3).then(None).otherwise("x"))
+    frame.write_csv(path := tmp_path / "t.csv")
+    notices = table(str(path), "y", missing="drop").card.notices
+    assert any("'nth' counts the rows and looks like a row number" in notice for notice in notices)

@@ -48,7 +48,8 @@ class Doctor(Callback):
         """Choose the rows to look at, and see what the loss is before a first step."""
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(datamodule, InMemoryDataModule):
-            self._sample = Sample(datamodule.examples)
+            assert isinstance(pl_module, LogisticRegression)
+            self._sample = Sample(datamodule.examples, getattr(pl_module.loss, "pos_weight", None) or 1.0)
             self._lowest = self._sample.loss(self._sample.probability(pl_module))
         while self._next <= trainer.current_epoch:  # a resumed run
             self._next *= 2
@@ -85,14 +86,19 @@ class Sample:
     """At most MOST_ROWS training rows, evenly over all of them, as the network sees them.
 
     Attributes:
-        base_loss: the log loss of giving every row the share of class 1.
+        weight: how much each row counts in training: its own weight, times the loss's `pos_weight` in class 1.
+        base_loss: the log loss of giving every row the share of class 1, counted so.
         unscaled: why the columns are hard on a descent, or None.
     """
 
-    def __init__(self, examples: Examples) -> None:
+    def __init__(self, examples: Examples, pos_weight: float = 1.0) -> None:
+        """Take the rows, and how many rows of class 0 a row of class 1 counts as."""
         step = -(-len(examples) // MOST_ROWS)
         self.features, self.target = examples.exact[::step].double(), examples.target[::step, 0].double()
-        self.base_loss = self.loss(torch.full_like(self.target, float(self.target.mean())))
+        self.weight = torch.ones_like(self.target) if examples.weight is None else examples.weight[::step, 0].double()
+        self.weight = self.weight * (1 + (pos_weight - 1) * self.target)
+        share = (self.weight * self.target).sum() / self.weight.sum()
+        self.base_loss = self.loss(share.expand_as(self.target))
         self.unscaled = _unscaled(self.features, examples.feature_names)
 
     @torch.no_grad()
@@ -102,8 +108,14 @@ class Sample:
         return module(self.features.to(module.network.weight))[:, 0].cpu()
 
     def loss(self, probability: Tensor) -> float:
-        """Return the log loss, without weights of any kind."""
-        return log_loss(probability.double(), self.target, torch.ones_like(self.target))
+        """Return the log loss, of rows that count as in training."""
+        return log_loss(probability.double(), self.target, self.weight)
+
+    @property
+    def base(self) -> str:
+        """What the base loss is the loss of, in words."""
+        weighted = " (rows counted as in training)" if len(self.weight.unique()) > 1 else ""
+        return f"the {self.base_loss:.4f} of giving every row the share of class 1{weighted}"
 
 
 def findings(
@@ -134,8 +146,8 @@ def findings(
     elif at_end and loss > (1 - LEARNT) * sample.base_loss:
         yield (
             "nothing learnt",
-            f"the loss of {loss:.4f} is no better than the {sample.base_loss:.4f} of giving every row the share of class 1:"
-            f" nothing was learnt from the features. {_why_not(sample, lr)}",
+            f"the loss of {loss:.4f} is no better than {sample.base}: nothing was learnt from the features."
+            f" {_why_not(sample, lr)}",
         )
     elif sample.unscaled and lr is not None:
         yield "unscaled", f"{sample.unscaled}. Gradient descent needs many more epochs for that.{_scale()}"

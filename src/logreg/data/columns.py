@@ -45,19 +45,22 @@ class Number(Column):
         name: of the column.
         fill: stands in for a missing value: the mean of the training rows; None: missing values stay NaN.
         indicator: a second feature is 1 where the value is missing and 0 elsewhere.
+        constant: the training rows have one value wherever it is known, of which nothing can be learnt: the indicator is the
+            only feature.
     """
 
     name: str
     fill: float | None = None
     indicator: bool = False
+    constant: bool = False
     kind = "number"
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
-        return (self.name, f"{self.name} is missing") if self.indicator else (self.name,)
+        return _names(self.name, self)
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
-        return _with_fill(_floats(series), self.fill, self.indicator)
+        return _with_fill(_floats(series), self)
 
 
 @dataclass(frozen=True)
@@ -69,21 +72,22 @@ class Date(Column):
         origin: ISO date.
         fill: days, as for Number.
         indicator: as for Number.
+        constant: as for Number.
     """
 
     name: str
     origin: str
     fill: float | None = None
     indicator: bool = False
+    constant: bool = False
     kind = "date"
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
-        days = f"{self.name} (days since {self.origin})"
-        return (days, f"{self.name} is missing") if self.indicator else (days,)
+        return _names(f"{self.name} (days since {self.origin})", self)
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
-        return _with_fill(days_since(series, date.fromisoformat(self.origin)), self.fill, self.indicator)
+        return _with_fill(days_since(series, date.fromisoformat(self.origin)), self)
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,16 @@ def _floats(series: "pl.Series") -> Tensor:
     return torch.from_numpy(series.cast(pl.Float64).to_numpy(writable=True))  # which makes NaN of what is missing
 
 
-def _with_fill(values: Tensor, fill: float | None, indicator: bool) -> Tensor:
-    if fill is None and not indicator:
+def _names(value: str, column: Number | Date) -> tuple[str, ...]:
+    missing = (f"{column.name} is missing",) if column.indicator else ()
+    return missing if column.constant else (value, *missing)
+
+
+def _with_fill(values: Tensor, column: Number | Date) -> Tensor:
+    """Return the features of a column whose values are given, (rows,), NaN where missing."""
+    if column.fill is None and not column.indicator:
         return values[:, None]
     missing = values.isnan()
-    filled = values if fill is None else values.masked_fill(missing, fill)
-    return torch.stack([filled, missing.double()], dim=1) if indicator else filled[:, None]
+    filled = values if column.fill is None else values.masked_fill(missing, column.fill)
+    features = [] if column.constant else [filled]
+    return torch.stack([*features, missing.double()] if column.indicator else features, dim=1)

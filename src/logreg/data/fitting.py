@@ -23,7 +23,8 @@ def fit_column(series: pl.Series, kind: str, fill_missing: bool, weight: Tensor 
         series: the training rows alone, settled (see `kinds.settle`), missing values as null.
         kind: "number", "category" or "date".
         fill_missing: a missing value takes the training rows' mean and, where they have missing values themselves, a feature
-            of its own says so; otherwise there are none.
+            of its own says so, which is the only one where the values that are there are all the same; otherwise there are
+            none.
         weight: how much each row counts, (rows, 1); None: all the same.
     """
     indicator = fill_missing and series.null_count() > 0
@@ -32,9 +33,9 @@ def fit_column(series: pl.Series, kind: str, fill_missing: bool, weight: Tensor 
     if kind == "date":
         origin: Any = series.cast(pl.Date).min()
         date = Date(series.name, str(origin or "1970-01-01"))
-        return replace(date, fill=_mean(date, series, weight), indicator=indicator) if fill_missing else date
+        return _filled(date, series, weight) if fill_missing else date
     number = Number(series.name)
-    return replace(number, fill=_mean(number, series, weight), indicator=indicator) if fill_missing else number
+    return _filled(number, series, weight) if fill_missing else number
 
 
 def fit_scaling(column: Column, series: pl.Series, scale: str, weight: Tensor | None = None) -> Scaling:
@@ -87,13 +88,18 @@ def described(column: Column, series: pl.Series, scaling: Scaling) -> Mapping[st
     }
 
 
-def _mean(column: Column, series: pl.Series, weight: Tensor | None) -> float:
-    """Return the mean of a column's values, missing ones left out."""
-    values = column.encode(series.drop_nulls())[:, 0]
+def _filled(column: Number | Date, series: pl.Series, weight: Tensor | None) -> Column:
+    """Return the column with the mean of the known values for those that are missing."""
+    known = series.drop_nulls()
+    values = column.encode(known)[:, 0]
+    indicator = len(known) < len(series)
+    constant = indicator and bool(values.min() == values.max())
     if weight is None:
-        return float(values.mean())
-    share = weight[torch.from_numpy(series.is_not_null().to_numpy()), 0].double()
-    return float((share * values).sum() / share.sum())
+        mean = values.mean()
+    else:
+        share = weight[torch.from_numpy(series.is_not_null().to_numpy()), 0].double()
+        mean = (share * values).sum() / share.sum()
+    return replace(column, fill=float(values[0] if constant else mean), indicator=indicator, constant=constant)
 
 
 def _category(text: pl.Series, missing: str, weight: Tensor | None) -> Category:

@@ -118,12 +118,19 @@ def kind_of_weights(weight: Tensor, name: str | None, kind: str | None) -> tuple
     )
 
 
-def identifier_notice(series: pl.Series) -> str | None:
-    """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers."""
+def identifier_notice(series: pl.Series, numbers: pl.Series) -> str | None:
+    """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers.
+
+    Args:
+        series: the values of all rows, of every split.
+        numbers: of these rows in the file, from 1.
+    """
     values = series.drop_nulls()
     for some in (values[:1000], values) if values.dtype.is_float() else ():
         if not (some == some.round()).all():
             return None
+    if len(values) == len(series) > 20 and (values.cast(pl.Float64) - numbers).n_unique() == 1:
+        return f"'{series.name}' counts the rows and looks like a row number: data.drop=[{series.name}] leaves it out."
     return numbers_worth_a_word(series.name, values, values.n_unique())
 
 

@@ -172,8 +172,11 @@ class _Draft:
                 continue
             column = fitting.fit_column(train, kind, fill_missing, weight)
             scaling = fitting.fit_scaling(column, train, scale, weight)
-            if kind == "number" and (notice := quality.identifier_notice(train)):
+            if kind == "number" and (notice := quality.identifier_notice(values, self.numbers)):
                 self.notices.append(notice)
+            if train.null_count() and column.feature_names == (f"{name} is missing",):
+                value = as_text(train.drop_nulls()[:1])[0]
+                self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
             self.encoders.append(column)
             self.scalings.append(scaling)
             self.described.append({"role": "feature", **fitting.described(column, train, scaling)})

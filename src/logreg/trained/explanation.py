@@ -156,8 +156,9 @@ def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple
         reference = f"where it is {encoder.levels[0]}"
         missing = encoder.missing == "level" and position == len(encoder.feature_names) - 1
         return (f"{encoder.name} is {'missing' if missing else encoder.levels[position + 1]}", reference)
-    if position == 1:
-        return (f"{encoder.name} is missing", "of a row with the average value")
+    assert isinstance(encoder, Number | Date)
+    if encoder.indicator and position == len(encoder.feature_names) - 1:
+        return (f"{encoder.name} is missing", f"of a row with the {'only' if encoder.constant else 'average'} value")
     if isinstance(encoder, Number) and coefficient.indicator:
         return (f"{encoder.name} is 1", "where it is 0")
     return None

@@ -191,7 +191,8 @@ def _order(encoders: tuple[Column, ...], numeric: list[int], indicated: list[int
             category += len(encoder.feature_names)
             continue
         index = numeric.index(place)
-        order.append(index)
+        if not cast(Number, encoder).constant:
+            order.append(index)
         if index in indicated:
             order.append(len(numeric) + indicated.index(index))
     return order
