@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from logreg.cli.signatures import find_definition, parameter_names
+from logreg.signatures import find_definition, parameter_names
 
 TARGETS = (
     "lightning.pytorch.Trainer",

@@ -16,6 +16,7 @@ from logreg import noise, parts, threads
 from logreg.callbacks.pruning import Pruning
 from logreg.cli import checks
 from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.description import files
 from logreg.errors import Pruned, UserError
 from logreg.log.summary import count, summary
 from logreg.log.tensorboard import RunLogger, knobs
@@ -115,13 +116,14 @@ def _steps_behind(cfg: DictConfig, run: RunDirectory, checkpoint: Mapping[str, A
     """Return how many steps a checkpoint has behind it, once it is known to be of the run that `cfg` describes."""
     rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
     resume.check_same_run(checkpoint, module.hparams["config"], cfg.trainer.max_epochs, rerun)
+    resume.check_same_rows(checkpoint, module.hparams["data"], run)
     return checkpoint["global_step"]
 
 
 def _write_beginning(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
     """Write what is known of a run before it trains: config, environment, what became of the table."""
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
-    run.write_json("environment.json", environment.snapshot(datamodule.fingerprint))
+    run.write_json("environment.json", environment.snapshot(datamodule.description["fingerprint"], files(cfg.data)))
     for name, text in datamodule.card.files().items():
         run.write_text(name, text)
 

@@ -55,6 +55,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         "target": datamodule.target_name,
         "preprocessing": datamodule.preprocessing.plain(),
         "labels": datamodule.labels,
+        "data": datamodule.description,
         "base_rate": positive / (negative + positive),
         "keeps": "last" if datamodule.rows("val") is None else "best",
     }

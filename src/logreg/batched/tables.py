@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg import parts
 from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.description import files
 from logreg.module import LogisticRegression
 from logreg.monitor import Monitor
 from logreg.penalties import ElasticNet
@@ -37,12 +38,13 @@ class Table:
         self.template: LogisticRegression = parts.build_module(cfg, self.datamodule)
         parts.build_choices(cfg).check(self.datamodule.rows("val"))
         self.monitor: Monitor = parts.build_monitor(cfg, self.datamodule)
+        self._files = files(config["data"])
         self._aims: dict[str, Any] = {}
 
     @cached_property
     def environment(self) -> str:
         """The content of environment.json."""
-        return as_json(environment.snapshot(self.datamodule.fingerprint))
+        return as_json(environment.snapshot(self.datamodule.description["fingerprint"], self._files))
 
     @cached_property
     def files(self) -> Mapping[str, str]:

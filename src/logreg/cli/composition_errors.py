@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from logreg.cli import arguments
-from logreg.cli.signatures import parameter_names
 from logreg.errors import UserError, did_you_mean
+from logreg.signatures import parameter_names
 
 
 def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:

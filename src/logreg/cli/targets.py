@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from logreg.cli.signatures import find_definition, parameter_names
 from logreg.errors import UserError, did_you_mean
+from logreg.signatures import find_definition, parameter_names
 
 ALLOWED_TARGETS = (
     "logreg.",

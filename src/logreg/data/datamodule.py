@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from logreg.data import splits
 from logreg.data.batches import Batches
+from logreg.data.description import describe
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.scaling import Scaling
@@ -136,6 +137,11 @@ class InMemoryDataModule(pl.LightningDataModule):
             for tensor in (*(block.float() for block in examples.exact.split(FINGERPRINT_ROWS)), *examples.answers):
                 digest.update(memoryview(tensor.contiguous().numpy()))  # type: ignore[arg-type]
         return digest.hexdigest()
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """The rows in a few plain values, the fingerprint among them, by which a change behind a run is noticed and told."""
+        return describe(self)
 
     def train_dataloader(self) -> Batches:
         """Return the training batches, on the training device."""

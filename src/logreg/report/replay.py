@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logreg import parts
+from logreg.data.description import check_same_data
 from logreg.data.examples import Examples
 from logreg.metrics import ranking
 from logreg.plots import surface
 from logreg.plots.names import short
 from logreg.report.record import Record
+from logreg.run import resume
+from logreg.run.checkpoint_file import load
+from logreg.run.run_directory import CHECKPOINTS
 from logreg.trained.model_file import load_model
 
 Array = NDArray[np.float64]
@@ -28,8 +32,14 @@ class Trained:
     """A run's model with its rows: the rows from the config anew, the model from the checkpoint alone."""
 
     def __init__(self, record: Record) -> None:
-        """Build the data and load the model."""
+        """Build the data and load the model.
+
+        Raises:
+            UserError: the data have changed since, or are gone.
+        """
         self.datamodule = parts.build_datamodule(record.cfg())
+        noted = resume.rows_of(load(record.path / CHECKPOINTS / "last.ckpt"), record.path)
+        check_same_data(noted, self.datamodule.description, "this run", "Put back the table that it was trained on.")
         self.model = load_model(record.path)
         self.threshold = self.model.threshold
 

@@ -4,6 +4,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 PACKAGES = ("logreg", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard")
 
 
-def snapshot(data_fingerprint: str) -> dict[str, Any]:
-    """Return command, time, versions, git commit and data fingerprint as plain values."""
+def snapshot(data_fingerprint: str, data_files: Sequence[Any] = ()) -> dict[str, Any]:
+    """Return command, time, versions, git commit, data fingerprint and the files that the data came from as plain values."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -22,6 +23,7 @@ def snapshot(data_fingerprint: str) -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "git": _git(),
         "data_fingerprint": data_fingerprint,
+        "data_files": list(data_files),
     }
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from logreg.data.description import check_same_data
 from logreg.errors import UserError
 from logreg.overrides import typed
+from logreg.run import identity
 from logreg.run.checkpoint_io import load, previous
 from logreg.run.run_directory import RunDirectory
-from logreg.run.small_files import or_note, read_yaml
+from logreg.run.small_files import or_note, read_json, read_yaml
 
 SAME_RUN = ("data", "model", "loss", "penalty", "optimizer", "lr_scheduler", "seed")
 """The parts of the config that make a run the run it is; epochs, accelerator, callbacks and loggers may change."""
@@ -53,7 +55,7 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
         raise UserError("This checkpoint holds weights alone (best.ckpt does): resume from last.ckpt, in the same folder.")
     saved = checkpoint.get("hyper_parameters", {}).get("config", {})
     parts = [part for part in SAME_RUN if part in saved or part in hparams]
-    differences = [line for part in parts for line in _differences(part, saved.get(part), hparams.get(part))]
+    differences = [line for part in parts for line in _part_differences(part, saved.get(part), hparams.get(part))]
     if differences:
         cure = f" Type the run's own settings again: {rerun}" if rerun else " Give the run's own settings again"
         more = [f"and {len(differences) - MOST_NAMED} more"] if len(differences) > MOST_NAMED else []
@@ -66,6 +68,30 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
             f"The checkpoint has {checkpoint['epoch']} epochs behind it and trainer.max_epochs={max_epochs}: nothing is"
             " left to train. Type a larger trainer.max_epochs."
         )
+
+
+def check_same_rows(checkpoint: Mapping[str, Any], now: Mapping[str, Any], run: RunDirectory) -> None:
+    """Refuse to go on with other rows than the run was trained on; the table may have been moved.
+
+    Args:
+        checkpoint: the loaded checkpoint.
+        now: what there is to say of the rows at hand (`logreg.data.description`).
+        run: its directory.
+
+    Raises:
+        UserError: the rows differ.
+    """
+    cure = "Give it the table that it was trained on (data.path=<where that is>), or leave ckpt_path out to start anew."
+    check_same_data(rows_of(checkpoint, run.path), now, "this run", cure)
+
+
+def rows_of(checkpoint: Mapping[str, Any], run: Path) -> Mapping[str, Any] | None:
+    """Return what a run has noted of its rows: in its checkpoint, or, by an earlier version, in environment.json."""
+    noted = checkpoint.get("hyper_parameters", {}).get("data")
+    if noted is not None:
+        return noted
+    known = or_note(lambda: read_json(run / "environment.json", dict), lambda words: None) or {}
+    return {"fingerprint": known.get("data_fingerprint")}
 
 
 def latest_overrides(run: RunDirectory, epochs: int) -> str | None:
@@ -93,9 +119,15 @@ def _at_least(override: str, epochs: int) -> str:
     return f"{key}={epochs}" if few else override
 
 
-def _differences(key: str, saved: Any, now: Any) -> Iterator[str]:
+def _part_differences(part: str, saved: Any, now: Any) -> Iterator[str]:
+    return _differences(part, saved, now, identity.part(part, saved), identity.part(part, now))
+
+
+def _differences(key: str, saved: Any, now: Any, before: Any, after: Any) -> Iterator[str]:
+    """Yield the values that differ in what decides numbers, `before` and `after`, in the words of the configs."""
     if isinstance(saved, Mapping) and isinstance(now, Mapping):
         for name in [*saved, *(name for name in now if name not in saved)]:
-            yield from _differences(f"{key}.{name}", saved.get(name), now.get(name))
-    elif saved != now:
+            deciding = (each.get(name, ...) if isinstance(each, Mapping) else ... for each in (before, after))
+            yield from _differences(f"{key}.{name}", saved.get(name), now.get(name), *deciding)
+    elif before != after:
         yield f"{key} was {typed(saved)} and is {typed(now)}"

@@ -77,16 +77,20 @@ def _check(cfg: DictConfig) -> None:
 def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
     """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
     from logreg import parts
+    from logreg.data.description import check_same_data
     from logreg.selection.path import Point, strengths
 
     digest = member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
     notes = _notes(run.path / NOTES, digest, cfg.data.folds)
-    if notes is None:
-        datamodule = parts.build_datamodule(cfg)
+    datamodule = parts.build_datamodule(cfg)
+    if notes is not None:
+        cure = "Give the table that it began with, or another hydra.run.dir to begin anew."
+        check_same_data(notes.get("data"), datamodule.description, "this selection", cure)
+    else:
         values = sorted(set(cfg.selection["values"] or ()), reverse=True)
         pos_weight = _pos_weight(cfg, datamodule)
         values = values or strengths(datamodule.examples, cfg.selection.penalty, cfg.selection.count, pos_weight)
-        notes = {"digest": digest, "values": values, "folds": []}
+        notes = {"digest": digest, "data": dict(datamodule.description), "values": values, "folds": []}
     folds = [[Point(*each) for each in points] for points in notes["folds"]]
     for fold in range(len(folds), cfg.data.folds):
         folds.append(_path(cfg, fold, notes["values"]))

@@ -1,10 +1,12 @@
 """What a `_target_` accepts, read from its source text: nothing is imported, so a typo is answered before torch loads."""
 
 import ast
+import contextlib
 import functools
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,34 @@ def find_definition(target: str) -> Definition | None:
 
 def parameter_names(target: str) -> list[str] | None:
     """Return the keyword names that a `_target_` accepts; None where that cannot be told (no source, or `**kwargs`)."""
-    definition = find_definition(target)
-    node = _init(definition) if definition and isinstance(definition.node, ast.ClassDef) else definition and definition.node
-    if not isinstance(node, ast.FunctionDef) or node.args.kwarg:
+    node = _function(target)
+    if node is None or node.args.kwarg:
         return None
     arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
     return [argument.arg for argument in arguments if argument.arg != "self"]
+
+
+@functools.cache
+def parameter_defaults(target: str) -> dict[str, Any]:
+    """Return the values that a `_target_` takes where it is given none, by name, where its source writes them out."""
+    node = _function(target)
+    if node is None:
+        return {}
+    arguments = node.args.posonlyargs + node.args.args
+    pairs = [*zip(reversed(arguments), reversed(node.args.defaults), strict=False)]
+    pairs += [(each, value) for each, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if value]
+    found = {}
+    for argument, value in pairs:
+        with contextlib.suppress(ValueError):  # a name, or a call
+            found[argument.arg] = ast.literal_eval(value)
+    return found
+
+
+def _function(target: str) -> ast.FunctionDef | None:
+    """Return what is called by a name: the function, or the class's `__init__`; None where there is no source."""
+    definition = find_definition(target)
+    node = _init(definition) if definition and isinstance(definition.node, ast.ClassDef) else definition and definition.node
+    return node if isinstance(node, ast.FunctionDef) else None
 
 
 def _init(definition: Definition) -> ast.FunctionDef | None:
