@@ -1,5 +1,6 @@
 """Arguments: a path is what the shell hands over, whatever Hydra's grammar makes of it; an empty one is a mistake."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +95,26 @@ def test_hydra_reads_the_column_that_was_typed(name: str, form: str, others: tup
         assert sorted(map(str, value)) == sorted([name, *others])
         assert all(isinstance(each, str) for each in value)
     assert prepared([argument], GROUPS, multirun=False) == [argument]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("~model=-1", "~model=-1 is not the name of a choice; model takes one choice, as in model=NAME. conf/model/ holds the"),
+        ("~model=null", "To leave model out type ~model."),
+        ("hydra/sweeper=[{a:1}]", "hydra/sweeper=[{a:1}] is a list; hydra/sweeper takes one choice"),
+        ("hydra/launcher={a:1}", "hydra/launcher={a:1} is not the name of a choice"),
+        ("hydra/sweeper=3", "hydra/sweeper=3 is not the name of a choice"),
+    ],
+)
+def test_what_cannot_be_the_name_of_a_choice_is_told_before_hydra_stumbles(typed: str, said: str) -> None:
+    with pytest.raises(ArgumentError, match=re.escape(said)):
+        prepared([typed], GROUPS, multirun=False)
+
+
+@pytest.mark.parametrize("typed", ["~model", "~model=class", "hydra/sweeper=optuna", "model=a,b", "hydra/launcher=joblib"])
+def test_the_name_of_a_choice_passes(typed: str) -> None:
+    assert prepared([typed], GROUPS, multirun=True) == [typed]
 
 
 def test_null_leaves_a_group_out_and_a_list_is_no_choice() -> None:

@@ -68,6 +68,18 @@ MISTAKES = {
     "trainer.accelerator=gup": "trainer.accelerator takes cpu | gpu | auto | cuda | mps | tpu. Did you mean 'gpu'?",
     "trainer.precision=17": "takes 32-true | 64-true",
     "monitor_mode=minimum": "monitor_mode takes min | max. Did you mean 'min'?",
+    # what a solver would pass over
+    "optimizer=newton lr_scheduler=cosine": "lr_scheduler does not go with optimizer=newton, which has no learning rate",
+    "optimizer=lbfgs +trainer.gradient_clip_val=1": "trainer.gradient_clip_val=1 does not go with optimizer=lbfgs",
+    "optimizer=newton +trainer.accumulate_grad_batches=4": "trainer.accumulate_grad_batches=4 does not go with",
+    "optimizer=newton model=logits trainer.precision=bf16-mixed": "trainer.precision=bf16-mixed does not go with",
+    "optimizer=lbfgs +trainer.limit_train_batches=1": "trainer.limit_train_batches=1 does not go with",
+    "optimizer=newton callbacks.convergence.tolerance=1e-3": "optimizer.tolerance says where it stops",
+    # a step that float32 cannot hold
+    "optimizer=adam optimizer.lr=3e38": "its first step is lr / (1 - beta1) = 3e+39, and float32 holds no more than 3.4e+38",
+    "optimizer=adamw optimizer.lr=1e37 optimizer.weight_decay=1e3": "optimizer.lr=1e+37 is too large for AdamW",
+    # no result
+    "+results.x={_target_:torchmetrics.classification.BinaryAUROC}": "makes nothing of a finished fit",
     # the metric that is monitored
     "monitor=val/aucc": "monitor=val/aucc is no metric that is known after an epoch. Did you mean 'val/auroc'?",
     "monitor=test/loss": "monitor=test/loss is no metric",

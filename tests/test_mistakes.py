@@ -12,6 +12,8 @@ import pytest
 from processes import ROOT, Forked, environment
 from runs import Run
 
+from logreg.errors import UserError
+
 Fork = Callable[..., Forked]
 
 
@@ -135,3 +137,18 @@ def test_a_pattern_goes_through_the_choices_of_a_group(fork: Fork, tmp_path: Pat
     ran = fork("-m", "optimizer=glob(adam*)", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
     assert ran.wait() == 0
     assert "Sweep of 2 runs: 2 finished" in words(ran)
+
+
+@pytest.mark.parametrize("typed", ["~optimizer=-1", "hydra/sweeper=[{a:1}]"])
+def test_what_hydra_stumbles_over_ends_in_words(fork: Fork, typed: str) -> None:
+    ran = fork(typed, "hydra.run.dir=run")
+    assert ran.wait() == 2
+    assert "Traceback" not in ran.output() and "takes one choice" in words(ran)
+
+
+def test_a_class_that_is_no_result_is_told_before_the_fit(fit: Callable[..., Run], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a BinaryMetrics, and a Result belongs there"):
+        fit("+results.x={_target_:logreg.metrics.BinaryMetrics}")
+    with pytest.raises(UserError, match="is a Metrics, and a Callback belongs there"):
+        fit("+callbacks.x={_target_:logreg.results.metrics.Metrics}", directory=tmp_path / "other")
+    assert not (tmp_path / "run" / "metrics.json").exists()

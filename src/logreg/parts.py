@@ -145,7 +145,7 @@ def build_results(cfg: DictConfig, artist: DrawingProcess | None = None, is_alon
     late["pictures"] = {"artist": artist}
     late["coefficients"] = {"is_printed": is_alone}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
-    built = [_build(node, f"results.{name}", **late.get(name, {})) for name, node in nodes.items()]
+    built = [_built(node, f"results.{name}", Result, **late.get(name, {})) for name, node in nodes.items()]
     return [result for result in built if result is not None]
 
 
@@ -163,7 +163,7 @@ def _build_callbacks(
     for name, node in (cfg.callbacks or {}).items():
         if node is None:
             continue
-        callbacks.append(_build(node, f"callbacks.{name}", **late_arguments.get(str(name), {})))
+        callbacks.append(_built(node, f"callbacks.{name}", Callback, **late_arguments.get(str(name), {})))
     unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
     return [callback for callback in callbacks if not isinstance(callback, unwanted)]
 
@@ -215,6 +215,14 @@ def _prepare_for_solver(network: Network, node: DictConfig) -> None:
         for name, parameter in (("weight", network.weight), ("bias", network.bias)):
             if name in signature(type(network)).parameters and node.get(name) is None:
                 parameter.zero_()
+
+
+def _built(node: DictConfig, key: str, kind: type, **late: Any) -> Any:
+    """Instantiate a part of which there may be none; refuse what is of another kind."""
+    built = _build(node, key, **late)
+    if built is None or isinstance(built, kind):
+        return built
+    raise UserError(f"{key} ({node._target_}) is a {type(built).__name__}, and a {kind.__name__} belongs there.")
 
 
 def _plain(node: Any) -> Any:

@@ -64,9 +64,8 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
     key, equals, value = argument.partition("=")
     if not equals:
         return argument
-    if key in groups:
-        if value.startswith("["):
-            raise ArgumentError(f"{argument} is a list; {key} takes one choice, as in {key}=NAME. conf/{key}/ holds the names.")
+    if key.lstrip("~+") in groups or "/" in key:
+        _check_choice(argument, key, value, key.lstrip("~+") in groups)
         return f"~{key}" if value == "null" else argument
     name = key.lstrip("+")
     if name not in PATHS:
@@ -79,6 +78,18 @@ def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
             raise ArgumentError(f"{name}=null names no folder: type {PATHS[name]}.")
         return argument
     return argument if _is_read_as_typed(argument, value, multirun) else f"{key}={quoted(value)}"
+
+
+def _check_choice(argument: str, key: str, value: str, is_ours: bool) -> None:
+    """Raise ArgumentError for what cannot be the name of a choice, over which Hydra stumbles: a list, a mapping, a number."""
+    group, override = key.lstrip("~+"), parsed(argument)
+    is_strange = override is not None and not override.is_sweep_override() and not isinstance(override.value(), str)
+    if not value.startswith(("[", "{")) and not (is_strange and (key.startswith("~") or not is_ours)):
+        return  # a name, or what Hydra itself refuses in words
+    what = "is a list" if value.startswith("[") else "is not the name of a choice"
+    where = f" conf/{group}/ holds the names." if is_ours else ""
+    out = f" To leave {group} out type ~{group}." if key.startswith("~") else ""
+    raise ArgumentError(f"{argument} {what}; {group} takes one choice, as in {group}=NAME.{where}{out}")
 
 
 def _with_words_quoted(argument: str) -> str:

@@ -23,6 +23,9 @@ PARTS = (*NECESSARY, "penalty", "lr_scheduler", "logger")
 COLLECTIONS = ("callbacks", "results")
 """Groups that are built from a `_target_`, and groups of which each entry is, or is null."""
 
+NO_RESULTS = ("torch.", "torchmetrics.", "lightning.", "optuna.")
+"""Where no class is that could be among the results."""
+
 READ = ("trainer.max_epochs", "trainer.enable_progress_bar", "cost.false_positive", "cost.false_negative")
 """Keys that the job itself reads: they can be set, not left out."""
 
@@ -128,6 +131,12 @@ def _check_part(key: str, part: Any) -> None:
         raise UserError(
             f"{key}={typed(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
             f" '{key}={{_target_:{target}}}', or null to leave it out."
+        )
+    target = str(part.get("_target_")) if isinstance(part, Mapping) else ""
+    if key.startswith("results.") and target.startswith(NO_RESULTS):
+        raise UserError(
+            f"{key}._target_={target} makes nothing of a finished fit: a result is a class of this project, as in"
+            " logreg.results.metrics.Metrics, or of your own (CONTRIBUTING.md shows one). metrics.json holds every metric."
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from logreg.cli.rules import LARGEST_FLOAT32
 from logreg.errors import UserError
 
 ENDS_IN_SIGMOID = ("logreg.networks.Sequential", "logreg.networks.BinaryClassifier", "logreg.networks.Tensors")
@@ -12,6 +13,20 @@ KNOWS_L1 = ("logreg.solvers.solver.Newton", "torch.optim.SGD", "torch.optim.Adam
 NEEDS_HESSIANS = "logreg.penalties.Firth"
 HAS_NO_HESSIAN = "logreg.solvers.solver.LBFGS"
 SOLVERS = ("logreg.solvers.solver.Newton", HAS_NO_HESSIAN)
+
+
+SOLVERS = ("logreg.solvers.solver.Newton", "logreg.solvers.solver.LBFGS")
+NOT_FOR_SOLVERS = {
+    "trainer.gradient_clip_val": (None, 0),
+    "trainer.gradient_clip_algorithm": (None,),
+    "trainer.accumulate_grad_batches": (None, 1),
+    "trainer.precision": (None, "32-true", "64-true", "32", "64", 32, 64),
+    "trainer.overfit_batches": (None, 0),
+    "trainer.limit_train_batches": (None, 1.0),
+    "trainer.min_steps": (None,),
+    "callbacks.convergence.tolerance": (None,),
+}
+"""Keys that mean nothing to a method that moves once an epoch, by sums over all rows -> the values that ask for nothing."""
 
 
 def check(cfg: DictConfig) -> None:
@@ -24,6 +39,8 @@ def check(cfg: DictConfig) -> None:
     _check_validation(cfg)
     _check_errors(cfg)
     _check_weight_kind(cfg)
+    _check_solver(cfg)
+    _check_first_step(cfg)
     check_folds(cfg.get("data") or {})
 
 
@@ -155,4 +172,43 @@ def _check_weight_kind(cfg: DictConfig) -> None:
         raise UserError(
             f"data.weight_kind={kind} says what row weights are, and there are none: type data.weight=COLUMN with it, or"
             " leave it out."
+        )
+
+
+def _check_solver(cfg: DictConfig) -> None:
+    """Refuse, beside newton and lbfgs, what they would pass over in silence."""
+    target = str(OmegaConf.select(cfg, "optimizer._target_"))
+    if target not in SOLVERS:
+        return
+    name = target.rpartition(".")[2].lower()
+    if OmegaConf.select(cfg, "lr_scheduler._target_"):
+        raise UserError(
+            f"lr_scheduler does not go with optimizer={name}, which has no learning rate: it finds the length of each step"
+            " itself. Type lr_scheduler=none, or optimizer=sgd or adam."
+        )
+    for key, nothing in NOT_FOR_SOLVERS.items():
+        value = OmegaConf.select(cfg, key)
+        if value in nothing and not (isinstance(value, int) and nothing == (None, 1.0)):
+            continue
+        other = (
+            "optimizer.tolerance says where it stops" if key.endswith("tolerance") else "it moves once an epoch, by all rows"
+        )
+        raise UserError(
+            f"{key}={value} does not go with optimizer={name}: {other}. Leave {key} out, or type optimizer=sgd or adam."
+        )
+
+
+def _check_first_step(cfg: DictConfig) -> None:
+    """Refuse a learning rate whose first step float32 cannot hold: torch would end with an overflow."""
+    optimizer: Any = cfg.get("optimizer") or {}
+    lr, betas, decay = optimizer.get("lr"), optimizer.get("betas"), optimizer.get("weight_decay") or 0
+    if not isinstance(lr, int | float) or str(optimizer.get("_target_")).endswith(".SGD"):
+        return
+    first = float(betas[0]) if betas and isinstance(betas[0], int | float) else 0.9
+    share = 1 - first if 0 <= first < 1 else 1.0
+    if lr * max(1 / share, float(decay)) > LARGEST_FLOAT32:
+        raise UserError(
+            f"optimizer.lr={lr:g} is too large for {str(optimizer._target_).rpartition('.')[2]}: its first step is"
+            f" lr / (1 - beta1) = {lr / share:g}, and float32 holds no more than {LARGEST_FLOAT32:g}. Type a smaller one, as in"
+            " optimizer.lr=0.01."
         )
