@@ -88,7 +88,7 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     "22 1e400": (changed("\n4,4,0\n", "\n4,1e400,0\n"), (), ("'score'", "1e400", "row 5")),
     "22 1e300": (changed("\n4,4,0\n", "\n4,1e300,0\n").replace("\n5,5,", "\n5,-1e300,"), ("data.split=none",), ("'score'",)),
     "23 many texts": (column("name", [f"n{index}" for index in range(40)]), ("data.max_categories=20",), (
-        "'name'", "40 different", "data.drop=[name]", "data.categorical=[name]")),
+        "'name'", "40 different", "data.drop=[name].")),
     "23 text among numbers": (changed("\n4,4,0\n", "\n4,NA,0\n"), (), ("'score'", "'NA'", "row 5", "data.null_values=[NA]")),
     "23 ambiguous dates": (column("day", ["03/04/2021", "05/06/2021"]), (), ("'day'", "2021-03-04")),
     "23 no such day": (column("day", ["2021-02-27", "2021-02-28", "2021-02-29"]), (), ("'day'", "dates", "'2021-02-29'")),

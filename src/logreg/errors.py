@@ -1,6 +1,7 @@
 """The ways in which a run ends early, each with its exit code, and the words for them."""
 
 import difflib
+import re
 import signal
 import sys
 import textwrap
@@ -57,9 +58,14 @@ class Unwritable(End):
         self.reason = reason
 
 
+TYPED = re.compile(r"""(?<!\S)'[\w.+~]+=(?:[^'\n]|'"'"')*'""")
+"""An override in a shell's quotes, as `overrides.suggestion` writes it."""
+
+
 def tell(error: Exception) -> None:
     """Print what went wrong, as a paragraph."""
-    print(textwrap.fill(f"Error: {error}", 110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+    text = TYPED.sub(lambda typed: typed[0].replace(" ", "\0"), f"Error: {error}")  # is pasted, and so stays in one line
+    print(textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False).replace("\0", " "), file=sys.stderr)
 
 
 def how_to_install(extra: str) -> str:

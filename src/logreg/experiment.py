@@ -21,6 +21,7 @@ from logreg.errors import Pruned, UserError
 from logreg.log.summary import count, summary
 from logreg.log.tensorboard import RunLogger, knobs
 from logreg.module import LogisticRegression
+from logreg.overrides import suggestion
 from logreg.plots import drawing
 from logreg.plots.drawing import DrawingProcess
 from logreg.plots.rows import sample
@@ -106,7 +107,8 @@ def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
         raise UserError(f"{taken} is there already and would be written over: give another hydra.run.dir.")
     if (run.checkpoints / "last.ckpt").exists():
         raise UserError(
-            f"{run.path} already holds a run. To go on with it type ckpt_path={run.path}; to start anew give another"
+            f"{run.path} already holds a run. To go on with it type"
+            f" {suggestion('ckpt_path', str(run.path))}; to start anew give another"
             " hydra.run.dir."
         )
     return None

@@ -4,6 +4,7 @@ Conventions: a column is a polars Series of n rows; `encode` returns float64, (n
 imports polars: a Series comes from whoever read the table.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,9 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     import polars as pl
+
+NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
+"""A level that is a number; 01 is a code."""
 
 
 class Column(ABC):
@@ -137,17 +141,25 @@ class Category(Column):
         values = self._text(series).drop_nulls()
         return values.filter(~values.is_in(list(self.levels)))
 
+    def _text(self, series: "pl.Series") -> "pl.Series":
+        """Return the values as the levels are written: TRUE is true where these are true and false, and 1.0 is the level 1."""
+        text = as_levels(series)
+        if set(self.levels) <= {"true", "false"}:
+            return text.str.to_lowercase()
+        values = text.unique().drop_nulls()
+        new = {value for value in values.filter(~values.is_in(list(self.levels))) if NUMBER.fullmatch(value)}
+        if not new:
+            return text
+        numbers = {float(level): level for level in self.levels if NUMBER.fullmatch(level)}
+        same = {value: numbers[float(value)] for value in new if float(value) in numbers}
+        return text.replace(same) if same else text
+
     def codes(self, series: "pl.Series") -> Tensor:
         """Return where in `table` each row's features stand, int64, (rows,)."""
         numbers = {level: number for number, level in enumerate(self.levels)}
         text = self._text(series)
         codes = text.replace_strict(list(numbers), list(numbers.values()), default=len(self.shares))
         return torch.from_numpy(codes.set(text.is_null(), self.missing_row).cast(int).to_numpy(writable=True))
-
-    def _text(self, series: "pl.Series") -> "pl.Series":
-        """Return the values as the levels are written; TRUE is true where the levels are true and false."""
-        text = as_text(series)
-        return text.str.to_lowercase() if set(self.levels) <= {"true", "false"} else text
 
 
 KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}
@@ -159,11 +171,19 @@ def from_plain(values: Mapping[str, Any]) -> Column:
     return KINDS[values["kind"]](**arguments)
 
 
+def as_levels(series: "pl.Series") -> "pl.Series":
+    """Return the values of a category as text, without the spaces around them; what is empty then is missing."""
+    text = as_text(series).str.strip_chars()
+    return text.set(text == "", None)
+
+
 def as_text(series: "pl.Series") -> "pl.Series":
-    """Return the values as text: "3" for 3 and for 3.0, "true" for True, so that CSV and Parquet name one level alike."""
+    """Return the values as text: "3" for 3, 3.0 and a decimal 3.00, "true" for True, so that all files name levels alike."""
     import polars as pl
 
     text = series.cast(pl.String)
+    if series.dtype.is_decimal() and series.dtype.scale:  # type: ignore[attr-defined]
+        return text.str.strip_chars_end("0").str.strip_chars_end(".")
     if series.dtype.is_float():
         text = text.str.replace(r"\.0$", "").set(series.is_nan().fill_null(False), None)
     return text
@@ -173,9 +193,16 @@ def days_since(series: "pl.Series", origin: date) -> Tensor:
     """Return days since midnight of `origin`, float64, (rows,); NaN where missing."""
     import polars as pl
 
-    stamps = series.cast(pl.Datetime("us"))
+    stamps = in_utc(series).cast(pl.Datetime("us"))
     microseconds = (stamps - datetime.combine(origin, datetime.min.time())).dt.total_microseconds()
     return _floats(microseconds) / 86_400e6
+
+
+def in_utc(series: "pl.Series") -> "pl.Series":
+    """Return dates and time stamps, those with a time zone as they are in UTC."""
+    if getattr(series.dtype, "time_zone", None) is None:
+        return series
+    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
 def _floats(series: "pl.Series") -> Tensor:

@@ -125,14 +125,11 @@ def _check_names(path: Path, names: list[str]) -> None:
             f"{path} has the column {shown(doubled[0])} {len(places)} times, as columns {short_list(places)}. Give each a"
             " name of its own."
         )
-    if "" in names:
-        place = names.index("") + 1
-        cure = (
-            "It may be the row number that pandas writes: write the file with index=False, or give the column a name."
-            if place == 1
-            else "Is there a separator too many in the header?"
+    if "" in names[1:] or names == [""]:  # the first of several is an index, as pandas writes one; see Roles
+        place = names.index("", len(names) > 1) + 1
+        raise UserError(
+            f"{path}: column {place} of {len(names)} has no name in the header. Is there a separator too many in the header?"
         )
-        raise UserError(f"{path}: column {place} of {len(names)} has no name in the header. {cure}")
 
 
 def _not_utf8(path: Path) -> UserError:

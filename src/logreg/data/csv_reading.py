@@ -107,12 +107,11 @@ def _parts(
 def _number_columns(block: bytes, header: Header, form: CsvFormat, wanted: Sequence[str]) -> set[str]:
     """Return the columns in which every value of the first rows is a number."""
     schema = dict.fromkeys(header.names, pl.String)
-    end = 0
-    for _ in range(SAMPLE_ROWS):
-        end = block.find(b"\n", end) + 1
-        if not end:
-            break
-    sample = block[:end] if end and b'"' not in block[:end] else block
+    end = rows = inside = 0
+    while rows < SAMPLE_ROWS and (line_end := block.find(b"\n", end) + 1):
+        inside ^= block.count(b'"', end, line_end) & 1
+        end, rows = line_end, rows + (not inside)
+    sample = block[: end if rows == SAMPLE_ROWS else len(block)]
     if not sample:
         return set()
     try:

@@ -11,6 +11,7 @@ from torch import Tensor
 from logreg.data.columns import Category, Column, Date, Number, as_text
 from logreg.data.scaling import Scaling, is_indicator
 from logreg.errors import UserError
+from logreg.overrides import suggestion
 
 LEAST_DEVIATION = 1e-150
 """Coefficients in own units are divided by the deviation, their variances by its square, which must be a float64."""
@@ -60,12 +61,12 @@ def fit_scaling(column: Column, series: pl.Series, scale: str, weight: Tensor | 
     if not all(torch.tensor([*scaling.center, *scaling.scale], dtype=torch.float64).isfinite()):
         raise UserError(
             f"The values of the column '{column.name}' are too large to compute with (up to {values.abs().max():.3g}). Divide"
-            f" them by a power of ten, or type data.drop=[{column.name}]."
+            f" them by a power of ten, or type {suggestion('data.drop', [column.name])}."
         )
     if min(scaling.scale) < LEAST_DEVIATION:
         raise UserError(
             f"The values of the column '{column.name}' are too near to each other to compute with: their deviation is"
-            f" {min(scaling.scale):.3g}. Multiply them by a power of ten, or type data.drop=[{column.name}]."
+            f" {min(scaling.scale):.3g}. Multiply them by a power of ten, or type {suggestion('data.drop', [column.name])}."
         )
     return scaling
 

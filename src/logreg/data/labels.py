@@ -10,6 +10,7 @@ from torch import Tensor
 from logreg.data.columns import as_text
 from logreg.data.faults import rows_at, short_list
 from logreg.errors import UserError
+from logreg.overrides import suggestion
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,7 +130,7 @@ class Labels:
         strange = [value for value in values if value not in ("0", "1")]
         rows = (~_text(series).is_in(["0", "1"])).arg_true()
         cure = (
-            f"Type data.positive={values[-1]} if that is the value to predict."
+            f"Type {suggestion('data.positive', values[-1])} if that is the value to predict."
             if len(values) == 2
             else ("A logistic regression tells two classes apart: write 0 and 1 into the file.")
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from logreg.data.faults import rows_at, short_list, shown
 from logreg.data.kinds import numbers_worth_a_word
 from logreg.errors import UserError
+from logreg.overrides import suggestion
 
 MISSING = ("refuse", "mean", "drop")
 
@@ -57,7 +58,7 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
     if gaps.all():
         raise UserError(
             f"{where}: every row lacks a value somewhere ({', '.join(lacking[:5])}): data.missing=drop leaves none. Type"
-            f" data.missing=mean, or leave the emptiest columns out, as in data.drop=[{lacking[0]}]."
+            f" data.missing=mean, or leave the emptiest columns out, as in {suggestion('data.drop', lacking[:1])}."
         )
     return gaps
 

@@ -1,10 +1,14 @@
 """Which column is the target, the row weight, the split's, and which are features."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from logreg.data.faults import short_list
 from logreg.errors import UserError, did_you_mean
+
+INDEX = re.compile(r"|Unnamed: 0|__index_level_\d+__")
+"""What pandas calls an index in a CSV file, in one that it has read and written again, and in a Parquet file."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Roles:
         split_by: the group, the time or the split of each row, or None.
         cluster: the group of rows that hang together, or None.
         dropped: the columns that are left out.
+        index: those of them that number the rows, as pandas writes its index.
     """
 
     target: str
@@ -28,12 +33,22 @@ class Roles:
     split_by: str | None
     cluster: str | None
     dropped: tuple[str, ...]
+    index: tuple[str, ...] = ()
 
     @property
     def needed(self) -> list[str]:
         """Every column that has to be read."""
         others = (self.target, self.weight, self.split_by, self.cluster)
         return [*dict.fromkeys((*self.features, *(name for name in others if name is not None)))]
+
+    @property
+    def notices(self) -> list[str]:
+        """A sentence about an index, if there is one."""
+        which = short_list([f"The column '{name}'" if name else "The first column, which has no name," for name in self.index])
+        many = len(self.index) > 1
+        taken = f"{'were taken for indices' if many else 'was taken for an index'} of the rows, as pandas writes one, and"
+        cure = "Give it a name in the file to use it." if "" in self.index else "To use it, name it in data.features."
+        return [f"{which} {taken} {'are' if many else 'is'} none of the features. {cure}"] if self.index else []
 
     @classmethod
     def assign(
@@ -69,10 +84,11 @@ class Roles:
         for key, column in taken.items():
             if features and column in features:
                 raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
-        left_out = set(drop) if features else {*drop, *others}
+        index = [name for name in names if INDEX.fullmatch(name) and name not in {*others, *drop, *(features or ())}]
+        left_out = set(drop) if features else {*drop, *others, *index}
         chosen = [name for name in dict.fromkeys(features or names) if name not in left_out]
         if not chosen:
             raise UserError(f"{where} has no column left to predict '{target}' from.")
         used = {*chosen, *others}
         dropped = tuple(name for name in names if name not in used)
-        return cls(target, tuple(chosen), tuple(categorical), weight, split_by, cluster, dropped)
+        return cls(target, tuple(chosen), tuple(categorical), weight, split_by, cluster, dropped, tuple(index))

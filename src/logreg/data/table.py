@@ -76,7 +76,7 @@ def table(
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
-    draft = _Draft(path, roles)
+    draft = _Draft(path, roles, roles.notices)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, missing, max_categories)
     draft.settle_weights(weight_kind)
@@ -177,6 +177,8 @@ class _Draft:
             if train.null_count() and column.feature_names == (f"{name} is missing",):
                 value = as_text(train.drop_nulls()[:1])[0]
                 self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
+            if kind == "category":
+                self.notices += kinds.spelling_notices(train)
             self.encoders.append(column)
             self.scalings.append(scaling)
             self.described.append({"role": "feature", **fitting.described(column, train, scaling)})

@@ -10,6 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from logreg.errors import RunError
+from logreg.overrides import suggestion
 from logreg.run.checkpoint_file import load, previous, sealed
 
 
@@ -39,7 +40,7 @@ class AtomicCheckpointIO(CheckpointIO):
             temporary.unlink(missing_ok=True)
             raise RunError(
                 f"The checkpoint {path} cannot be written: {error.strerror}. The one before it is untouched. Make room or"
-                f" mend the permissions, then go on with ckpt_path={path.parent.parent}."
+                f" mend the permissions, then go on with {suggestion('ckpt_path', str(path.parent.parent))}."
             ) from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:

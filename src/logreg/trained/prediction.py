@@ -152,7 +152,7 @@ def _predicted(
     kept = _kept(keep, columns, path)
     used = {*kept, *preprocessing.columns}
     read = [name for name in columns if name in used]
-    report.ignored = [name for name in columns if name not in used]
+    report.ignored = [name or "(the index, which has no name)" for name in columns if name not in used]
     for part, probability in probabilities(model, path, form, preprocessing.kinds, read, report.unseen):
         called = (probability >= model.threshold).long()
         report.rows += len(part)
