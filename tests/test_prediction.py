@@ -1,10 +1,12 @@
 """predict.py and evaluate.py: by column name, in the table's order, in parts or whole alike, written whole or not at all."""
 
+import csv
 import json
 import resource
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +77,59 @@ def test_kept_columns_come_back_as_they_were(run: Run, new: Path) -> None:
     assert predicted(run, new, "keep=all").columns == ["id", "age", "city", "height", "passed", "probability", "class"]
 
 
+def test_kept_columns_that_are_features_come_back_to_the_character(tmp_path: Path) -> None:
+    names = ["", "id", "x", "zip", "when", "level", "note", "y"]
+    rows = [
+        [
+            str(number),
+            str(9007199254740993 + 2 * number),
+            ["1.50", "-0.250", "+3", "1e2", "NA"][number % 5],
+            f"{10115 + number}",
+            f"2021-01-{1 + number % 28:02}T07:00:00+02:00",
+            ["1.0", "1", " 2"][number % 3],
+            ['"a, ""b"""', "", "NA", "c"][number % 4],
+            str(number % 2),
+        ]
+        for number in range(60)
+    ]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(map(",".join, [names, *rows])) + "\n")
+    overrides = (
+        "data.missing=mean",
+        "data.null_values=[NA]",
+        "data.categorical=[level]",
+        "data.drop=[note]",
+        "trainer.max_epochs=2",
+    )
+    train(
+        compose_config(
+            "data=table", f"data.path={table}", "data.target=y", *overrides, "trainer.max_epochs=2", directory=tmp_path / "run"
+        )
+    )
+    model = load_model(tmp_path / "run")
+    predict(model, str(table), str(tmp_path / "all.csv"), "all", model.form)
+    came = list(csv.reader((tmp_path / "all.csv").read_text().splitlines()))
+    went = list(csv.reader(table.read_text().splitlines()))
+    assert [row[:-2] for row in came] == went
+    report = predict(model, str(table), str(tmp_path / "some.parquet"), ["zip", "id", "when"], model.form)
+    assert report.ignored == ["(the index, which has no name)", "note", "y"]
+    some = pl.read_parquet(tmp_path / "some.parquet")
+    assert [list(row) for row in some.select("zip", "id", "when").rows()] == [[row[3], row[1], row[4]] for row in rows]
+    np.testing.assert_allclose(some["probability"], [float(row[-2]) for row in came[1:]], rtol=1e-6)
+    own = pl.DataFrame(
+        {"id": [2**53 + 1, 5], "x": [1.5, None], "zip": [1, 2], "when": [datetime(2021, 1, 1)] * 2, "level": [1.0, 2.0]}
+    )
+    own = own.with_columns(pl.col("id").cast(pl.UInt64), pl.col("when").cast(pl.Date), pl.col("zip").cast(pl.Int8))
+    own.write_parquet(tmp_path / "own.parquet")
+    predict(model, str(tmp_path / "own.parquet"), str(tmp_path / "own.out.parquet"), "all")
+    assert pl.read_parquet(tmp_path / "own.out.parquet").select(own.columns).equals(own)
+    assert pl.read_parquet_schema(tmp_path / "own.out.parquet")["zip"] == pl.Int8
+
+
 def test_parts_give_what_the_whole_gives(run: Run, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = predicted(run, new, "keep=[id]")
-    in_parts = reading.read_in_parts
-    monkeypatch.setattr(reading, "read_in_parts", lambda path, **others: in_parts(path, rows=7, **others))
+    in_parts = reading.read_with_kept
+    monkeypatch.setattr(reading, "read_with_kept", lambda path, keep, **others: in_parts(path, keep, rows=7, **others))
     for output in ("parts.csv", "parts.parquet"):
         report = predict(load_model(run.path), str(new), str(new.parent / output), ["id"])
         assert report.rows == 250

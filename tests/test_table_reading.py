@@ -144,6 +144,46 @@ def test_decimals_of_parquet_are_numbers_answers_and_levels(tmp_path: Path) -> N
     assert own_units(data, str(tmp_path / "t.parquet"))[5] == [0, 1, 1.25]
 
 
+# Whole numbers and codes
+
+
+@pytest.mark.parametrize("others", [1, 20], ids=["few columns", "many columns"])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_code_after_10_000_rows_is_a_code(others: int, quoted: bool, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    names = ["code", *(f"x{number}" for number in range(others)), "time", "y"]
+
+    def write(codes: list[str]) -> None:
+        rows = [[code, *["7"] * others, "07:30", str(row % 2)] for row, code in enumerate(codes)]
+        path.write_text("\n".join(map(",".join, [names, *rows])).replace("07:30", '"07:30"' if quoted else "07:30") + "\n")
+
+    write([str(10_000 + row) if row != 14_000 else "00501" for row in range(15_000)])
+    assert reading.read(path)["code"].dtype == pl.String
+    with pytest.raises(UserError, match=r"15,000 different values .* '00501' in row 14,001 begins with 0"):
+        table(str(path), "y")
+    write([str(10 + row % 5) if row != 14_000 else "07" for row in range(15_000)])
+    assert table(str(path), "y", split="none").feature_names == tuple(f"code={code}" for code in (10, 11, 12, 13, 14))
+    write([str(10 + row % 5) if row < 14_000 else "7.5" for row in range(15_000)])
+    assert reading.read(path)["code"][-1] == 7.5
+
+
+def test_whole_numbers_are_exact(tmp_path: Path) -> None:
+    ids = [9007199254740993 + 2 * (row // 3) for row in range(ROWS)]
+    path = written(tmp_path / "t.csv", id=ids)
+    assert reading.read(path)["id"].to_list() == ids
+    data = table(path, "y", split="group", split_by="id")
+    groups = {name: {ids[row] for row in rows.tolist()} for name, rows in data.card.rows.items()}
+    assert len(groups["train"]) + len(groups["val"]) + len(groups["test"]) == ROWS // 3, "no two ids are taken for one"
+    longer = written(tmp_path / "longer.csv", id=[f"{number}0000" for number in ids])
+    assert reading.read(longer)["id"].to_list() == [f"{number}0000" for number in ids]
+
+
+def test_an_empty_value_in_quotes_is_missing(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", a=['""', '"1"', '"2"'], b=['"u"', '""', '"v"'])
+    data = table(path, "y", missing="mean", split="none")
+    assert data.feature_names == ("x", "a", "a is missing", "b=v", "b is missing")
+
+
 # Advice
 
 

@@ -30,16 +30,22 @@ class BlockError(Exception):
 
 
 def parse_block(
-    block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat, wanted: Sequence[str]
+    block: bytes,
+    schema: Mapping[str, type[pl.DataType]],
+    header: Header,
+    form: CsvFormat,
+    wanted: Sequence[str],
+    diagnosed: bool = True,
 ) -> pl.DataFrame:
     """Return the wanted columns of a block's rows.
 
     Args:
         block: whole rows, UTF-8.
-        schema: Float64 or String for every column of the file, in the file's order.
+        schema: Float64, Int64 or String for every column of the file, in the file's order.
         header: of the file.
         form: of the file.
         wanted: the columns to return.
+        diagnosed: look for the row where polars refuses the block; False: whoever calls does something else then.
 
     Raises:
         BlockError: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
@@ -61,7 +67,9 @@ def parse_block(
             glob=False,
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        raise diagnose(block, schema, header, form) or BlockError(0, f"polars cannot read this block: {error}.") from None
+        fault = diagnose(block, schema, header, form) if diagnosed else None
+        raise fault or BlockError(0, f"polars cannot read this block: {error}.") from None
+    frame.columns = [name for name in header.names if name in read]  # of an index without a name polars makes column_0
     # Polars fills a short row with nulls: the last value is then missing, and only then the rows are counted out.
     if header.trailing:
         if frame[last].null_count() < len(frame):

@@ -78,16 +78,36 @@ def read_in_parts(
     Args and errors are those of `read`; a fault in a later part is raised when that part is reached, with its row in the file.
     Where `kinds` is None, the kinds that the first rows have must hold for all.
     """
+    for part, _ in read_with_kept(path, (), rows, form, kinds, columns, max_columns):
+        yield part
+
+
+def read_with_kept(
+    path: str | Path,
+    keep: Sequence[str],
+    rows: int = PART_ROWS,
+    form: CsvFormat | None = None,
+    kinds: Mapping[str, str] | None = None,
+    columns: Sequence[str] | None = None,
+    max_columns: int = MAX_COLUMNS,
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Yield the parts of `read_in_parts`, each with the columns `keep` of the same rows as they stand in the file.
+
+    Those are text where the file is CSV, to the character, and of their own type where it is Parquet.
+    """
     path = check_path(path)
     if is_parquet(path):
-        parts = parquet_reading.parts(path, rows, columns, max_columns)
+        wanted = columns if columns is None else list({*columns, *keep})
+        read = parquet_reading.parts(path, rows, wanted, max_columns)
+        parts: Iterator[tuple[pl.DataFrame, pl.DataFrame]] = ((part, part.select(keep)) for part in read)
     else:
-        parts = csv_reading.parts(path, form or CsvFormat(), kinds, columns, max_columns)
+        parts = csv_reading.parts(path, form or CsvFormat(), kinds, columns, keep, max_columns)
     first_row = 1
-    for part in parts:
+    for part, kept in parts:
+        part = part if columns is None else part.select([name for name in part.columns if name in set(columns)])
         for start in range(0, len(part), rows):
             piece = part[start : start + rows]
-            yield piece if kinds is None else _of_kinds(piece, kinds, path, first_row)
+            yield piece if kinds is None else _of_kinds(piece, kinds, path, first_row), kept[start : start + rows]
             first_row += len(piece)
     if first_row == 1:
         raise UserError(f"{path} holds a header and no rows.")

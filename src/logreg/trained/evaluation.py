@@ -45,7 +45,7 @@ def evaluate(
             )
     read = [*model.preprocessing.columns, target, *([weight] if weight else [])]
     unseen: Counter[tuple[str, str]] = Counter()
-    for part, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen):
+    for part, _, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen):
         answer = model.labels.encode(part[target], path, rows + 1)
         weights = None if weight is None else quality.weights(part[weight], path, rows + 1)
         metrics.update(probability, answer, weights)

@@ -109,8 +109,9 @@ def probabilities(
     kinds: Mapping[str, str],
     columns: Sequence[str],
     unseen: Counter[tuple[str, str]],
-) -> Iterator[tuple[pl.DataFrame, Tensor]]:
-    """Yield each part of a table with the probability of class 1 for its rows, float32, (rows,).
+    keep: Sequence[str] = (),
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, Tensor]]:
+    """Yield each part of a table, its columns to keep, and the probability of class 1 for its rows, float32, (rows,).
 
     While one part is used, the next ones are worked out, each in a thread of its own.
 
@@ -121,23 +122,24 @@ def probabilities(
         kinds: how the columns are to be read, those of the model and others.
         columns: which to read.
         unseen: is added to, as by `Preprocessing.unseen`.
+        keep: columns to hand on as they stand in the file; see `reading.read_with_kept`.
     """
 
-    def numbered() -> Iterator[tuple[int, pl.DataFrame]]:
+    def numbered() -> Iterator[tuple[int, pl.DataFrame, pl.DataFrame]]:
         first_row = 1
-        for part in reading.read_in_parts(path, form=form, kinds=kinds, columns=columns):
-            yield first_row, part
+        for part, kept in reading.read_with_kept(path, keep, form=form, kinds=kinds, columns=columns):
+            yield first_row, part, kept
             first_row += len(part)
 
-    def worked_out(part: tuple[int, pl.DataFrame]) -> tuple[pl.DataFrame, Tensor]:
-        first_row, frame = part
-        return frame, model.probability(frame, path, first_row)
+    def worked_out(numbered_part: tuple[int, pl.DataFrame, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, Tensor]:
+        first_row, part, kept = numbered_part
+        return part, kept, model.probability(part, path, first_row)
 
     cores = torch.get_num_threads()
     with one_thread():
-        for part, probability in prefetched(worked_out, numbered(), min(cores, MOST_WORKERS)):
+        for part, kept, probability in prefetched(worked_out, numbered(), min(cores, MOST_WORKERS)):
             unseen.update(model.preprocessing.unseen(part))
-            yield part, probability
+            yield part, kept, probability
 
 
 def _predicted(
@@ -151,14 +153,14 @@ def _predicted(
     preprocessing.check_columns(columns, path)
     kept = _kept(keep, columns, path)
     used = {*kept, *preprocessing.columns}
-    read = [name for name in columns if name in used]
     report.ignored = [name or "(the index, which has no name)" for name in columns if name not in used]
-    for part, probability in probabilities(model, path, form, preprocessing.kinds, read, report.unseen):
+    parts = probabilities(model, path, form, preprocessing.kinds, preprocessing.columns, report.unseen, kept)
+    for part, own, probability in parts:
         called = (probability >= model.threshold).long()
         report.rows += len(part)
         report.positive += int(called.sum())
         added = pl.Series("probability", probability.numpy()), classes.gather(called.numpy()).alias("class")
-        yield pl.DataFrame([*part.select(kept).get_columns(), *added])
+        yield own.with_columns(*added)
 
 
 def _check_output(output: str, path: str) -> None:
