@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from logreg.log.summary import aligned, summary
+from logreg.log.summary import aligned, decimal, metrics_table, summary
+from logreg.results import coefficient_lines
+from logreg.sweeps.columns import aligned as aligned_columns
+from logreg.sweeps.report import number
 
 LONG = "none, the weights grow for ever: x1 + 0.929 x2 > 5.667 exactly where y = 1. For a finite answer type penalty=firth"
 
@@ -34,3 +37,31 @@ def test_what_is_one_word_is_not_broken():
 def test_korean_names_stand_in_columns():
     lines = aligned("Trained", [("weight of 공부 시간", "0.8746"), ("bias", "0.0906")]).splitlines()[1:]
     assert len({cell_len(line[: line.index("0.")]) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("value", [0.59081723654, 1.156e154, -4.2e13, 123456789012.25, 0.0, float("nan"), float("inf")])
+def test_columns_of_metrics_are_apart_and_numbers_are_short(value):
+    names = ("loss", "log_loss", "accuracy", "auroc", "true_positives")
+    splits = {
+        split: dict.fromkeys(names, value) | {"rows": 10.0**number} for split, number in (("train", 8), ("val", 3), ("test", 1))
+    }
+    lines = metrics_table(splits)
+    assert next(text.split() for _, text in lines) == ["train", "val", "test"]
+    assert {len(text) for _, text in lines} == {len(lines[0][1])}, "columns stand in line"
+    for _, text in lines[2:]:
+        cells = text.split()
+        assert len(cells) == 3, text
+        assert all(len(cell) <= 15 for cell in cells)
+        assert cells[0] == "-" if value != value else float(cells[0].replace(",", "")) == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [1.156e154, -3.3e-7, 2.0])
+def test_no_number_takes_a_line_of_its_own(value):
+    assert len(decimal(value, ".6f")) <= 15
+    assert len(number(value)) <= 15
+    assert len(coefficient_lines.number(value, ".2f")) <= 15
+
+
+def test_korean_settings_stand_in_columns():
+    lines = aligned_columns([["data.drop", "loss"], ["공부 시간", "0.5"], ["x", "0.25"]]).splitlines()
+    assert len({cell_len(line[: line.rindex(" ")]) for line in lines}) == 1

@@ -3,6 +3,8 @@
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from logreg.log.summary import decimal
+
 
 def print_epochs(every_n_epochs: int = 0) -> "PrintEpochs | None":
     """Return the callback, or None for 0: a callback takes 40 microseconds an epoch even where it does nothing."""
@@ -29,4 +31,4 @@ class PrintEpochs(Callback):
             return
         loss, accuracy = float(metrics["train/loss"]), float(metrics["train/accuracy"])
         assert trainer.max_epochs is not None
-        print(f"Epoch {epoch:4d}/{trainer.max_epochs - 1} Cost: {loss:.6f} Accuracy {100 * accuracy:.2f}%")
+        print(f"Epoch {epoch:4d}/{trainer.max_epochs - 1} Cost: {decimal(loss, '.6f')} Accuracy {100 * accuracy:.2f}%")

@@ -7,6 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 
+from logreg.log.summary import decimal
+
 SECONDS_BETWEEN_REDRAWS = 0.1
 
 
@@ -62,7 +64,7 @@ class EpochProgressBar(ProgressBar):
             return
         self._drawn_at = time.monotonic()
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in shown.items() if name.endswith(("loss", "accuracy")))
+        metrics = "  ".join(f"{name} {decimal(value)}" for name, value in shown.items() if name.endswith(("loss", "accuracy")))
         done = trainer.current_epoch + (batch_idx + 1) / self.total_train_batches
         self._progress.update(self._task, completed=int(done), metrics=metrics, refresh=True)
 

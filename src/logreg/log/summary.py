@@ -8,6 +8,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+LONGEST_NUMBER = 15
+"""Characters of a number; what is longer is written with an exponent."""
+
+NARROWEST_NUMBERS = 11
+"""Characters of a column of metrics, two of them between it and the one before."""
+
 NARROWEST = 40
 """Characters that a text has beside the longest name, however narrow the terminal is."""
 
@@ -58,6 +64,12 @@ def cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def decimal(value: float, form: str = ".4f") -> str:
+    """Return a number as `form` writes it, in six digits where that takes very many, and a dash for NaN."""
+    text = "-" if value != value else format(value, form)
+    return text if len(text) <= LONGEST_NUMBER else format(value, ".6g")
+
+
 def count(number: int, noun: str) -> str:
     """Return "1 row", "2 rows", "1,001 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -89,9 +101,9 @@ ROWS = (
 
 def metrics_table(splits: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
     """Return a line for each metric with a column for each split; an undefined metric is shown as a dash."""
-    lines = [("", "".join(f"{name:>11}" for name in splits))]
+    written = [("", list(splits))]
     for label, metric, form in ROWS:
         if all(metric in values for values in splits.values()):
-            cells = (format(values[metric], form) if values[metric] == values[metric] else "-" for values in splits.values())
-            lines.append((label, "".join(f"{cell:>11}" for cell in cells)))
-    return lines
+            written.append((label, [decimal(values[metric], form) for values in splits.values()]))
+    widths = [max(NARROWEST_NUMBERS, *(len(cells[at]) + 2 for _, cells in written)) for at in range(len(splits))]
+    return [(label, "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))) for label, cells in written]

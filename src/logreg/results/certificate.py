@@ -2,6 +2,7 @@
 
 import torch
 
+from logreg.log.summary import decimal
 from logreg.penalties import NONE
 from logreg.results.optimum import objective
 from logreg.results.remedy import remedy
@@ -84,13 +85,15 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         worst = int(off.argmax())
         names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
         largest = float(off[worst])
-        apart = f"coefficients within {f'{largest:.2g}' if largest < 100 else f'{largest:,.0f}'} ({names[worst]})"
+        apart = f"coefficients within {f'{largest:.2g}' if largest < 100 else decimal(largest, ',.0f')} ({names[worst]})"
     norm = f"gradient {here.gradient_norm:.1e} at most"
     gap = AT_THE_OPTIMUM * abs(best.value)
     if excess <= gap:
-        return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}"
+        return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
-    return f"{share} above the least {_what(fit)}, {best.value:.6f}; {norm}; {apart}. {remedy(fit, here, best, gap)}"
+    return (
+        f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {remedy(fit, here, best, gap)}"
+    )
 
 
 def _what(fit: Fit) -> str:

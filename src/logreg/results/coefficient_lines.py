@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from logreg.log.summary import cells as cell_len
+from logreg.log.summary import decimal
 from logreg.statistics.table import CoefficientTable
 
 MOST_LINES = 40
@@ -40,7 +42,7 @@ def cells(table: CoefficientTable) -> Iterator[tuple[str, ...]]:
 
 def number(value: float, form: str = ".4g") -> str:
     """Return a number, or a dash for NaN."""
-    return "-" if value != value else format(value, form)
+    return decimal(value, form)
 
 
 def between(low: float, high: float) -> str:
@@ -95,7 +97,7 @@ def print_table(table: CoefficientTable) -> None:
 
 def _that_fit(lines: list[tuple[str, ...]], width: int) -> list[int]:
     """Return the columns that a line of so many characters has room for; the last ones to go are name and estimate."""
-    widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
+    widths = [max(map(cell_len, column)) + 2 for column in zip(*lines, strict=True)]
     columns = list(range(len(widths)))
     for least_needed in (3, 8, 7, 6, 4, 2, 5):
         if sum(widths[column] for column in columns) > width:

@@ -9,6 +9,7 @@ import torch
 
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
+from logreg.log.summary import decimal
 from logreg.penalties import ElasticNet, Firth
 from logreg.results.coefficient_lines import goodness_line, print_table
 from logreg.results.result import Fit, Result, Row
@@ -179,7 +180,7 @@ def _estimates(table: CoefficientTable) -> list[Row]:
 
 def _decimal(value: float) -> str:
     """Return a number with four decimals, or with four digits where those would show less."""
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+    return decimal(value) if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
 
 
 def _no_likelihood(fit: Fit) -> str | None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from logreg.callbacks.checkpoints import Checkpoints
 from logreg.data.examples import Examples
-from logreg.log.summary import metrics_table
+from logreg.log.summary import decimal, metrics_table
 from logreg.metrics import binary_metrics
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit, Result, Row
@@ -53,7 +53,7 @@ class Metrics(Result):
         self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in CURVES})
         if len(splits) > 1:
             return [*metrics_table(metrics), *_kept(fit, "val" in splits)]
-        return [(f"train/{name}", f"{metrics['train'][name]:.6f}") for name in ("loss", "accuracy")]
+        return [(f"train/{name}", decimal(metrics["train"][name], ".6f")) for name in ("loss", "accuracy")]
 
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if value == value}

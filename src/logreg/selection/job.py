@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from logreg.cli import patience
 from logreg.cli.rules import Number, check_value
 from logreg.errors import UserError
+from logreg.log.summary import decimal
 from logreg.run.run_directory import RunDirectory
 from logreg.run.small_files import or_note, read_json
 from logreg.selection.rule import Line, choices, line
@@ -188,7 +189,7 @@ def _told(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
     for place in places:
         each = lines[place]
         marks = [CHOICES[choice] for choice, at in found.items() if at == place]
-        numbers = [f"{each.value:.4g}", f"{each.loss:.6f}", f"{each.error:.6f}", f"{each.coefficients:.1f}"]
+        numbers = [f"{each.value:.4g}", decimal(each.loss, ".6f"), decimal(each.error, ".6f"), f"{each.coefficients:.1f}"]
         rows.append([*numbers, ", ".join(marks)])
     value = lines[found[chosen]].value
     return "\n".join(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from logreg.log.summary import cells, padded
+
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of text as columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(cells(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  " + "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logreg.log.summary import decimal
 from logreg.monitor import Monitor
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.student import compare, summary
@@ -91,11 +92,12 @@ def _table(others: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[list[st
     table = [[*head, "worse than the best by", "p"] if compared else head]
     for row in rows:
         count, mean, deviation, low, high, difference, from_, to, p = row[at:]
-        cells = [*row[:at], str(count), f"{mean:.6f}", f"{deviation:.6f}", f"{low:.6f} to {high:.6f}"]
+        cells = [*row[:at], str(count), *(decimal(value, ".6f") for value in (mean, deviation))]
+        cells.append(f"{decimal(low, '.6f')} to {decimal(high, '.6f')}")
         if compared:
             known = difference == difference
             cells += [
-                f"{abs(difference):.6f} ({abs(to - from_) / 2:.6f} either way)" if known else "",
+                f"{decimal(abs(difference), '.6f')} ({decimal(abs(to - from_) / 2, '.6f')} either way)" if known else "",
                 ("<0.0001" if p < 1e-4 else f"{p:.2g}") if known else "",
             ]
         table.append(cells)

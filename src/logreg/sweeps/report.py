@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from logreg import monitor
-from logreg.log.summary import count
+from logreg.log.summary import count, decimal
 from logreg.monitor import Monitor
 from logreg.run.small_files import or_note, read_numbers
 from logreg.sweeps import member
@@ -160,4 +160,4 @@ def short(setting: str) -> str:
 
 def number(value: Any) -> str:
     """Return a metric as text of six digits behind the point."""
-    return f"{value:.6f}" if isinstance(value, int | float) else "-"
+    return decimal(value, ".6f") if isinstance(value, int | float) else "-"

@@ -68,7 +68,8 @@ def evaluate(cfg: DictConfig) -> None:
         return
     if cfg.output is not None:
         _write(cfg.output, text)
-    rows = [*metrics_table({"": metrics})[1:], ("threshold", f"{model.threshold:>11.4g}")]
+    (_, head), *lines = metrics_table({"": metrics})
+    rows = [*lines, ("threshold", f"{model.threshold:.4g}".rjust(len(head)))]
     print(aligned(f"Evaluated {cfg.run} on {path}", rows))
 
 
