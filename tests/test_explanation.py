@@ -16,10 +16,12 @@ from trained import compose_job, train_table
 
 from logreg.errors import UserError
 from logreg.experiment import train
+from logreg.number_format import apart
 from logreg.trained import jobs
 from logreg.trained.explanation import in_digits
 from logreg.trained.model_file import load_model
 
+HEAD = "Each sentence is about one column, the other columns held fixed"
 TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")
 
 
@@ -29,9 +31,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def said(capsys: pytest.CaptureFixture[str], *overrides: str) -> list[str]:
+    """Return what explain.py prints, without the line about the other columns."""
     capsys.readouterr()
     jobs.explain(compose_job("explain", *overrides))
-    return capsys.readouterr().out.splitlines()
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith(HEAD)]
 
 
 def csv_of(run: Run) -> dict[str, dict[str, str]]:
@@ -58,6 +61,75 @@ def test_the_sentences_carry_the_numbers_of_the_table(run: Run, capsys: pytest.C
     for city in ("Linz", "Wien"):
         logit += float(csv_of(run)[f"city={city}"]["estimate"]) * (table["city"] == city).mean()
     assert average == pytest.approx(1 / (1 + math.exp(-logit)), abs=6e-4)
+
+
+def test_a_step_is_told_by_the_average_difference_that_it_makes(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """mean p(x + 1) - p(x), which is not the derivative where the probability bends."""
+    jobs.explain(compose_job("explain", f"run={run.path}"))
+    printed = capsys.readouterr().out
+    assert printed.startswith(HEAD)
+    model, table = load_model(run.path), pl.read_csv(run.path.parent / "table.csv")
+    difference = model.probability(table.with_columns(pl.col("age") + 1)) - model.probability(table)
+    told = re.search(r"unit of age .* raises the probability by ([\d.e-]+)\.", printed)
+    assert told and float(told[1]) == pytest.approx(difference.mean().item(), rel=5e-3)
+    assert float(csv_of(run)["age"]["step_effect"]) == pytest.approx(difference.mean().item(), rel=1e-5)
+
+
+def curved(path: Path) -> pl.DataFrame:
+    """Write 600 rows: age and its square, ped (far from a line), dose and male and their product, a column of tiny numbers."""
+    draw = np.random.default_rng(4)
+    age, ped, dose = draw.normal(45, 12, 600).round(1), draw.gamma(2, 0.25, 600).round(3), draw.normal(0, 1, 600).round(2)
+    male, tiny, small = draw.integers(0, 2, 600), draw.normal(0, 3e-7, 600), draw.normal(0, 20_000, 600).round()
+    logit = -1 + 2.5 * ped + 0.1 * (age - 45) - 0.004 * (age - 45) ** 2 + 0.5 * dose * male
+    columns = {"age": age, "age_squared": age**2, "ped": ped, "dose": dose, "male": male, "dose_male": dose * male}
+    answer = (logit + draw.logistic(size=600) > 0).astype(int)
+    frame = pl.DataFrame({**columns, "tiny": tiny, "small": small, "y": answer})
+    frame.write_csv(path)
+    return frame
+
+
+def test_columns_that_move_together_are_told_together_and_tiny_ones_by_their_deviation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = curved(tmp_path / "curved.csv")
+    where = ("data=table", "penalty=elastic_net", f"data.path={tmp_path / 'curved.csv'}", "data.target=y", "data.split=none")
+    train(compose_config(*where, "optimizer=newton", directory=tmp_path / "run"))
+    age, squared, ped, dose, male, product, tiny, small, _ = said(capsys, f"run={tmp_path / 'run'}")
+    model, p = load_model(tmp_path / "run"), load_model(tmp_path / "run").probability(frame)
+
+    def difference(**changed) -> float:
+        return (model.probability(frame.with_columns(**changed)) - p).mean().item()
+
+    def told(sentence: str) -> float:
+        found = re.search(r"(raises|lowers) the probability by ([\d.e-]+\d)", sentence)
+        assert found
+        return float(found[2]) * (1 if found[1] == "raises" else -1)
+
+    assert age.startswith("Each further unit of age, with age_squared moving along, on average")
+    assert told(age) == pytest.approx(difference(age=pl.col("age") + 1, age_squared=(pl.col("age") + 1) ** 2), rel=5e-3)
+    assert squared == "age_squared is age times age: it moves with age, and is told there."
+    assert told(dose) == pytest.approx(
+        difference(dose=pl.col("dose") + 1, dose_male=(pl.col("dose") + 1) * pl.col("male")), rel=5e-3
+    )
+    on, off = difference(male=1, dose_male=pl.col("dose")), difference(male=0, dose_male=0.0)
+    assert male.startswith("male at 1 instead of 0, with dose_male moving along,")
+    assert told(male) == pytest.approx(on - off, rel=5e-3, abs=1e-6)
+    assert product == "dose_male is dose times male: it moves with dose and male, and is told there."
+    assert told(ped) == pytest.approx(difference(ped=pl.col("ped") + 1), rel=5e-3)
+    row = csv_of(Run(tmp_path / "run"))["ped"]
+    assert abs(float(row["marginal_effect"]) / told(ped) - 1) > 0.05  # the slope is another number
+    spread = frame["tiny"].std(ddof=0)
+    assert tiny.startswith(f"Each further {spread:.3g} of tiny (its standard deviation) multiplies the odds of y=1 by ")
+    assert "e+" not in tiny and told(tiny) == pytest.approx(difference(tiny=pl.col("tiny") + spread), rel=5e-3)
+    assert small.startswith("Each further 10,000 of small multiplies")
+
+
+def test_an_interval_near_1_keeps_the_digits_that_tell_its_ends_apart() -> None:
+    assert apart([1.004, 1.0003, 1.0078]) == ["1.004", "1.0003", "1.0078"]
+    assert apart([1.0000206, 1.0000113, 1.0000299], 4) == ["1.00002", "1.00001", "1.00003"]
+    assert apart([2.39, 1.39, 4.09]) == ["2.39", "1.39", "4.09"]
+    assert apart([1.0, 0.5, math.inf]) == ["1", "0.5", "infinity"]
+    assert apart([1e300, 1e-200, math.nan]) == [">1e+100", "<1e-100", "-"]
 
 
 @pytest.mark.parametrize("against", ["average", "zero"])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from logreg.log.summary import cells as cell_len
 from logreg.log.summary import decimal
+from logreg.number_format import apart, odds_ratio
 from logreg.statistics.table import CoefficientTable
 
 MOST_LINES = 40
@@ -27,6 +28,7 @@ def cells(table: CoefficientTable) -> Iterator[tuple[str, ...]]:
     columns = table.columns()
     for row in zip(*columns.values(), strict=True):
         value = dict(zip(columns, row, strict=True))
+        ratio, low, high = apart([odds_ratio(value[name]) for name in ("estimate", "ci_low", "ci_high")], 4)
         yield (
             value["name"],
             number(value["estimate"]),
@@ -34,8 +36,8 @@ def cells(table: CoefficientTable) -> Iterator[tuple[str, ...]]:
             number(value["z"], ".2f"),
             p_value(value["p"]),
             between(value["ci_low"], value["ci_high"]),
-            number(value["odds_ratio"]),
-            between(value["odds_ratio_low"], value["odds_ratio_high"]),
+            ratio,
+            f"{low} to {high}" if value["ci_low"] == value["ci_low"] else "-",
             number(value["marginal_effect"]),
         )
 

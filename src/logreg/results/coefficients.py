@@ -80,6 +80,10 @@ class Coefficients(Result):
                 "interval": table.interval,
                 "level": table.level,
                 "collinear": [each.words(table.names) for each in table.dependencies],
+                "products": {
+                    table.names[product]: [table.names[factor] for factor in factors]
+                    for product, factors in table.products.items()
+                },
             },
         )
         if self.is_printed and table.why_none is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from logreg.statistics import covariance, marginal_effects
+from logreg.statistics import covariance, marginal_effects, steps
 from logreg.statistics.collinear import Dependency, dependencies
 from logreg.statistics.goodness import Goodness
 from logreg.statistics.likelihood import Likelihood
@@ -43,7 +43,10 @@ class CoefficientTable:
         estimate: in own units.
         std_error: NaN for all where `why_none` says why, and for those that collinear columns leave open.
         z: and p, ci_low, ci_high: Wald's, or all four of the profile likelihood.
-        marginal_effect: average marginal effect; NaN for the bias. Its error is `marginal_effect_std_error`.
+        marginal_effect: average marginal effect; NaN for the bias and for columns that move together (`products`). Its error is
+            `marginal_effect_std_error`.
+        step: of each column, a difference that one can picture; `step_effect`: the average difference in probability for it,
+            NaN for the bias and for products (`statistics/steps.py`).
         mean: of each column over the rows; NaN for the bias.
         indicator: the column is on or off, 1 or 0.
         kind: of the errors: classical, hc0, hc1 or cluster.
@@ -54,6 +57,7 @@ class CoefficientTable:
         why_none: why there are no errors, the end of a sentence; None where there are.
         firth: the estimates maximise Firth's penalised likelihood.
         degrees: of freedom of Student's t, for cluster errors: the number of groups less 1; None: the normal distribution.
+        products: columns that are in every row the product of others, with these.
     """
 
     names: tuple[str, ...]
@@ -65,6 +69,8 @@ class CoefficientTable:
     ci_high: Tensor
     marginal_effect: Tensor
     marginal_effect_std_error: Tensor
+    step: Tensor
+    step_effect: Tensor
     mean: Tensor
     indicator: tuple[bool, ...]
     kind: str
@@ -75,6 +81,7 @@ class CoefficientTable:
     why_none: str | None = None
     firth: bool = False
     degrees: int | None = None
+    products: steps.Products = field(default_factory=dict)
 
     def columns(self) -> dict[str, list]:
         """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
@@ -93,6 +100,8 @@ class CoefficientTable:
             "marginal_effect_std_error": self.marginal_effect_std_error,
             "marginal_effect_low": self.marginal_effect - reach,
             "marginal_effect_high": self.marginal_effect + reach,
+            "step": self.step,
+            "step_effect": self.step_effect,
             "mean": self.mean,
         }
         named = {name: column.tolist() for name, column in numbers.items()}
@@ -145,6 +154,9 @@ def coefficient_table(
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
+    products = steps.products(likelihood, units.center, units.scale, [switch.column for switch in switches])
+    step, step_effect = _steps(likelihood, theta, units, switches, effect, products)
+    per_unit[sorted({*products, *(factor for factors in products.values() for factor in factors)})] = torch.nan
     error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
     if why_none is None:
         scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups, sampling)
@@ -164,6 +176,8 @@ def coefficient_table(
         ci_high=said.high,
         marginal_effect=_with_nan(effect * per_unit),
         marginal_effect_std_error=_with_nan(effect_error * per_unit),
+        step=_with_nan(step),
+        step_effect=_with_nan(step_effect),
         mean=_with_nan(likelihood.means * units.scale + units.center),
         indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
         kind=kind,
@@ -174,6 +188,7 @@ def coefficient_table(
         why_none=why_none,
         firth=firth,
         degrees=degrees,
+        products=products,
     )
 
 
@@ -211,7 +226,7 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
     return CoefficientTable(
         (*names, "bias"),
         units.matrix @ theta,
-        *(nothing,) * 7,
+        *(nothing,) * 9,
         mean=_with_nan(likelihood.means * units.scale + units.center),
         indicator=(False,) * len(theta),
         kind="classical",
@@ -272,6 +287,22 @@ def _profile(profile: Profile, units: Units, level: float, wanted: Tensor) -> Wa
         found[:, column] = found.new_tensor([profile.z(contrast), *profile.interval(contrast, level)])
     z, low, high = found
     return Wald(z, two_sided(z), low, high)
+
+
+def _steps(
+    likelihood: Likelihood, theta: Tensor, units: Units, switches: Sequence[Switch], effect: Tensor, products: steps.Products
+) -> tuple[Tensor, Tensor]:
+    """Return the step of each column in own units and the average difference in probability for it, (features,) each."""
+    own, deviation = (theta[:-1] / units.scale).tolist(), (steps.deviations(likelihood) * units.scale).tolist()
+    step = torch.tensor([steps.step_of(*each) for each in zip(own, deviation, strict=True)], dtype=torch.float64)
+    difference = steps.effects(likelihood, theta, step / units.scale)
+    on_off = [switch.column for switch in switches]
+    step[on_off], difference[on_off] = 1.0, effect[on_off]
+    for column in {factor for factors in products.values() for factor in factors}:
+        by = None if column in on_off else step[column].item()
+        difference[column] = steps.joint_effect(likelihood, theta, units.center, units.scale, column, products, by)
+    difference[list(products)] = torch.nan
+    return step, difference
 
 
 def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:

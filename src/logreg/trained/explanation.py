@@ -5,15 +5,17 @@ a run directory can be moved, and where the files are missing or belong to other
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from logreg.data.columns import Category, Column, Date, Number
+from logreg.number_format import apart, number, odds_ratio
 from logreg.run.small_files import DamagedFileError, read_csv, read_json
+from logreg.statistics.steps import step_of
 from logreg.trained.model_file import Model
 
 if TYPE_CHECKING:
@@ -25,12 +27,13 @@ SAME = 1e-4
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One coefficient in the table's own units; NaN where nothing is known."""
+    """One coefficient in the table's own units; NaN where nothing is known. `effect` is on the probability, of one `step`."""
 
     name: str
     estimate: float
     low: float = math.nan
     high: float = math.nan
+    step: float = math.nan
     effect: float = math.nan
     mean: float = math.nan
     indicator: bool = False
@@ -46,6 +49,7 @@ class Knowledge:
         level: of the intervals.
         note: why there are no intervals, as a sentence; "" where there are.
         collinear: "x3 = 2 x1", ...: columns whose coefficients cannot be told apart.
+        products: columns that are the product of others in every row, with these: they move together.
     """
 
     features: tuple[Coefficient, ...]
@@ -53,6 +57,7 @@ class Knowledge:
     level: float
     note: str
     collinear: tuple[str, ...] = ()
+    products: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def has_averages(self) -> bool:
@@ -86,13 +91,14 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
         )
         level, why = float(statistics["level"]), str(statistics["why_no_errors"] or "")
         collinear = tuple(str(each) for each in statistics.get("collinear", ()))
+        products = {str(name): tuple(map(str, factors)) for name, factors in dict(statistics.get("products", {})).items()}
     except DamagedFileError as error:
         return _without(bare, str(error))
     except (KeyError, ValueError, TypeError):
         return _without(bare, "the run directory has no coefficients.csv and statistics.json of this model.")
     if not same:
         return _without(bare, "coefficients.csv belongs to other weights than this checkpoint.")
-    return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", collinear)
+    return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", collinear, products)
 
 
 def _without(bare: Knowledge, why: str) -> Knowledge:
@@ -100,8 +106,9 @@ def _without(bare: Knowledge, why: str) -> Knowledge:
 
 
 def _coefficient(name: str, estimate: float, row: dict[str, str]) -> Coefficient:
-    low, high, effect, mean = (float(row[key] or "nan") for key in ("ci_low", "ci_high", "marginal_effect", "mean"))
-    return Coefficient(name, estimate, low, high, effect, mean, row["indicator"] == "1")
+    columns = {"low": "ci_low", "high": "ci_high", "step": "step", "effect": "step_effect", "mean": "mean"}
+    numbers = {key: float(row[column] or "nan") for key, column in columns.items()}
+    return Coefficient(name, estimate, **numbers, indicator=row["indicator"] == "1")
 
 
 def sentences(model: Model, known: Knowledge) -> Iterator[str]:
@@ -109,11 +116,18 @@ def sentences(model: Model, known: Knowledge) -> Iterator[str]:
     odds = f"the odds of {model.labels.name}={model.labels.positive}"
     if known.note:
         yield known.note
+    yield (
+        "Each sentence is about one column, the other columns held fixed; what it does to the probability is an average over"
+        " the training rows."
+    )
     features = iter(zip(known.features, model.preprocessing.scaling.scale, strict=True))
     for encoder in model.preprocessing.encoders:
         for position, _ in enumerate(encoder.feature_names):
             coefficient, scale = next(features)
-            yield _sentence(encoder, position, coefficient, scale, odds, known.level)
+            if any(coefficient.name in (name, *factors) for name, factors in known.products.items()):
+                yield _together(encoder, coefficient, known.products, odds)
+            else:
+                yield _sentence(encoder, position, coefficient, scale, odds, known.level)
     for combination in known.collinear:
         yield f"In the training rows {combination}: no table of such rows can tell these coefficients apart."
     if known.has_averages:
@@ -135,16 +149,15 @@ def _sentence(encoder: Column, position: int, coefficient: Coefficient, scale: f
     if coefficient.estimate == 0:
         return f"{coefficient.name} has no influence: its coefficient is exactly 0."
     compared = _compared(encoder, position, coefficient)
-    step = 1.0 if compared else _step(coefficient.estimate, scale)
-    times = f"{_number(math.exp(_clip(coefficient.estimate * step)))}{_interval(coefficient, step, level)}"
+    step = 1.0 if compared else coefficient.step if 0 < coefficient.step < math.inf else step_of(coefficient.estimate, scale)
+    times = _times(coefficient, step, level)
     if compared:
         where, other = compared
         text = f"Where {where}, {odds} are {times} times those {other}"
     else:
         text = f"Each further {_unit(encoder, step)} multiplies {odds} by {times}"
     if math.isfinite(coefficient.effect):
-        moved = coefficient.effect * step
-        text += f"; on average it {'raises' if moved > 0 else 'lowers'} the probability by {_number(abs(moved))}"
+        text += f"; on average it {_moves(coefficient.effect)}"
     if coefficient.low < 0 < coefficient.high:
         text += ". Whether it raises or lowers them these rows do not settle"
     return text + "."
@@ -164,27 +177,42 @@ def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple
     return None
 
 
-def _step(estimate: float, scale: float) -> float:
-    """Return the power of ten of units that makes a difference one can picture; no more than the column's own spread."""
-    if 0.005 <= abs(estimate) <= 3:
-        return 1.0
-    power = round(math.log10(0.5 / abs(estimate)))
-    if scale != 1:
-        power = min(power, math.floor(math.log10(2 * scale)))
-    return 10.0**power
+def _together(encoder: Column, coefficient: Coefficient, products: Mapping[str, tuple[str, ...]], odds: str) -> str:
+    """Return what is to be said of a column that moves with others: one sentence for a column and all products that hold it."""
+    name = coefficient.name
+    if name in products:
+        factors = products[name]
+        return f"{name} is {' times '.join(factors)}: it moves with {_listed(list(dict.fromkeys(factors)))}, and is told there."
+    moving = _listed([product for product, factors in products.items() if name in factors])
+    if coefficient.indicator:
+        text = f"{name} at 1 instead of 0, with {moving} moving along,"
+    else:
+        text = f"Each further {_unit(encoder, coefficient.step)}, with {moving} moving along,"
+    effect = f" on average {_moves(coefficient.effect)}" if math.isfinite(coefficient.effect) else ""
+    return f"{text}{effect}; by how much it multiplies {odds} is another number in every row."
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _moves(effect: float) -> str:
+    return f"{'raises' if effect > 0 else 'lowers'} the probability by {number(abs(effect))}"
 
 
 def _unit(encoder: Column, step: float) -> str:
+    if step > 0 and step != 10.0 ** round(math.log10(step)):
+        return f"{step:.3g} of {encoder.name} (its standard deviation)"
     if isinstance(encoder, Date):
         return f"day of {encoder.name}" if step == 1 else f"{step:,.6g} days of {encoder.name}"
     return f"unit of {encoder.name}" if step == 1 else f"{step:,.6g} of {encoder.name}"
 
 
-def _interval(coefficient: Coefficient, step: float, level: float) -> str:
-    if math.isnan(coefficient.low):
-        return ""
-    low, high = (_number(math.exp(_clip(end * step))) for end in (coefficient.low, coefficient.high))
-    return f" ({level * 100:.6g} % interval {low} to {high})"
+def _times(coefficient: Coefficient, step: float, level: float) -> str:
+    """Return the odds ratio of a step, with its interval where there is one, in digits that tell all three apart."""
+    ends = (coefficient.low, coefficient.high)
+    ratio, low, high = apart([odds_ratio(value * step) for value in (coefficient.estimate, *ends)])
+    return ratio if math.isnan(coefficient.low) else f"{ratio} ({level * 100:.6g} % interval {low} to {high})"
 
 
 def contributions(model: Model, known: Knowledge, frame: "pl.DataFrame", average: bool) -> tuple[float, list[Part]]:
@@ -243,10 +271,6 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
 
 
 def _signed(value: float) -> str:
