@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from logreg.solvers.firth import firth
 from logreg.solvers.newton import newton
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.table import CoefficientTable, coefficient_table
@@ -41,9 +42,14 @@ def coverage(simulation: Simulation, tables: int = TABLES, seed: int = SEED) -> 
 
 
 def wald(generator: Generator) -> Held:
-    """300 rows, three normal columns, a logistic truth; the Wald interval."""
+    """300 rows, three normal columns, a logistic truth; the Wald intervals, of the average marginal effects too."""
     x, y, truth = _logistic(generator, 300, [0.8, -0.5, 0.0, 0.3])
-    return _held(_table(x, y), truth)
+    table, p = _table(x, y), torch.sigmoid(x @ truth[:-1] + truth[-1])
+    columns = {name: torch.tensor(values) for name, values in table.columns().items() if name.startswith("marginal_effect_")}
+    effect = (p * (1 - p)).mean() * truth[:-1]
+    inside = (columns["marginal_effect_low"][:-1] <= effect) & (effect <= columns["marginal_effect_high"][:-1])
+    names = (f"effect of {name}" for name in table.names[:-1])
+    return {**_held(table, truth), **dict(zip(names, inside.tolist(), strict=True))}
 
 
 def profile(generator: Generator) -> Held:
@@ -64,7 +70,24 @@ def cluster(generator: Generator) -> Held:
     return _held(_table(x, y, kind="cluster", groups=groups), truth)
 
 
-SIMULATIONS: dict[str, Simulation] = {each.__name__: each for each in (wald, profile, hc1, cluster)}
+def firth_profile(generator: Generator) -> Held:
+    """40 rows, a normal column and one of 0 and 1, a logistic truth; the profile of Firth's penalised likelihood."""
+    x, y, truth = _small(generator, 40)
+    best = firth(x, y)
+    theta = torch.cat([best.weight, best.bias[None]])
+    return _held(coefficient_table(Likelihood(x, y), theta, ["x1", "x2"], interval="profile", firth=True), truth)
+
+
+def sampling(generator: Generator) -> Held:
+    """320 rows or so, drawn from a population, class 1 and large x1 more often; sampling weights, the interval by HC1."""
+    x, y, truth = _logistic(generator, 1200, [0.8, -0.5, -1.0])
+    chance = torch.where(y > 0, 0.6, 0.2) * torch.where(x[:, 0] > 0, 1.0, 0.6)
+    drawn = torch.rand(len(y), generator=generator) < chance
+    weight = 1 / chance[drawn]
+    return _held(_table(x[drawn], y[drawn], weight / weight.mean(), kind="hc1", sampling=True), truth)
+
+
+SIMULATIONS: dict[str, Simulation] = {each.__name__: each for each in (wald, profile, hc1, cluster, firth_profile, sampling)}
 
 
 def _table(x: Tensor, y: Tensor, weight: Tensor | None = None, **how: object) -> CoefficientTable:
