@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -93,9 +94,14 @@ def test_json_holds_no_nan_nor_infinity(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_file_before(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.write_text("x.txt", "before")
-    (tmp_path / ".x.txt.tmp").mkdir()  # in the way of the temporary file
-    with pytest.raises(RunError, match=r"x\.txt cannot be written: Is a directory"):
-        run.write_text("x.txt", "after")
+    before, limit = resource.getrlimit(resource.RLIMIT_FSIZE), 10_000
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        with pytest.raises(RunError, match=r"x\.txt cannot be written: File too large"):
+            run.write_text("x.txt", "after" * limit)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text() == "before"
 
 

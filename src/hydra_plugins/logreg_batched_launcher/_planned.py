@@ -7,6 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from logreg.run import files
 from logreg.run.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Job, YamlTemplate
@@ -49,12 +50,12 @@ class Planned:
             clear(RunDirectory(self.directory))
         member.write(self.directory, self.status(RUNNING, together=True))
         folder = self.directory / ".hydra"
-        folder.mkdir(parents=True)
+        files.make_folder(folder)
         base, job = self.job.base, self.job
-        (folder / "config.yaml").write_text(_template(base, "config").fill(list(job.values.values())), encoding="utf-8")
+        files.write(folder / "config.yaml", _template(base, "config").fill(list(job.values.values())))
         own = [str(job.number), job.number, base.dirname(job.overrides), str(self.directory), *job.overrides]
-        (folder / "hydra.yaml").write_text(_template(base, "hydra").fill(own), encoding="utf-8")
-        (folder / "overrides.yaml").write_text(_template(base, "overrides").fill(job.overrides), encoding="utf-8")
+        files.write(folder / "hydra.yaml", _template(base, "hydra").fill(own))
+        files.write(folder / "overrides.yaml", _template(base, "overrides").fill(job.overrides))
 
 
 def run_directory(job: Job) -> Path:

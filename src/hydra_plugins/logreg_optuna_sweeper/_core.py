@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 
 from hydra_plugins.logreg_optuna_sweeper import _beginning, _going_on
 from hydra_plugins.logreg_optuna_sweeper._space import Space
+from logreg.run import files
 from logreg.sweeps import member
 from logreg.sweeps.report import short
 from logreg.sweeps.study import PRUNED
@@ -38,7 +39,7 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     _beginning.check(sweeper, space)
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(sweeper.config, directory / "multirun.yaml")
+    files.write(directory / "multirun.yaml", OmegaConf.to_yaml(sweeper.config))
     study, trials = _beginning.study(sweeper, space)
     return Search(sweeper, space, study, trials, directory).run()
 
@@ -156,7 +157,7 @@ class Search:
             "best_value": best.value,
             "best_trial": best.number,
         }
-        OmegaConf.save(OmegaConf.create(results), self.directory / RESULTS)
+        files.write(self.directory / RESULTS, OmegaConf.to_yaml(OmegaConf.create(results)))
         values = " ".join(f"{name}={short(str(value))}" for name, value in best.params.items())
         log.info(f"Best: {best.value:.6g} with {values}, in {self.directory / RESULTS}")
 

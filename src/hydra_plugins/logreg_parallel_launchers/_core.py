@@ -20,6 +20,7 @@ from hydra_plugins.logreg_parallel_launchers._executors import RUN, cores
 from logreg.cli import command
 from logreg.errors import RunError
 from logreg.log.summary import count
+from logreg.run import files
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, Status
@@ -116,6 +117,6 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
     if before is not None and before.done:
         done.return_value = before.value
     elif before is None or before.status != FAILED:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.make_folder(directory)
         member.write(directory, Status(FAILED, digest, job.overrides, reason=reason))
     return done

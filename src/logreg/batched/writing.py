@@ -6,7 +6,6 @@ members as finished syncs once before.
 
 import functools
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from logreg.log.event_writer import next_name
 from logreg.monitor import Monitor
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result
+from logreg.run import files
 from logreg.run.checkpoint_file import sealed
 from logreg.run.run_directory import RunDirectory
 from logreg.threads import enough_for
@@ -135,7 +135,7 @@ class MemberWriter:
             curve,
             event_files.records([event.SerializeToString() for event in closing]),
         )
-        (run.path / next_name(run.path, times[0])).write_bytes(b"".join(content))
+        files.write(run.path / next_name(run.path, times[0]), b"".join(content))
 
     def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:
         """Write checkpoints, results and metrics.json; return the monitored metric."""
@@ -190,11 +190,9 @@ class MemberWriter:
         checkpoint["hparams_name"] = "hparams"
         checkpoint["hyper_parameters"] = self._hparams(number)
         self._group.tables[number].template.on_save_checkpoint(checkpoint)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        temporary.write_bytes(sealed(content.getvalue()))
-        temporary.replace(path)
+        files.write(path, sealed(content.getvalue()))
 
     def _callbacks(self, number: int, folder: Path, best: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the states that the run's callbacks would have."""

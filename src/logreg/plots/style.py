@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from logreg.plots import fonts
+from logreg.run import files
 
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#cfcfcf"
@@ -126,5 +127,5 @@ def drawn_without_warnings(picture: Figure) -> Iterator[None]:
 
 def write(picture: Figure, path: Path) -> None:
     """Write the picture as PNG (200 dots an inch) and as SVG: `path` with either suffix."""
-    path.with_suffix(".png").write_bytes(png(picture, dpi=200))
-    path.with_suffix(".svg").write_text(svg(picture, path.stem), encoding="utf-8")
+    files.write(path.with_suffix(".png"), png(picture, dpi=200))
+    files.write(path.with_suffix(".svg"), svg(picture, path.stem))

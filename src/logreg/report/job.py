@@ -1,5 +1,6 @@
 """What `python report.py run=<run directory>` does."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from logreg.cli.command import CONF
 from logreg.errors import RunError, UserError
 from logreg.report import page
 from logreg.report.record import Record, read, read_members
-from logreg.run.run_directory import in_place
+from logreg.run import files
 from logreg.sweeps.member import FAILED, FINISHED
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def report(cfg: DictConfig) -> None:
     text = run_report(path) if (path / ".hydra").is_dir() else sweep_report(path)
     output = Path(cfg.output) if cfg.output else path / "report.html"
     try:
-        with in_place(output) as temporary:
+        with files.as_output(output) if cfg.output else files.in_place(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"The report {output} cannot be written: {error.strerror}. Give another file with output=.") from error
-    print(f"{output} ({len(text.encode()) / 1e6:.2f} MB): open it in a browser; it needs no network.")
+    told = sys.stderr if files.is_stream(output) else sys.stdout
+    print(f"{output} ({len(text.encode()) / 1e6:.2f} MB): open it in a browser; it needs no network.", file=told)
 
 
 def run_report(path: Path) -> str:

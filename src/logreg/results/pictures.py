@@ -12,6 +12,7 @@ from logreg.plots.drawing import DrawingProcess, Picture
 from logreg.plots.rows import Moment, sample
 from logreg.results.metrics import probabilities
 from logreg.results.result import Fit, Result, Row
+from logreg.run import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def _write(fit: Fit) -> list[Row]:
     from logreg.plots import fonts, style
 
     folder = fit.run.path / "pictures"
-    folder.mkdir(exist_ok=True)
+    files.make_folder(folder)
     for name, figure in finished.items():
         style.write(figure, folder / name)
     written = f"{len(finished)} in {folder.name}/, as PNG and SVG, and on the dashboard under IMAGES"

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from logreg.errors import RunError
 from logreg.overrides import suggestion
+from logreg.run import files
 from logreg.run.checkpoint_file import load, previous, sealed
 
 
@@ -30,14 +31,15 @@ class AtomicCheckpointIO(CheckpointIO):
         path = Path(path)
         buffer = io.BytesIO()
         torch.save(move_data_to_device(checkpoint, torch.device("cpu")), buffer)  # to be read where there is no GPU, too
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = None
         try:
-            _write_synced(temporary, sealed(buffer.getvalue()))
+            temporary = files.prepared(path, sealed(buffer.getvalue()), synced=True)
             _keep_previous(path)
             temporary.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
             raise RunError(
                 f"The checkpoint {path} cannot be written: {error.strerror}. The one before it is untouched. Make room or"
                 f" mend the permissions, then go on with {suggestion('ckpt_path', str(path.parent.parent))}."
@@ -55,13 +57,6 @@ class AtomicCheckpointIO(CheckpointIO):
         """Remove a checkpoint and the one before it."""
         for each in (Path(path), previous(path)):
             each.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _keep_previous(path: Path) -> None:

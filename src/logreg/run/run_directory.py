@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import RunError, UserError
+from logreg.run import files
 
 CHECKPOINTS = "checkpoints"
 
@@ -75,11 +76,12 @@ class RunDirectory:
         """Hold the directory for this process.
 
         Raises:
-            UserError: it cannot be written, or a living process holds it.
+            UserError: it cannot be written, holds a symbolic link, or a living process holds it.
         """
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
+            files.make_folder(self.checkpoints)
+            files.refuse_links(self.path)
+            lock = files.open_lock(self.path / ".lock")
         except OSError as error:
             raise UserError(
                 f"The run directory {self.path} cannot be written: {error.strerror}. Give another one with"
@@ -115,10 +117,8 @@ class RunDirectory:
         Raises:
             RunError: the disk is full or the folder cannot be written; the file that was there is untouched.
         """
-        temporary = self.path / f".{name}.tmp"
         with _told(self.path / name):
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(self.path / name)
+            files.write(self.path / name, text)
 
     def write_config(self, cfg: DictConfig, hydra_cfg: DictConfig) -> None:
         """Write `.hydra/` as Hydra itself would, all of it or nothing; a resumed run adds `.hydra/resumed-N/` to its first one.
@@ -145,23 +145,6 @@ class RunDirectory:
 def as_json(content: Mapping[str, Any]) -> str:
     """Return `content` as the text of a JSON file; NaN and infinity, which JSON lacks, become null."""
     return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
-
-
-@contextlib.contextmanager
-def in_place(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and put what was written there in place; where it fails, take it away.
-
-    The file is on the disk before it takes the name. A link goes on leading where it led: what it leads to is written.
-    """
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

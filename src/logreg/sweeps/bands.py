@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logreg.log import event_files
+from logreg.run import files
 from logreg.statistics.student import t_quantile
 from logreg.sweeps.student import LEVEL
 
@@ -72,4 +73,4 @@ def _write(folder: Path, bands: Mapping[str, tuple[list[int], NDArray[np.float64
             event_files.curve([now] * len(steps), steps, {name: each.astype(np.float32) for name, each in values.items()})
         )
     folder.mkdir(parents=True)
-    (folder / f"events.out.tfevents.{int(now):010d}.{FOLDER}").write_bytes(b"".join(parts))
+    files.write(folder / f"events.out.tfevents.{int(now):010d}.{FOLDER}", b"".join(parts))

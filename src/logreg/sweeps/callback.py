@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from logreg.errors import RunError, UserError, tell
 from logreg.log.summary import count
 from logreg.overrides import quoted
+from logreg.run import files
 from logreg.sweeps import member
 
 LOCK = ".lock"
@@ -94,8 +95,9 @@ def _lock(directory: Path) -> IO[str]:
         UserError: a living process holds it, or it cannot be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / LOCK).open("w")
+        files.make_folder(directory)
+        files.refuse_links(directory)
+        lock = files.open_lock(directory / LOCK)
     except OSError as error:
         raise UserError(
             f"The sweep's directory {directory} cannot be made: {error.strerror}. Give another one with"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from logreg.errors import Unwritable
+from logreg.run import files
 from logreg.run.small_files import or_note, read_json
 
 STATUS = "status.json"
@@ -146,7 +147,7 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
     prepared = {}
     for directory, status in statuses.items():
         with _told(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            files.make_folder(directory)
             prepared[directory] = _prepared(directory, status)
     if prepared:
         os.sync()
@@ -157,9 +158,7 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
 
 def _prepared(directory: Path, status: Status) -> Path:
     """Return the file that is to be put in place."""
-    temporary = directory / f".{STATUS}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(asdict(status)) + "\n", encoding="utf-8")
-    return temporary
+    return files.prepared(directory / STATUS, json.dumps(asdict(status)) + "\n")
 
 
 @contextlib.contextmanager
@@ -172,11 +171,11 @@ def _told(directory: Path) -> Iterator[None]:
 
 def statuses(sweep: Path, note: Callable[[str], object] = lambda words: None) -> Iterator[tuple[Path, Status]]:
     """Yield the directory and the status of every run of a sweep; another sweep that lies in its directory is passed over."""
-    for folder, inner, files in os.walk(sweep):
+    for folder, inner, names in os.walk(sweep):
         path = Path(folder)
         inner.sort()
-        is_run = STATUS in files or STATUS in inner
-        if is_run or ("multirun.yaml" in files and path != sweep):
+        is_run = STATUS in names or STATUS in inner
+        if is_run or ("multirun.yaml" in names and path != sweep):
             inner.clear()
         if is_run and (status := read(path, note)) is not None:
             yield path, status

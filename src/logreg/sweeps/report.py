@@ -1,6 +1,7 @@
 """The result of a sweep: a ranked table on the console, sweep.csv, and every failure with its reason."""
 
 import csv
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from logreg import monitor
 from logreg.log.summary import count, decimal
 from logreg.monitor import Monitor
+from logreg.run import files
 from logreg.run.small_files import or_note, read_numbers
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
@@ -107,22 +109,23 @@ def _tell_note(words: str) -> None:
 
 def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
     metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["rank", "status", *keys, "value", *metrics, "seconds", "directory", "reason"])
-        for rank, run in enumerate(runs, 1):
-            writer.writerow(
-                [
-                    rank if run.status.finished else "",
-                    run.status.status,
-                    *(run.settings.get(key, "") for key in keys),
-                    run.status.value,
-                    *(run.metrics.get(name) for name in metrics),
-                    run.status.seconds,
-                    run.directory,
-                    run.status.reason or "",
-                ]
-            )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["rank", "status", *keys, "value", *metrics, "seconds", "directory", "reason"])
+    for rank, run in enumerate(runs, 1):
+        writer.writerow(
+            [
+                rank if run.status.finished else "",
+                run.status.status,
+                *(run.settings.get(key, "") for key in keys),
+                run.status.value,
+                *(run.metrics.get(name) for name in metrics),
+                run.status.seconds,
+                run.directory,
+                run.status.reason or "",
+            ]
+        )
+    files.write(path, text.getvalue())
 
 
 def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], given: str | None) -> None:

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg.errors import End, Pruned, RunError, UserError
-from logreg.run import signals
+from logreg.run import files, signals
 from logreg.run.run_directory import RunDirectory
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
@@ -60,7 +60,7 @@ def _run(
     tell: Callable[[Exception], None],
 ) -> float | None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.make_folder(directory)
         if is_begun:
             go_on(cfg, RunDirectory(directory))
         note(member.RUNNING)

@@ -11,6 +11,8 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from logreg.run.files import open_lock
+
 PRUNED = "pruned"
 """The attribute of a trial whose run was told to end."""
 
@@ -25,7 +27,7 @@ class FileLock:
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self._file = self._path.open("w")
+        self._file = open_lock(self._path)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         return True
 

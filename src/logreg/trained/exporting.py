@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from logreg.data.columns import Category, Column, Date, Number, as_text, days_since
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import RunError
-from logreg.run.run_directory import in_place
+from logreg.run import files
 from logreg.trained.model_file import Model
 
 TOLERANCE = 1e-6
@@ -110,10 +110,9 @@ def export(model: Model, folder: Path, run: str) -> float:
         "columns.json": text.encode(),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         for name, content in contents.items():
-            with in_place(folder / name) as temporary:
-                temporary.write_bytes(content)
+            files.write(folder / name, content, synced=True)
     except OSError as error:
         raise RunError(f"output={folder} cannot be written: {error.strerror}.") from error
     expected = model.probability(sample)

@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logreg.errors import RunError, UserError, how_to_install
-from logreg.run.run_directory import CHECKPOINTS, in_place
+from logreg.run import files
+from logreg.run.run_directory import CHECKPOINTS
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -39,7 +40,7 @@ def predict(cfg: DictConfig) -> None:
     print(
         f"{report.rows:,} predictions in {where}: {report.positive:,} of class {name} (probability >= {model.threshold:.4g}),"
         f" {report.rows - report.positive:,} of class {model.labels.classes[0]}.",
-        file=sys.stderr if cfg.output == STDOUT else sys.stdout,
+        file=sys.stderr if cfg.output == STDOUT or files.is_stream(Path(cfg.output)) else sys.stdout,
     )
 
 
@@ -70,12 +71,13 @@ def evaluate(cfg: DictConfig) -> None:
         _write(cfg.output, text)
     (_, head), *lines = metrics_table({"": metrics})
     rows = [*lines, ("threshold", f"{model.threshold:.4g}".rjust(len(head)))]
-    print(aligned(f"Evaluated {cfg.run} on {path}", rows))
+    told = sys.stderr if cfg.output is not None and files.is_stream(Path(cfg.output)) else sys.stdout
+    print(aligned(f"Evaluated {cfg.run} on {path}", rows), file=told)
 
 
 def _write(output: str, text: str) -> None:
     try:
-        with in_place(Path(output)) as temporary:
+        with files.as_output(Path(output)) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"output={output} cannot be written: {error.strerror}. What was there before is as it was.") from error
@@ -164,6 +166,8 @@ def _check_run(run: str) -> None:
 
 
 def _check_output(output: str, endings: tuple[str, ...]) -> None:
+    if files.is_stream(Path(output)):
+        return  # a pipe, a terminal: written into, whatever it is called
     if not str(output).endswith(endings) or (endings[0] == "-" and str(output) != "-" and str(output).endswith("-")):
         raise UserError(f"output={output} is not allowed: it ends in {' or '.join(endings[1:])}, or is - for standard output.")
     if Path(output).is_dir():

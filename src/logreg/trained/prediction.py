@@ -18,7 +18,7 @@ from torch import Tensor
 from logreg.data import reading
 from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
-from logreg.run.run_directory import in_place
+from logreg.run.files import as_output
 from logreg.threads import one_thread
 from logreg.trained.model_file import Model
 
@@ -91,7 +91,7 @@ def predict(
         if output == STDOUT:
             _write_csv(parts, cast(IO[bytes], sys.stdout.buffer))
         else:
-            with in_place(Path(output)) as temporary:
+            with as_output(Path(output)) as temporary:
                 (_write_parquet if output.endswith(".parquet") else _write_csv_file)(parts, temporary)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
