@@ -26,11 +26,11 @@ from logreg.run.checkpoint_io import load
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 
 
-def compose_config(*overrides: str, directory: Path) -> DictConfig:
-    """Return the config that the command line `overrides` gives, with Hydra's own config set for a run in `directory`."""
+def compose_config(*overrides: str, directory: Path, name: str = "config") -> DictConfig:
+    """Return conf/<name>.yaml as `overrides` make it, with Hydra's own config set for a run in `directory`."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=[f"hydra.run.dir={directory}", *overrides], return_hydra_config=True)
+        cfg = compose(name, overrides=[f"hydra.run.dir={directory}", *overrides], return_hydra_config=True)
     with read_write(cfg), open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(directory)
         HydraConfig.instance().set_config(cfg)

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from logreg.signatures import find_definition, parameter_names
+from logreg.signatures import find_definition, is_missing, parameter_names
 
 TARGETS = (
     "lightning.pytorch.Trainer",
@@ -39,3 +39,9 @@ def test_names_are_those_of_the_imported_object(target: str) -> None:
 )
 def test_what_is_not_there_is_not_found(target: str) -> None:
     assert find_definition(target) is None
+    assert is_missing(target)
+
+
+@pytest.mark.parametrize("target", [*TARGETS, "math.sqrt", "os.path.join", "torch.load", "numpy.array", "pathlib.Path.home"])
+def test_what_is_there_is_never_called_missing(target: str) -> None:
+    assert not is_missing(target)

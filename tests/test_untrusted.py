@@ -1,5 +1,8 @@
 """Checkpoints and run directories from elsewhere run nothing: real payloads, each of which leaves a file if it runs."""
 
+import contextlib
+import copy
+import functools
 import os
 import pickle
 import shutil
@@ -11,14 +14,26 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from harmful import DIRECTORIES, TARGETS
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from processes import ROOT, environment
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
-from logreg.errors import UserError
+from logreg.errors import RunError, UserError
+from logreg.experiment import train
+from logreg.report import job as report
+from logreg.report import page
+from logreg.run import files
 from logreg.run.checkpoint_file import load
-from logreg.trained import jobs
+from logreg.run.run_directory import RunDirectory
+from logreg.selection import job as selection
+from logreg.sweeps import report as sweeps
+from logreg.sweeps.run_member import go_on
+from logreg.trained import exporting, jobs
 from logreg.trained.model_file import load_model
 
 JOBS = ["predict", "evaluate", "export", "resume"]
@@ -209,3 +224,117 @@ def test_the_door_refuses_with_exit_code_2(run: Run, tmp_path: Path) -> None:
     assert "could run code" in done.stderr
     assert not mark.exists()
     assert not (tmp_path / "p.csv").exists()
+
+
+# ---- every door, on every harmful directory
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one epoch, with everything in it that a run can leave."""
+    return train_table(tmp_path_factory.mktemp("small"), "trainer.max_epochs=1").path.parent
+
+
+@pytest.fixture
+def harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mark: a file that is there once a package of the stranger's, or a resolver, has run, or a link was followed."""
+    mark = tmp_path / "marks" / "mark"
+    mark.parent.mkdir()
+    package = tmp_path / "theirs"
+    package.mkdir()
+    touch = f"import pathlib; pathlib.Path({str(mark)!r}).touch()\n"
+    (package / "harm.py").write_text(f"{touch}class Harm:\n    def __init__(self, **rest): pass\n")
+    monkeypatch.syspath_prepend(package)
+    monkeypatch.setattr(page, "find_spec", lambda name: None)  # no still pictures: they take a second each
+    OmegaConf.register_new_resolver("harm", lambda: mark.touch() or "x", replace=True)
+    return mark
+
+
+AGAIN = ("data.target=passed", "data.positive=yes", "data.drop=[id]", "threshold=f1", "optimizer=adam", "trainer.max_epochs=2")
+WITHOUT = ("results.certificate=null", "results.dashboard=null", "results.coefficients=null", "callbacks.weights=null")
+
+
+@functools.cache
+def composed(table: Path, command: str) -> tuple[DictConfig, DictConfig]:
+    """The config of the command that goes on with the run, and Hydra's, composed once: that takes longer than the run."""
+    more = ("optimizer=newton", "data.folds=2", "selection.count=2") if command == "select_penalty" else ()
+    cfg = compose_config("data=table", f"data.path={table}", *AGAIN, *WITHOUT, *more, directory=table.parent, name=command)
+    return cfg, HydraConfig.instance().cfg
+
+
+def resumable(table: Path, run: Path, command: str = "config") -> DictConfig:
+    cfg, hydra = map(copy.deepcopy, composed(table, command))
+    with read_write(hydra.hydra), open_dict(hydra.hydra):
+        hydra.hydra.runtime.output_dir = str(run)
+    HydraConfig.instance().set_config(hydra)
+    cfg.ckpt_path = str(run) if command == "config" else None
+    return cfg
+
+
+def go_on_with_a_sweep(table: Path, run: Path) -> None:
+    (run.parent / "multirun.yaml").touch()
+    sweeps.report(run.parent, None, "min")
+    report.sweep_report(run.parent)
+    cfg = resumable(table, run)
+    cfg.ckpt_path = None
+    go_on(cfg, RunDirectory(run))
+
+
+DOORS: dict[str, Callable[[Path, Path, DictConfig], object]] = {
+    "evaluate": lambda table, run, cfg: jobs.evaluate(cfg),
+    "predict": lambda table, run, cfg: jobs.predict(cfg),
+    "explain": lambda table, run, cfg: jobs.explain(cfg),
+    "export": lambda table, run, cfg: jobs.export(cfg),
+    "report": lambda table, run, cfg: report.report(cfg),
+    "resume": lambda table, run, cfg: train(resumable(table, run)),
+    "select_penalty": lambda table, run, cfg: selection.select(resumable(table, run, "select_penalty")),
+    "sweep.resume": lambda table, run, cfg: go_on_with_a_sweep(table, run),
+}
+
+
+@functools.cache
+def job(door: str) -> DictConfig:
+    table = () if door in ("explain", "export", "report") else ("data.path=?",)
+    return compose_job(door, "run=?", *table, *(("output=p.csv",) if door == "predict" else ()))
+
+
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_no_door_runs_what_a_run_directory_names(
+    small: Path, harm: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "export", lambda model, folder, run: files.make_folder(folder) or 0.0)  # 4 s otherwise
+    table = small / "table.csv"
+    monkeypatch.chdir(tmp_path)
+    for door, open_door in DOORS.items():
+        if door == "select_penalty" and name.startswith(("config", "checkpoint")):
+            continue  # it reads of a run that is there what resume does, and its own notes
+        run = tmp_path / door / "run"
+        shutil.copytree(small / "run", run)
+        DIRECTORIES[name](run, harm)
+        cfg = DictConfig({})
+        if door in ("evaluate", "predict", "explain", "export", "report"):
+            cfg = copy.deepcopy(job(door))
+            cfg.run = str(run)
+            OmegaConf.update(cfg, "data.path", None if door == "explain" else str(table), force_add=True)
+        with contextlib.suppress(UserError, RunError, *((Exception,) if door in ("resume", "select_penalty") else ())):
+            open_door(table, run, cfg)
+        assert not list(harm.parent.iterdir()), f"{door}: {name}"
+        assert "harm" not in sys.modules
+
+
+def test_there_are_enough_harmful_directories() -> None:
+    assert len(DIRECTORIES) >= 60
+
+
+def test_the_harm_is_real(harm: Path) -> None:
+    """Built as Hydra builds a config of the user's own, what is planted leaves its mark, but where Hydra itself refuses it."""
+    marked = set()
+    for name, make in TARGETS.items():
+        harm.unlink(missing_ok=True)
+        sys.modules.pop("harm", None)
+        with contextlib.suppress(InstantiationException):
+            instantiate(make(harm))
+        if harm.exists():
+            marked.add(name)
+    sys.modules.pop("harm", None)
+    assert marked >= {"a package of theirs", "a process by this package", "writer of this package"}

@@ -7,6 +7,8 @@ import sys
 import textwrap
 from collections.abc import Iterable
 
+from logreg.console import printable
+
 
 class UserError(Exception):
     """The user's mistake, in the config or the data, found before training: exit code 2.
@@ -64,7 +66,9 @@ TYPED = re.compile(r"""(?<!\S)'[\w.+~]+=(?:[^'\n]|'"'"')*'""")
 
 def tell(error: Exception) -> None:
     """Print what went wrong, as a paragraph."""
-    text = TYPED.sub(lambda typed: typed[0].replace(" ", "\0"), f"Error: {error}")  # is pasted, and so stays in one line
+    text = TYPED.sub(
+        lambda typed: typed[0].replace(" ", "\0"), printable(f"Error: {error}")
+    )  # is pasted, and so stays in one line
     print(textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False).replace("\0", " "), file=sys.stderr)
 
 

@@ -12,9 +12,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logreg import noise, parts, threads
+from logreg import masking, noise, parts, threads
 from logreg.callbacks.pruning import Pruning
 from logreg.cli import checks
+from logreg.console import one_line
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.description import files
 from logreg.errors import Pruned, UserError
@@ -68,7 +69,7 @@ def _train(
     datamodule = parts.build_datamodule(cfg)
     choices = parts.build_choices(cfg)
     for line in datamodule.card.lines:
-        print(line)
+        print(one_line(line))
     if artist is not None:
         scaling, is_chosen_later = datamodule.preprocessing.scaling, isinstance(choices.threshold, str)
         artist.lay_out(sample(datamodule.examples, scaling, choices.start_threshold, is_chosen_later))
@@ -139,7 +140,7 @@ def _open_logs(
             logger.goes_on_from(steps or 0)
         logger.log_hyperparams(knobs(module.hparams["config"], hydra_cfg.runtime.choices))
         if isinstance(logger, RunLogger):
-            logger.log_config(OmegaConf.to_yaml(cfg, resolve=True))
+            logger.log_config(OmegaConf.to_yaml(OmegaConf.create(masking.as_recorded(cfg))))
 
 
 def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from logreg import monitor, penalties
+from logreg import masking, monitor, penalties
 from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.errors import RunError, UserError
@@ -48,9 +48,10 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     if isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver):
         _prepare_for_solver(network, cfg.model)
     negative, positive = datamodule.examples.class_weights
+    record = masking.as_recorded(cfg)
     hparams = {
-        "config": {part: _plain(cfg[part]) for part in resume.SAME_RUN} | {"trainer": _plain(cfg.trainer)},
-        "network": {**_plain(cfg.model), "in_features": datamodule.in_features},
+        "config": {part: record[part] for part in (*resume.SAME_RUN, "trainer")},
+        "network": {**record["model"], "in_features": datamodule.in_features},
         "features": list(datamodule.feature_names),
         "target": datamodule.target_name,
         "preprocessing": datamodule.preprocessing.plain(),

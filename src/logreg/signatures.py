@@ -28,6 +28,52 @@ def find_definition(target: str) -> Definition | None:
     return _definition_in(path, module, name) if path else None
 
 
+def is_missing(target: str) -> bool:
+    """Tell whether a dotted path is known to name nothing; where only running its code could tell, it is not."""
+    names = target.split(".")
+    if len(names) < 2 or not all(name.isidentifier() for name in names):
+        return True
+    for end in range(len(names) - 1, 0, -1):
+        if path := _module_file(".".join(names[:end])):
+            return not _may_hold(path, ".".join(names[:end]), names[end], frozenset())
+    try:
+        return importlib.util.find_spec(names[0]) is None  # else it has no source: built in, or compiled
+    except (ImportError, ValueError):
+        return True
+
+
+def _may_hold(path: Path, module: str, name: str, seen: frozenset[Path]) -> bool:
+    """Tell whether a module may have an attribute of that name: defined, imported, assigned, or made in a way unknown here."""
+    if path in seen:
+        return False
+    if path.name == "__init__.py" and any(path.parent.glob(f"{name}.*")):
+        return True  # a compiled module
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(_parsed(path)):
+        match node:
+            case ast.ClassDef(name=found) | ast.FunctionDef(name=found) | ast.AsyncFunctionDef(name=found):
+                if found in (name, "__getattr__"):
+                    return True
+            case ast.Name(id=found, ctx=ast.Store()) if found == name:
+                return True
+            case ast.Name(id="globals" | "setattr" | "exec"):
+                return True
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                given = [alias.asname or alias.name.partition(".")[0] for alias in aliases]
+                if name in given:
+                    return True
+                if "*" in given and isinstance(node, ast.ImportFrom):
+                    source = _module_file(_absolute(node, package))
+                    if source is None or _may_hold(source, _absolute(node, package), name, seen | {path}):
+                        return True
+    return False
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def parameter_names(target: str) -> list[str] | None:
     """Return the keyword names that a `_target_` accepts; None where that cannot be told (no source, or `**kwargs`)."""
     node = _function(target)
@@ -77,7 +123,7 @@ def _module_file(module: str) -> Path | None:
         spec = importlib.util.find_spec(top)  # a top-level name is found without running any of its code
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():  # a frozen module's origin is "frozen"
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):  # "frozen", or compiled
         return None
     if not rest:
         return Path(spec.origin)
@@ -89,7 +135,7 @@ def _module_file(module: str) -> Path | None:
 def _definition_in(path: Path, module: str, name: str) -> Definition | None:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     stars = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return Definition(node, module)
         if isinstance(node, ast.ImportFrom):

@@ -17,7 +17,7 @@ from logreg.cli import checks, combinations, command
 from logreg.errors import End, RunError, UserError
 from logreg.log.summary import count
 from logreg.run import signals
-from logreg.sweeps import member
+from logreg.sweeps import callback, member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, FINISHED
 from logreg.sweeps.run_member import leads_on
@@ -76,7 +76,9 @@ def begin(config: DictConfig) -> None:
     """Set up Hydra's resolvers and its log, and make the sweep's directory."""
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    directory = Path(str(config.hydra.sweep.dir))
+    directory.mkdir(parents=True, exist_ok=True)
+    callback.mask(directory)
 
 
 def sort(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str]]]) -> Sorted:
@@ -101,6 +103,8 @@ def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
     task = launcher.task_function
     if not isinstance(task, command.Job) or task.job != command.TRAINING:
         return "program"
+    if job.base.is_private:
+        return "a secret, or a reference to the environment"
     return why_alone(job.config())
 
 

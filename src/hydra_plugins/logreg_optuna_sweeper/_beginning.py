@@ -17,6 +17,7 @@ from hydra_plugins.logreg_optuna_sweeper._space import Space
 from logreg.cli import checks, command, rules, targets
 from logreg.cli.arguments import ArgumentError
 from logreg.errors import UserError
+from logreg.masking import masked
 from logreg.overrides import typed
 from logreg.sweeps.composition import Base
 from logreg.sweeps.points import Values
@@ -153,4 +154,4 @@ def _search(sweeper: "OptunaSweeper", space: Space) -> dict[str, str]:
         "hydra/sweeper/sampler": str(config.hydra.runtime.choices.get("hydra/sweeper/sampler")),
         **space.words(),
     }
-    return {key: text for key, text in search.items() if key != "sweep.resume"}
+    return masked({key: text for key, text in search.items() if key != "sweep.resume"})

@@ -15,6 +15,7 @@ from optuna.trial import Trial, TrialState
 from hydra_plugins.logreg_optuna_sweeper import _beginning, _going_on
 from hydra_plugins.logreg_optuna_sweeper._space import Space
 from logreg.run import files
+from logreg.run.run_directory import typed_yaml
 from logreg.sweeps import member
 from logreg.sweeps.report import short
 from logreg.sweeps.study import PRUNED
@@ -39,7 +40,7 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     _beginning.check(sweeper, space)
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
-    files.write(directory / "multirun.yaml", OmegaConf.to_yaml(sweeper.config))
+    files.write(directory / "multirun.yaml", typed_yaml(sweeper.config))
     study, trials = _beginning.study(sweeper, space)
     return Search(sweeper, space, study, trials, directory).run()
 

@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 
+from logreg.console import bare, guard
 from logreg.log.summary import decimal
 
 SECONDS_BETWEEN_REDRAWS = 0.1
@@ -52,9 +53,12 @@ class EpochProgressBar(ProgressBar):
             TextColumn("{task.fields[metrics]}"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True, expand=True)
+        self._progress = Progress(
+            *columns, console=Console(file=bare(sys.stderr)), auto_refresh=False, transient=True, expand=True
+        )
         self._task = self._progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, metrics="")
         self._progress.start()
+        guard()  # what others print meanwhile goes through the bar's console
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -23,22 +23,22 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from logreg import console
 from logreg.cli import arguments, checks, composition_errors, patience
 from logreg.errors import End, Interrupted, RunError, Unwritable, UserError, tell
 from logreg.plots import drawing
+from logreg.recorded import CONF
 from logreg.run import run_directory, signals
 from logreg.sweeps import callback as sweep
 from logreg.sweeps import member
 from logreg.sweeps.run_member import run_member
-
-CONF = Path(__file__).parents[3] / "conf"
 
 TRAINING = "logreg.experiment:train"
 """The job whose sweeps can be gone on with."""
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 OmegaConf.register_new_resolver("sweep_dir", member.resume_directory, replace=True)
-OmegaConf.register_new_resolver("sweep_subdir", member.directory_name, replace=True)
+OmegaConf.register_new_resolver("sweep_subdir", member.subdirectory, replace=True)
 
 
 def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None) -> None:
@@ -50,6 +50,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         begin: called when there is something to lose: before the job, or before a sweep.
     """
     want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    console.guard()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
     try:
         _find_conf(config_name)
@@ -97,6 +98,7 @@ class Job:
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        console.guard()  # this may be another process than that of `main`
         if self.begin is not None:
             self.begin()
         if self.job == TRAINING:

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any
 
+from logreg.console import Printable
+
 
 class PatientFile(io.FileIO):
     """A pipe that turns into nothing once its reader has gone, for every writer of this descriptor."""
@@ -28,6 +30,8 @@ def outlive_readers() -> None:
 
 def _patient(stream: Any) -> Any:
     """Return a stream on the same descriptor; as it is, where there is none, as in a test or a notebook."""
+    if isinstance(stream, Printable):
+        return Printable(_patient(stream.stream))
     try:
         descriptor = stream.fileno()
         raw = getattr(stream.buffer, "raw", stream.buffer)  # with PYTHONUNBUFFERED nothing is in between

@@ -121,6 +121,8 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "data.decimal_comma": FLAG,
     "data.shuffle": FLAG,
     "results.pictures.files": FLAG,
+    "spreadsheet_safe": FLAG,
+    "results.coefficients.spreadsheet_safe": FLAG,
     **{f"{part}.in_sweeps": FLAG for part in ("callbacks.weights", "results.certificate", "results.dashboard")},
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "data.weight_kind": OneOf(("counts", "sampling")),

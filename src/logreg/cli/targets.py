@@ -1,26 +1,14 @@
-"""Which classes and functions a config may name in a `_target_`, and with which arguments."""
+"""The classes and functions that a config names in a `_target_`, and their arguments, looked at before anything is imported.
+
+conf/ and the command line are the user's own: they may name whatever they like. What a run has recorded is another thing, see
+`logreg.recorded`.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from logreg.errors import UserError, did_you_mean
-from logreg.signatures import find_definition, parameter_names
-
-ALLOWED_TARGETS = (
-    "logreg.",
-    "torch.nn.",
-    "torch.optim.",
-    "lightning.pytorch.Trainer",
-    "lightning.pytorch.callbacks.",
-    "lightning.pytorch.loggers.",
-    "lightning.pytorch.profilers.",
-    "lightning.pytorch.strategies.",
-    "torchmetrics.",
-    "optuna.samplers.",
-    "optuna.pruners.",
-)
-"""Where a `_target_` may lead. A config from elsewhere can name any callable, `os.system` too: a project that is built on
-this one adds its own package here."""
+from logreg.signatures import is_missing, parameter_names
 
 HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
@@ -38,15 +26,11 @@ def all_targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, An
 
 
 def check_target(key: str, node: Mapping[str, Any]) -> None:
-    """Raise UserError for a target off the list, one that names nothing, and an argument that it does not take."""
+    """Raise UserError for a target that names nothing, and for an argument that it does not take."""
     target = node["_target_"]
-    if not isinstance(target, str) or not target.startswith(ALLOWED_TARGETS):
-        allowed = ", ".join(prefix.rstrip(".") for prefix in ALLOWED_TARGETS)
-        raise UserError(
-            f"{key}._target_={target} is not allowed: a target must lie in {allowed}. To allow a package of your own, add"
-            " it to ALLOWED_TARGETS in src/logreg/cli/targets.py."
-        )
-    if find_definition(target) is None:
+    if not isinstance(target, str):
+        raise UserError(f"{key}._target_={target} is not allowed: it takes the dotted name of a class or a function.")
+    if is_missing(target):
         raise UserError(f"{key}._target_={target} names nothing: there is no such class or function in that module.")
     accepted = parameter_names(target)
     if accepted is None:

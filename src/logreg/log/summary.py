@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from logreg.console import one_line
+
 LONGEST_NUMBER = 15
 """Characters of a number; what is longer is written with an exponent."""
 
@@ -45,9 +47,10 @@ def aligned(title: str, rows: Sequence[tuple[str, str]], columns: int | None = N
         rows: (name, text) of each line.
         columns: of the terminal: longer texts go on below themselves, but for what is one word; None: a line for each row.
     """
+    rows = [(one_line(name), one_line(text)) for name, text in rows]
     width = max(cells(name) for name, _ in rows)
     room = 10_000 if columns is None else max(columns - width - 4, NARROWEST)
-    lines = [title]
+    lines = [one_line(title)]
     for name, text in rows:
         first, *more = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if len(text) > room else [text]
         lines += [f"  {padded(name, width)}  {first}".rstrip(), *(f"  {'':<{width}}  {line}" for line in more)]

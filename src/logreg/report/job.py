@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
+from logreg import recorded
 from logreg.cli import checks
-from logreg.cli.command import CONF
 from logreg.errors import RunError, UserError
 from logreg.report import page
 from logreg.report.record import Record, read, read_members
@@ -50,7 +49,7 @@ def run_report(path: Path) -> str:
     except UserError as error:  # the table has moved, say: what the run wrote down is shown all the same
         notes.append(f"What needs the rows is missing: {error}")
         pictures = page.pictures_of(lambda: _of_coefficients(record), notes)
-    except (OmegaConfBaseException, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         notes.append(
             f"What needs the rows is missing: .hydra/config.yaml is no config of this project ({type(error).__name__})."
         )
@@ -80,12 +79,12 @@ def sweep_report(path: Path) -> str:
 
 
 def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict[str, "Figure"]:
-    cfg = record.cfg()
-    known = {str(key) for key in OmegaConf.load(CONF / "config.yaml")} | {str(key) for key in cfg}
-    checks.check(cfg, known)  # a config from elsewhere may name any callable
+    config = record.settings()
+    data = recorded.choice("data", config.get("data"), f"{record.path / '.hydra' / 'config.yaml'}")
+    checks.check_values({"seed": config.get("seed"), **{f"data.{key}": value for key, value in data.items()}})
     from logreg.report import replay
 
-    trained = replay.Trained(record)
+    trained = replay.Trained(record, data, config["seed"])
     split, rows = trained.judged()
     probability, target = trained.scores(rows)
     moving["frames"] = replay.frames(record, trained)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from logreg import monitor
 from logreg.errors import UserError
 from logreg.log import event_files
@@ -53,13 +51,13 @@ class Record:
     reason: str = ""
     notes: tuple[str, ...] = ()
 
-    def cfg(self) -> DictConfig:
-        """Return the config as train.py had it.
+    def settings(self) -> dict[str, Any]:
+        """Return the config as it was recorded, as plain values: what it refers to is not looked up.
 
         Raises:
             UserError: it is damaged.
         """
-        return OmegaConf.create(read_yaml(self.path / ".hydra" / "config.yaml", dict) or {})
+        return read_yaml(self.path / ".hydra" / "config.yaml", dict) or {}
 
 
 def read(path: Path) -> Record:

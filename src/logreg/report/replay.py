@@ -1,5 +1,6 @@
 """The numbers behind the moving parts of a report: the training frame by frame, and the counts at every threshold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from logreg import parts
+from logreg import recorded
+from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.description import check_same_data
 from logreg.data.examples import Examples
+from logreg.errors import UserError
 from logreg.metrics import ranking
 from logreg.plots import surface
 from logreg.plots.names import short
@@ -29,15 +32,22 @@ JUDGED = ("test", "val", "train")
 
 
 class Trained:
-    """A run's model with its rows: the rows from the config anew, the model from the checkpoint alone."""
+    """A run's model with its rows: the rows from their source anew, the model from the checkpoint alone."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, data: Mapping[str, Any], seed: int) -> None:
         """Build the data and load the model.
 
+        Args:
+            record: of the run.
+            data: the part of its config, with the user's own `_target_`s.
+            seed: of the run.
+
         Raises:
-            UserError: the data have changed since, or are gone.
+            UserError: one of them is not what it should be, or the data have changed since, or are gone.
         """
-        self.datamodule = parts.build_datamodule(record.cfg())
+        self.datamodule: InMemoryDataModule = recorded.build(data, seed=seed)
+        if not isinstance(self.datamodule, InMemoryDataModule):
+            raise UserError(f"{data['_target_']} hands over no rows.")
         noted = resume.rows_of(load(record.path / CHECKPOINTS / "last.ckpt"), record.path)
         check_same_data(noted, self.datamodule.description, "this run", "Put back the table that it was trained on.")
         self.model = load_model(record.path)

@@ -1,7 +1,9 @@
 """How a coefficient table is written for people, on the console."""
 
+import sys
 from collections.abc import Iterator
 
+from logreg.console import bare, one_line
 from logreg.log.summary import cells as cell_len
 from logreg.log.summary import decimal
 from logreg.number_format import apart, odds_ratio
@@ -30,7 +32,7 @@ def cells(table: CoefficientTable) -> Iterator[tuple[str, ...]]:
         value = dict(zip(columns, row, strict=True))
         ratio, low, high = apart([odds_ratio(value[name]) for name in ("estimate", "ci_low", "ci_high")], 4)
         yield (
-            value["name"],
+            one_line(value["name"]),
             number(value["estimate"]),
             number(value["std_error"]),
             number(value["z"], ".2f"),
@@ -71,6 +73,7 @@ def print_table(table: CoefficientTable) -> None:
     """Print the table, in colour on a terminal and as plain text elsewhere; the first MOST_LINES coefficients of a wide one."""
     from rich import box  # imported where needed: most short fits have no errors to print
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
@@ -90,11 +93,11 @@ def print_table(table: CoefficientTable) -> None:
     for column in columns:
         shown.add_column(heads[column], justify="right" if column else "left", no_wrap=True, style="" if column else "bold")
     for line in lines:
-        shown.add_row(*(line[column] for column in columns))
+        shown.add_row(*(escape(line[column]) for column in columns))
     with console.capture() as captured:
         console.print(shown)
     printed = [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
-    print("\n".join([*filter(None, printed), caption, ""]))
+    print("\n".join([*filter(None, printed), caption, ""]), file=bare(sys.stdout))  # the names are printable, the colours ours
 
 
 def _that_fit(lines: list[tuple[str, ...]], width: int) -> list[int]:

@@ -1,12 +1,11 @@
 """The coefficients in the data's own units, with their errors and what these say."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from logreg import spreadsheet
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.log.summary import decimal
@@ -41,6 +40,7 @@ class Coefficients(Result):
         level: float = 0.95,
         most: int = 1000,
         is_printed: bool = True,
+        spreadsheet_safe: bool = True,
     ) -> None:
         """Say which errors are wanted.
 
@@ -51,6 +51,7 @@ class Coefficients(Result):
             level: of the intervals.
             most: with more features than this there are estimates only: errors take features^3 operations.
             is_printed: besides coefficients.csv; not for a run among hundreds.
+            spreadsheet_safe: names in coefficients.csv that a spreadsheet would run get an apostrophe in front.
 
         Raises:
             ValueError: profile intervals beside robust errors.
@@ -62,6 +63,7 @@ class Coefficients(Result):
         self.level = level
         self.most = most
         self.is_printed = is_printed
+        self.spreadsheet_safe = spreadsheet_safe
         self._seen: dict[int, tuple[Examples, Likelihood]] = {}
 
     def __call__(self, fit: Fit) -> list[Row]:
@@ -69,7 +71,7 @@ class Coefficients(Result):
         rows = fit.datamodule.rows("train")
         assert rows is not None
         table = self._table(fit, rows)
-        fit.run.write_text("coefficients.csv", as_csv(table))
+        fit.run.write_text("coefficients.csv", as_csv(table, self.spreadsheet_safe))
         fit.run.write_json(
             "statistics.json",
             {
@@ -155,14 +157,11 @@ class Coefficients(Result):
         return said
 
 
-def as_csv(table: CoefficientTable) -> str:
+def as_csv(table: CoefficientTable, spreadsheet_safe: bool = True) -> str:
     """Return the table as CSV, numbers at full precision, empty where there is none."""
-    text = io.StringIO()
     columns = table.columns()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(["" if value != value else value for value in row] for row in zip(*columns.values(), strict=True))
-    return text.getvalue()
+    rows = (["" if value != value else value for value in row] for row in zip(*columns.values(), strict=True))
+    return spreadsheet.as_csv([list(columns), *rows], spreadsheet_safe)
 
 
 def _summary(table: CoefficientTable) -> list[Row]:

@@ -1,6 +1,5 @@
 """What the dashboard shows of a finished fit: histograms, precision-recall curves, the coefficients, calibration."""
 
-import csv
 import math
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from logreg.data.examples import Examples
 from logreg.plots.rows import Moment
 from logreg.results.result import Fit, Result, Row
+from logreg.run.small_files import read_csv
 
 MOST_ROWS = 100_000
 MOST_ROWS_BEFORE = 10_000
@@ -63,11 +63,9 @@ class Dashboard(Result):
 
 def coefficient_table(fit: Fit) -> str:
     """Return coefficients.csv as a Markdown table, the columns that are read first and hold something; "" without the file."""
-    path = fit.run.path / "coefficients.csv"
-    if not path.is_file():
+    rows = read_csv(fit.run.path / "coefficients.csv")
+    if not rows:
         return ""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     columns = [name for name in COLUMNS if any(row.get(name) for row in rows)]
     lines = [" | ".join(_cell(row[name]) for name in columns) for row in rows[:MOST_IN_TABLE]]
     if len(rows) > MOST_IN_TABLE:

@@ -10,13 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from logreg.masking import masked_texts
+
 PACKAGES = ("logreg", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard")
 
 
 def snapshot(data_fingerprint: str, data_files: Sequence[Any] = ()) -> dict[str, Any]:
     """Return command, time, versions, git commit, data fingerprint and the files that the data came from as plain values."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": shlex.join(["python", *masked_texts(sys.argv)]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from logreg import masking
 from logreg.errors import RunError, UserError
 from logreg.run import files
 
@@ -132,14 +133,19 @@ class RunDirectory:
         temporary = folder.with_name(f".{folder.name.lstrip('.')}.{secrets.token_hex(8)}.tmp")
         with _told(folder):
             temporary.mkdir(parents=True)
-            OmegaConf.save(cfg, temporary / "config.yaml")
-            OmegaConf.save(OmegaConf.masked_copy(hydra_cfg, "hydra"), temporary / "hydra.yaml")
-            OmegaConf.save(hydra_cfg.hydra.overrides.task, temporary / "overrides.yaml")
+            files.write(temporary / "config.yaml", typed_yaml(cfg))
+            files.write(temporary / "hydra.yaml", typed_yaml(OmegaConf.masked_copy(hydra_cfg, "hydra")))
+            files.write(temporary / "overrides.yaml", typed_yaml(hydra_cfg.hydra.overrides.task))
             temporary.replace(folder)
 
     def forget_config(self) -> None:
         """Remove the `.hydra/` of a run that was killed before its first checkpoint: the one that begins here is another."""
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
+
+
+def typed_yaml(cfg: Any) -> str:
+    """Return a config as YAML: as it was typed, with *** for secrets."""
+    return OmegaConf.to_yaml(OmegaConf.create(masking.as_typed(cfg)))
 
 
 def as_json(content: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from logreg.errors import UserError
+from logreg.spreadsheet import plain
 
 T = TypeVar("T")
 
@@ -111,6 +112,8 @@ def read_numbers(path: Path) -> dict[str, float | None] | None:
 def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]] | None:
     """Return the rows of a CSV file by the names of its columns; None where there is no such file.
 
+    An apostrophe that keeps a spreadsheet from running a text is taken off again.
+
     Args:
         path: of the file.
         columns: that it must have.
@@ -132,7 +135,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]] | 
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise DamagedFileError(path, f"row {number} has {len(row)} fields, the header {len(header)}")
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [dict(zip(map(plain, header), map(plain, row), strict=True)) for row in rows]
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import shlex
 import sys
 from collections import Counter
@@ -12,12 +13,14 @@ from typing import IO, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from logreg import masking
 from logreg.errors import RunError, UserError, tell
 from logreg.log.summary import count
 from logreg.overrides import quoted
-from logreg.run import files
+from logreg.run import files, small_files
 from logreg.sweeps import member
 
 LOCK = ".lock"
@@ -43,6 +46,11 @@ class SweepCallback(Callback):
             config.hydra.sweep.dir = str(directory)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Mask what Hydra has written of the sweep's config by then."""
+        if config.hydra.mode is RunMode.MULTIRUN:
+            mask(Path(config.hydra.sweep.dir))
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the result; exit 1 if a run failed, 2 if all did by the user's mistake."""
         from logreg.sweeps.report import report
@@ -53,6 +61,15 @@ class SweepCallback(Callback):
             code = report(directory, config, again=not searched)
         if code:
             sys.exit(code)
+
+
+@functools.cache
+def mask(directory: Path) -> None:
+    """Put *** in place of the secrets in multirun.yaml, which Hydra's own sweeper writes as it is."""
+    path = directory / "multirun.yaml"
+    content = small_files.or_note(lambda: small_files.read_yaml(path, dict), lambda words: None)
+    if content is not None and (masked := masking.masked(content)) != content:
+        files.write(path, OmegaConf.to_yaml(OmegaConf.create(masked)))
 
 
 @contextlib.contextmanager

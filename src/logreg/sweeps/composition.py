@@ -13,6 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from logreg.masking import masked
+
 PLAIN_KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
 REAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -61,6 +63,7 @@ class Base:
         self.sweep_dir = str(cfg.hydra.sweep.dir)
         self.sweep_subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
         self._dirname = OmegaConf.to_container(cfg.hydra.job.config.override_dirname)
+        self.is_private = "oc.env:" in json.dumps(raw, default=str) or masked(raw) != raw
         self.has_interpolations = "${" in json.dumps(raw, default=str)
         self._plain = None if self.has_interpolations else raw
 

@@ -19,7 +19,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from logreg.errors import Unwritable
+from logreg.masking import masked, masked_items, masked_texts
 from logreg.run import files
 from logreg.run.small_files import or_note, read_json
 
@@ -69,12 +72,12 @@ class Status:
 
 def digest(config: Mapping[str, Any]) -> str:
     """Return a digest of a run's config, given as plain values; two runs with the same one are the same run."""
-    own = {key: value for key, value in config.items() if key not in NOT_OF_THE_RUN}
+    own = masked({key: value for key, value in config.items() if key not in NOT_OF_THE_RUN})  # a secret may change
     return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def directory_name(override_dirname: str) -> str:
-    """Return the name of a run's folder inside its sweep (the `sweep_subdir` resolver of conf/config.yaml).
+    """Return the name of a run's folder inside its sweep.
 
     It is made of the overrides, as in `optimizer.lr=0.1,seed=3`, not of the job's number: a sweep that is started again with
     other values finds its runs where they were, and jobs on many machines need not agree on numbers.
@@ -82,12 +85,24 @@ def directory_name(override_dirname: str) -> str:
     Args:
         override_dirname: the overrides, as Hydra joins them.
     """
+    override_dirname = masked_items(override_dirname)
     name = re.sub(r"[^\w.,=+\-\[\]{}()]", "_", override_dirname).strip(".") or "default"
     if name == override_dirname and len(name) <= LONGEST_NAME:
         return name
     if not override_dirname:
         return name
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(override_dirname.encode()).hexdigest()[:8]}"
+
+
+def subdirectory(override_dirname: str, *, _root_: Any) -> str:
+    """Return `directory_name` of the overrides as they were typed (the `sweep_subdir` resolver of conf/config.yaml).
+
+    Args:
+        override_dirname: the overrides, as Hydra joins them; a reference to the environment is resolved in it.
+        _root_: the whole config, given by OmegaConf.
+    """
+    raw: Any = OmegaConf.to_container(_root_.hydra.job, resolve=False)
+    return directory_name(str(raw["override_dirname"]) if "${" in str(raw["override_dirname"]) else override_dirname)
 
 
 def read(directory: Path, note: Callable[[str], object] = lambda words: None) -> Status | None:
@@ -158,7 +173,8 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
 
 def _prepared(directory: Path, status: Status) -> Path:
     """Return the file that is to be put in place."""
-    return files.prepared(directory / STATUS, json.dumps(asdict(status)) + "\n")
+    content = {**asdict(status), "overrides": masked_texts(status.overrides)}
+    return files.prepared(directory / STATUS, json.dumps(content) + "\n")
 
 
 @contextlib.contextmanager

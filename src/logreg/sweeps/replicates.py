@@ -1,7 +1,5 @@
 """Runs that differ only in their seed (or fold) as one result: mean, deviation, interval, and who is better than whom."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 from logreg.log.summary import decimal
 from logreg.monitor import Monitor
 from logreg.run import files
+from logreg.spreadsheet import as_csv
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.student import compare, summary
 
@@ -55,12 +54,9 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], judg
     settings.sort(key=lambda each: judged_by.rank(summary(list(each.by_replicate.values()))[1]))
     write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
     rows = [[*each.values, *summary(list(each.by_replicate.values())), *_against(settings[0], each)] for each in settings]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     head = ("runs", "mean", "deviation", "low", "high", "difference", "difference_low", "difference_high", "p")
-    writer.writerow([*others, *head])
-    writer.writerows([["" if value != value else value for value in row] for row in rows])
-    files.write(sweep / "sweep_replicates.csv", text.getvalue())
+    lines = [["" if value != value else value for value in row] for row in rows]
+    files.write(sweep / "sweep_replicates.csv", as_csv([[*others, *head], *lines]))
     more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
     return "\n".join([f"\nOver {', '.join(replicated)}:", aligned(_table(others, rows[:SHOWN])), *more])
 

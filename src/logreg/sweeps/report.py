@@ -1,7 +1,5 @@
 """The result of a sweep: a ranked table on the console, sweep.csv, and every failure with its reason."""
 
-import csv
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from logreg.log.summary import count, decimal
 from logreg.monitor import Monitor
 from logreg.run import files
 from logreg.run.small_files import or_note, read_numbers
+from logreg.spreadsheet import as_csv
 from logreg.sweeps import member
 from logreg.sweeps.columns import aligned
 from logreg.sweeps.member import FAILED, PRUNED, Status
@@ -109,11 +108,9 @@ def _tell_note(words: str) -> None:
 
 def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
     metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["rank", "status", *keys, "value", *metrics, "seconds", "directory", "reason"])
+    rows: list[list[Any]] = [["rank", "status", *keys, "value", *metrics, "seconds", "directory", "reason"]]
     for rank, run in enumerate(runs, 1):
-        writer.writerow(
+        rows.append(
             [
                 rank if run.status.finished else "",
                 run.status.status,
@@ -125,7 +122,7 @@ def _write_csv(path: Path, runs: Sequence[Ranked], keys: Sequence[str]) -> None:
                 run.status.reason or "",
             ]
         )
-    files.write(path, text.getvalue())
+    files.write(path, as_csv(rows))
 
 
 def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], given: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from logreg.console import one_line
 from logreg.errors import RunError, UserError, how_to_install
 from logreg.run import files
 from logreg.run.run_directory import CHECKPOINTS
@@ -32,7 +33,7 @@ def predict(cfg: DictConfig) -> None:
 
     model = load_model(cfg.run)
     path, form = _table(cfg, model)
-    report = predict(model, path, cfg.output, _plain(cfg.keep) or (), form)
+    report = predict(model, path, cfg.output, _plain(cfg.keep) or (), form, cfg.spreadsheet_safe)
     for note in report.notes():
         print(f"Note: {note}", file=sys.stderr)
     where = "standard output" if cfg.output == STDOUT else cfg.output
@@ -101,10 +102,10 @@ def explain(cfg: DictConfig) -> None:
     model, run = load_model(cfg.run), Path(cfg.run)
     known = knowledge(model, run if run.is_dir() else run.parent.parent)
     if cfg.row is None:
-        print("\n".join(sentences(model, known)))
+        print("\n".join(map(one_line, sentences(model, known))))
         return
     average = cfg.against == "average" and known.has_averages
-    lines = list(row_lines(model, known, _row(cfg, model), average))
+    lines = [tuple(map(one_line, line)) for line in row_lines(model, known, _row(cfg, model), average)]
     names, values, numbers = (max(map(cells, column)) for column in zip(*lines, strict=True))
     print(f"Row {cfg.row} of {cfg.data.path}, each column against {'its training average' if average else '0'}")
     for name, value, number in lines:

@@ -1,12 +1,10 @@
-"""A trained model from its checkpoint alone, for predictions: no config is read and no `_target_` is followed anywhere.
+"""A trained model from its checkpoint alone, for predictions: no name in it is followed anywhere.
 
 A checkpoint from elsewhere is tensors and plain values (`weights_only=True`). The one name in it that leads to code, that of
-the network's class, is looked up among the networks of this package.
+the network's class, is compared with those that the user's own conf/model/ names, see `logreg.recorded`.
 """
 
-import importlib
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from logreg import recorded
 from logreg.data.csv_format import CsvFormat
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
@@ -24,8 +23,6 @@ from logreg.run.run_directory import CHECKPOINTS
 
 if TYPE_CHECKING:
     import polars as pl
-
-CLASS_PATH = re.compile(r"(logreg(?:\.[a-z][a-z0-9_]*)+)\.([A-Z][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,13 @@ class Model:
         return self.network.probability(self.network(features))[:, 0].float()
 
 
-def load_model(run: str | Path) -> Model:
+def load_model(run: str | Path, conf: Sequence[Path] | None = None) -> Model:
     """Return the model that a run keeps: that of its best epoch where it had val rows, or else its last.
 
     Args:
         run: a run directory, wherever it lies now, or one of its checkpoints.
+        conf: config folders of the user's own, one of which names the network's class in model/NAME.yaml; None: conf/ and what
+            the command line adds to it.
 
     Raises:
         UserError: there is none, it is damaged, would run code, or is no checkpoint of this project.
@@ -77,7 +76,7 @@ def load_model(run: str | Path) -> Model:
         path = path.with_name("best.ckpt")
         checkpoint = load(path)
     try:
-        return _model(checkpoint, _hparams(checkpoint, path), path)
+        return _model(checkpoint, _hparams(checkpoint, path), path, conf)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
         raise _strange(path, f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}") from error
 
@@ -89,10 +88,9 @@ def _hparams(checkpoint: Any, path: Path) -> Mapping[str, Any]:
     return hparams
 
 
-def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path) -> Model:
+def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path, conf: Sequence[Path] | None) -> Model:
     preprocessing = Preprocessing.from_plain(hparams["preprocessing"])
-    arguments = dict(hparams["network"])
-    network = _network_class(arguments.pop("_target_"), path)(**arguments)
+    network = _network(hparams["network"], path, conf)
     prefix = "network."
     state = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)}
     network.double().load_state_dict(state)
@@ -108,27 +106,21 @@ def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path
         labels=Labels.from_plain(labels) if labels else Labels(hparams["target"]),
         threshold=float(checkpoint["threshold"]),
         base_rate=float(hparams["base_rate"]),
-        form=CsvFormat().but(hparams["config"]["data"]),
+        form=CsvFormat().but({name: value for name, value in hparams["config"]["data"].items() if "${" not in str(value)}),
     )
 
 
-def _network_class(target: Any, path: Path) -> type[Network]:
-    """Return the class that `target` names, if it is a network of this package.
+def _network(record: Any, path: Path, conf: Sequence[Path] | None) -> Network:
+    """Return the network that was recorded, of a class that the user's own conf/model/ names.
 
     Raises:
-        UserError: it is anything else.
+        UserError: it names anything else, or what it names is no network.
     """
-    match = CLASS_PATH.fullmatch(target) if isinstance(target, str) else None
-    try:
-        found = getattr(importlib.import_module(match[1]), match[2], None) if match else None
-    except ImportError:
-        found = None
-    if not (isinstance(found, type) and issubclass(found, Network) and found.__module__.startswith("logreg.")):
-        raise UserError(
-            f"The checkpoint {path} is refused: it names {target} as its network, which is no network of this project"
-            " (a subclass of logreg.networks.Network in the package logreg)."
-        )
-    return found
+    where = f"The checkpoint {path}"
+    network = recorded.build(recorded.choice("model", record, where, conf))
+    if not isinstance(network, Network):
+        raise UserError(f"{where} is refused: its model is a {type(network).__name__}, no subclass of logreg.networks.Network.")
+    return network
 
 
 def _strange(path: Path, reason: str) -> UserError:

@@ -9,16 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 import polars as pl
 import torch
 from torch import Tensor
 
+from logreg.console import printable
 from logreg.data import reading
 from logreg.data.prefetching import prefetched
 from logreg.errors import RunError, UserError, did_you_mean
 from logreg.run.files import as_output
+from logreg.spreadsheet import safe_frame
 from logreg.threads import one_thread
 from logreg.trained.model_file import Model
 
@@ -66,7 +68,12 @@ def unseen_notes(unseen: Mapping[tuple[str, str], int]) -> Iterator[str]:
 
 
 def predict(
-    model: Model, path: str, output: str, keep: Sequence[str] | str = (), form: reading.CsvFormat | None = None
+    model: Model,
+    path: str,
+    output: str,
+    keep: Sequence[str] | str = (),
+    form: reading.CsvFormat | None = None,
+    spreadsheet_safe: bool = True,
 ) -> Report:
     """Write probability and class of every row of a table, in its order.
 
@@ -76,6 +83,7 @@ def predict(
         output: where to write: a .csv or .parquet file, put in place once it is whole, or "-" for standard output (CSV).
         keep: columns of the table to write in front of them, or "all".
         form: how the CSV file is written.
+        spreadsheet_safe: texts in a CSV file that a spreadsheet would run get an apostrophe in front.
 
     Raises:
         UserError: the table lacks a column or holds a value that is none; the output is then as it was before.
@@ -87,9 +95,11 @@ def predict(
         raise UserError("output=- is standard output, and that is closed: give a file.")
     report = Report()
     parts = _predicted(model, path, keep, form, report)
+    if spreadsheet_safe and not output.endswith(".parquet"):
+        parts = map(safe_frame, parts)
     try:
         if output == STDOUT:
-            _write_csv(parts, cast(IO[bytes], sys.stdout.buffer))
+            _write_csv(parts, Terminal() if sys.stdout.isatty() else sys.stdout.buffer)
         else:
             with as_output(Path(output)) as temporary:
                 (_write_parquet if output.endswith(".parquet") else _write_csv_file)(parts, temporary)
@@ -183,6 +193,19 @@ def _kept(keep: Sequence[str] | str, columns: Sequence[str], path: str) -> list[
             " or rename it in the table."
         )
     return kept
+
+
+class Terminal(io.BytesIO):
+    """Standard output where a person looks at it: control characters are written out."""
+
+    def write(self, content: Any) -> int:
+        """Print the text, printable."""
+        sys.stdout.write(printable(bytes(content).decode()))
+        return len(content)
+
+    def flush(self) -> None:
+        """Let it be seen."""
+        sys.stdout.flush()
 
 
 def _write_csv(parts: Iterator[pl.DataFrame], file: IO[bytes]) -> None:
