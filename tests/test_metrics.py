@@ -1,15 +1,23 @@
 """The metrics against scikit-learn's and torchmetrics', with and without row weights."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchmetrics.functional.classification import binary_calibration_error
+from runs import Run, compose_config
+from torchmetrics.functional.classification import binary_calibration_error, binary_f1_score, binary_precision
 
-from logreg.metrics import BinaryMetrics, binary_metrics
+from logreg.metrics import BinaryMetrics, binary_metrics, undefined
+from logreg.networks import Logits, Sequential, Tensors
+from logreg.parts import build_datamodule
+
+TESTS = Path(__file__).parent
 
 
 def rows(seed: int, number: int = 500, levels: int | None = None, weighted: bool = False):
@@ -83,11 +91,68 @@ def test_a_certain_and_wrong_probability_costs_a_hundred_as_bceloss_has_it() -> 
     assert binary_metrics(probability, target)["log_loss"] == float(torch.nn.BCELoss()(probability, target)) == 50
 
 
-def test_one_class_alone_leaves_auroc_undefined_and_the_rest_finite() -> None:
-    metrics = binary_metrics(torch.tensor([0.2, 0.7]), torch.zeros(2))
-    assert math.isnan(metrics.pop("auroc"))
-    assert math.isnan(metrics.pop("average_precision"))
-    assert all(math.isfinite(value) for value in metrics.values())
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [
+        (0.0, {"auroc", "average_precision", "balanced_accuracy", "precision", "recall", "f1"}),
+        (1.0, {"auroc", "balanced_accuracy"}),
+    ],
+)
+def test_what_one_class_alone_leaves_undefined_is_missing_with_the_reason(target: float, missing: set[str]) -> None:
+    metrics = binary_metrics(torch.tensor([0.2, 0.7]), torch.full((2,), target))
+    assert {name for name, value in metrics.items() if math.isnan(value)} == missing
+    assert undefined(metrics).startswith(f"no row is of class {1 - target:.0f}, so ")
+
+
+def test_where_no_row_is_called_1_precision_and_f1_are_0_as_sklearn_and_torchmetrics_have_them() -> None:
+    probability, target = torch.tensor([0.2, 0.3, 0.1]), torch.tensor([1.0, 0.0, 0.0])
+    metrics = binary_metrics(probability, target)
+    assert metrics["precision"] == metrics["f1"] == metrics["recall"] == 0
+    assert float(binary_precision(probability, target)) == float(binary_f1_score(probability, target)) == 0
+    assert sk.precision_score(target, probability >= 0.5, zero_division=0) == 0
+    assert undefined(metrics) == ""
+
+
+def test_equal_rows_are_ties_wherever_they_stand(fit: Callable[..., Run]) -> None:
+    overrides = ["data=table", f"data.path={TESTS / 'ties.csv'}", "data.target=y", "data.split_seed=2"]
+    run = fit(*overrides, "trainer.max_epochs=200")
+    rows = build_datamodule(compose_config(*overrides, directory=run.path)).rows("train")
+    assert rows is not None
+    state = run.checkpoint("best")["state_dict"]
+    weight, bias = (np.asarray(each, dtype=np.float64).ravel() for each in state.values())
+    features = np.asarray(rows.exact.double())
+    distinct, index = np.unique(features, axis=0, return_inverse=True)  # each distinct row has one logit
+    logit = (distinct @ weight + bias)[index.ravel()]
+    assert len(distinct) < len(features)  # the test is about something
+    assert len(np.unique(logit)) == len(np.unique(np.round(logit, 9)))
+    assert run.json()["train/auroc"] == pytest.approx(sk.roc_auc_score(rows.target[:, 0], logit), abs=1e-12)
+
+
+@pytest.mark.parametrize("model", ["sequential", "logits"])
+def test_loss_and_log_loss_are_of_the_logits(fit: Callable[..., Run], model: str, tmp_path: Path) -> None:
+    split = ("data.split=column", "data.split_by=part")
+    run = fit(
+        *("data=table", f"data.path={TESTS / 'logloss.csv'}", "data.target=y", *split, f"model={model}"),
+        *("optimizer=newton", "penalty.l2=0"),
+    )
+    metrics = run.json()
+    assert metrics["test/loss"] == pytest.approx(1.392, abs=5e-4)
+    assert metrics["test/log_loss"] == pytest.approx(metrics["test/loss"], rel=1e-12)
+
+
+def test_of_logits_the_log_loss_is_exact_and_finite_where_probabilities_are_0_or_1() -> None:
+    logit = torch.tensor([800.0, -3.0, 40.0], dtype=torch.float64)
+    metrics = binary_metrics(logit.sigmoid().float(), torch.tensor([0.0, 1.0, 1.0]), logit=logit)
+    assert metrics["log_loss"] == pytest.approx((800 + math.log1p(math.exp(3)) + math.exp(-40)) / 3, rel=1e-14)
+
+
+def test_each_row_has_the_logit_that_it_has_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(1003, 7, generator=generator)[torch.randint(50, (1003,), generator=generator)]
+    for network in (Sequential(7), Logits(7), Tensors(7, 0.3)):
+        logit = network.exact_logit(x)
+        assert torch.equal(logit, torch.cat([network.exact_logit(row[None]) for row in x]))
+        torch.testing.assert_close(logit, x.double() @ network.weight.double() + network.bias.double(), rtol=1e-12, atol=1e-14)
 
 
 def test_gathered_in_batches_it_is_the_same() -> None:

@@ -8,6 +8,7 @@ A row is of class 1 where probability >= threshold, compared in the probability'
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,7 @@ class BinaryMetrics(Metric):
     probability: list[Tensor]
     target: list[Tensor]
     weight: list[Tensor]
+    logit: list[Tensor]
 
     def __init__(self, threshold: float = 0.5, base_rate: float | None = None) -> None:
         """Start with no rows.
@@ -44,11 +46,13 @@ class BinaryMetrics(Metric):
         super().__init__()
         self.threshold = threshold
         self.base_rate = base_rate
-        for state in ("probability", "target", "weight"):
+        for state in ("probability", "target", "weight", "logit"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
-    def update(self, probability: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
-        """Add rows; tensors of any shape with one number a row."""
+    def update(self, probability: Tensor, target: Tensor, weight: Tensor | None = None, logit: Tensor | None = None) -> None:
+        """Add rows; tensors of any shape with one number a row, the logit of all batches or of none."""
+        if logit is not None:
+            self.logit.append(logit.detach().flatten())
         self.probability.append(probability.detach().flatten())
         self.target.append(target.detach().flatten().bool())
         self.weight.append(torch.ones_like(self.probability[-1]) if weight is None else weight.detach().flatten())
@@ -57,15 +61,27 @@ class BinaryMetrics(Metric):
         """Return the probability, target and weight of all rows so far."""
         return dim_zero_cat(self.probability), dim_zero_cat(self.target), dim_zero_cat(self.weight)
 
+    def logits(self) -> Tensor | None:
+        """Return the logits of all rows so far; None where none were given."""
+        return dim_zero_cat(self.logit) if self.logit else None
+
     def compute(self) -> dict[str, float]:
         """Return the metrics by name."""
-        return binary_metrics(*self.rows(), threshold=self.threshold, base_rate=self.base_rate)
+        return binary_metrics(*self.rows(), threshold=self.threshold, base_rate=self.base_rate, logit=self.logits())
 
 
 def binary_metrics(
-    probability: Tensor, target: Tensor, weight: Tensor | None = None, threshold: float = 0.5, base_rate: float | None = None
+    probability: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    threshold: float = 0.5,
+    base_rate: float | None = None,
+    logit: Tensor | None = None,
 ) -> dict[str, float]:
-    """Return every metric by name; NaN where a metric is undefined, as AUROC is where all rows are of one class.
+    """Return every metric by name; NaN where a metric is undefined, which `undefined` has a sentence for.
+
+    AUROC and balanced accuracy need rows of both classes; precision, recall, F1 and average precision need rows of class 1.
+    Where there are such and none is called 1, precision and F1 are 0, as scikit-learn and torchmetrics have them.
 
     `base_log_loss` and `base_accuracy` belong to the model that gives every row the base rate: what has no lower loss than
     that has learnt nothing from the features.
@@ -76,6 +92,8 @@ def binary_metrics(
         weight: of the rows; None: all 1.
         threshold: of class 1.
         base_rate: share of class 1 among the training rows; None: among these.
+        logit: of the rows, float64. The log loss is of it, and the order of the rows by it: beyond 17 a float32 probability
+            is 0 or 1. None: both are of the probability.
     """
     predicted = probability >= threshold
     p, y = probability.double(), target.double()
@@ -83,9 +101,9 @@ def binary_metrics(
     total, positive = float(w.sum()), float((w * y).sum())
     share = positive / total
     base = share if base_rate is None else base_rate
-    curve = ranking(p, y, w)
+    curve = ranking(p if logit is None else logit.double(), y, w)
     return {
-        "log_loss": log_loss(p, y, w),
+        "log_loss": log_loss(p, y, w) if logit is None else log_loss_of_logits(logit.double(), y, w),
         "base_log_loss": log_loss(torch.full_like(p, base), y, w),
         **_class_metrics(*_confusion(predicted, y, w)),
         "base_accuracy": share if base >= 0.5 else 1 - share,
@@ -105,6 +123,25 @@ def log_loss(p: Tensor, y: Tensor, w: Tensor) -> float:
     return float(-(w * row).sum() / w.sum())
 
 
+def log_loss_of_logits(logit: Tensor, y: Tensor, w: Tensor) -> float:
+    """Return the same of logits, float64: sum of w log(1 + exp(-+ logit)) / W, finite wherever the logits are."""
+    row = torch.nn.functional.softplus(torch.where(y > 0.5, -logit, logit))
+    return float((w * row).sum() / w.sum())
+
+
+def undefined(values: Mapping[str, float]) -> str:
+    """Return why metrics of some rows are undefined, in a sentence; "" where none is.
+
+    Args:
+        values: of `binary_metrics`.
+    """
+    missing = [name for name, value in values.items() if value != value]
+    if not missing:
+        return ""
+    only = "no row is of class 1" if values["base_rate"] == 0 else "no row is of class 0"
+    return f"{only}, so {', '.join(missing).replace('_', ' ')} {'are' if missing[1:] else 'is'} undefined"
+
+
 def calibration_error(p: Tensor, y: Tensor, w: Tensor, bins: int = CALIBRATION_BINS) -> float:
     """Return the expected calibration error: the mean of |mean y - mean p| over bins of equal width in p, by their weight."""
     index = (p * bins).long().clamp(0, bins - 1)
@@ -117,7 +154,7 @@ class Ranking:
     """What each threshold would make of the rows: those of the highest probability first, equal ones together.
 
     Attributes:
-        probability: the distinct probabilities, falling, (distinct,).
+        probability: the distinct probabilities, or logits, falling, (distinct,).
         true_positives: weight of class 1 among the rows with at least this probability, (distinct,).
         false_positives: weight of class 0 among them, (distinct,).
     """
@@ -159,14 +196,15 @@ def _confusion(predicted: Tensor, y: Tensor, w: Tensor) -> tuple[float, float, f
 
 
 def _class_metrics(tp: float, fp: float, tn: float, fn: float) -> dict[str, float]:
-    """Return what depends on the classes alone; precision, recall and F1 are 0 where nothing is called 1."""
-    recall, specificity = _ratio(tp, tp + fn, 0.0), _ratio(tn, tn + fp, 0.0)
+    """Return what depends on the classes alone."""
+    recall, specificity = _ratio(tp, tp + fn, math.nan), _ratio(tn, tn + fp, math.nan)
+    nothing = 0.0 if tp + fn else math.nan
     return {
         "accuracy": (tp + tn) / (tp + fp + tn + fn),
         "balanced_accuracy": (recall + specificity) / 2,
-        "precision": _ratio(tp, tp + fp, 0.0),
+        "precision": _ratio(tp, tp + fp, nothing) + nothing,
         "recall": recall,
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn, 0.0),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn, nothing) + nothing,
         "true_positives": tp,
         "false_positives": fp,
         "true_negatives": tn,

@@ -305,7 +305,9 @@ class LogisticRegression(pl.LightningModule):
         output = self.network(features)
         self._judged.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
         if self._metrics is not None:
-            self._metrics.update(self.network.probability(output), *answers)
+            probability, logit = self.network.scores(batch[0])
+            target, *weight = answers
+            self._metrics.update(probability, target, weight[0] if weight else None, logit)
 
     def _judgement(self, split: str, wanted: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Return loss and accuracy, and the metrics of these names, or all; by the names under which they are logged."""

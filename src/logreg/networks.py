@@ -3,6 +3,7 @@
 Conventions: x is (batch, features); what forward returns is (batch, 1); `weight` is (features,) and `bias` is ().
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
@@ -11,6 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from logreg.errors import UserError
+from logreg.features import Features
+
+BLOCK_VALUES = 2**18
+"""Features that are looked at together: they stay in the cache."""
 
 Start = float | Sequence[float] | None
 """Where weights start: None (torch's own start), one number for all of them, or a number for each."""
@@ -21,11 +26,13 @@ class Network(nn.Module, ABC):
 
     Attributes:
         returns_logits: forward returns the logit, for a loss that takes one; otherwise the probability.
+        is_logistic: forward returns x w + b, or the sigmoid of that.
         recalibration: slope and intercept that `probability` puts the logit through, chosen on val rows after the fit
             (calibration=platt); None: the logit as it is. What the loss is given never changes.
     """
 
     returns_logits = False
+    is_logistic = False
     recalibration: tuple[float, float] | None = None
 
     @property
@@ -46,9 +53,35 @@ class Network(nn.Module, ABC):
         logit = output if self.returns_logits else torch.logit(output, eps=torch.finfo(output.dtype).eps)
         return torch.sigmoid(slope * logit + intercept)
 
+    @torch.no_grad()
+    def exact_logit(self, features: Tensor | Features) -> Tensor:
+        """Return the logit, before any recalibration, in float64: (rows,) for features (rows, features).
+
+        Equal rows have equal logits to the last bit, wherever they stand: each row is summed by itself, where a matrix product
+        adds in another order at the end of a block.
+        """
+        block = max(1, BLOCK_VALUES // max(1, features.shape[1]))
+        return torch.cat([self._logit_of(part.double()) for part in features.split(block)])
+
+    def _logit_of(self, x: Tensor) -> Tensor:
+        if self.is_logistic:
+            return (x * self.weight.detach().double()).sum(1) + self.bias.detach().double()
+        output = copy.deepcopy(self).double()(x)[:, 0]
+        return output if self.returns_logits else torch.logit(output)
+
+    def scores(self, features: Tensor | Features) -> tuple[Tensor, Tensor]:
+        """Return each row's probability, float32, and its logit, float64, both recalibrated: (rows,) each."""
+        logit = self.exact_logit(features)
+        if self.recalibration is not None:
+            slope, intercept = self.recalibration
+            logit = slope * logit + intercept
+        return logit.sigmoid().float(), logit
+
 
 class Sequential(nn.Sequential, Network):
     """nn.Sequential(nn.Linear(features, 1), nn.Sigmoid()), as the first tutorial writes it."""
+
+    is_logistic = True
 
     def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:
         super().__init__(linear(in_features, weight, bias), nn.Sigmoid())
@@ -64,6 +97,8 @@ class Sequential(nn.Sequential, Network):
 
 class BinaryClassifier(Network):
     """The tutorial's class with the members linear and sigmoid."""
+
+    is_logistic = True
 
     def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:
         super().__init__()
@@ -85,6 +120,8 @@ class BinaryClassifier(Network):
 
 class Tensors(Network):
     """Bare parameters W (features, 1) and b (1,), and the formula written out: sigmoid(xW + b)."""
+
+    is_logistic = True
 
     def __init__(self, in_features: int, weight: Start = 0.0, bias: float | None = 0.0) -> None:
         super().__init__()
@@ -108,6 +145,7 @@ class Tensors(Network):
 class Logits(Network):
     """The linear map alone, for BCEWithLogitsLoss, which keeps its gradient where a float32 sigmoid is exactly 0 or 1."""
 
+    is_logistic = True
     returns_logits = True
 
     def __init__(self, in_features: int, weight: Start = None, bias: float | None = None) -> None:

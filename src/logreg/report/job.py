@@ -86,9 +86,9 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
 
     trained = replay.Trained(record, data, config["seed"])
     split, rows = trained.judged()
-    probability, target = trained.scores(rows)
+    probability, target, logit = trained.scores(rows)
     moving["frames"] = replay.frames(record, trained)
-    moving["thresholds"] = replay.thresholds(probability, target, trained.threshold)
+    moving["thresholds"] = replay.thresholds(probability, target, trained.threshold, logit)
     moving["split"] = split
 
     def draw() -> dict[str, "Figure"]:

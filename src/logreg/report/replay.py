@@ -58,20 +58,20 @@ class Trained:
         pairs = ((split, self.datamodule.rows(split)) for split in JUDGED)
         return next((split, rows) for split, rows in pairs if rows is not None and len(rows))
 
-    @torch.no_grad()
-    def scores(self, rows: Examples) -> tuple[Tensor, Tensor]:
-        """Return probability and target, (rows,) each."""
-        network = self.model.network
-        return network.probability(network(rows.exact.to(network.weight.dtype)))[:, 0].float(), rows.target[:, 0]
+    def scores(self, rows: Examples) -> tuple[Tensor, Tensor, Tensor]:
+        """Return probability, target and logit, (rows,) each."""
+        probability, logit = self.model.network.scores(rows.exact)
+        return probability, rows.target[:, 0], logit
 
 
-def thresholds(probability: Tensor, target: Tensor, chosen: float) -> dict[str, Any] | None:
+def thresholds(probability: Tensor, target: Tensor, chosen: float, logit: Tensor | None = None) -> dict[str, Any] | None:
     """Return what each of a thousand thresholds makes of the rows, and the ROC curve; None where all rows are of one class.
 
     Args:
         probability: of class 1, (rows,).
         target: 0 or 1, (rows,).
         chosen: the model's own threshold, one of those in the answer.
+        logit: of the rows, by which the ROC curve ranks them; None: by the probability.
     """
     p, y = probability.double(), target.double()
     if not 0 < float(y.sum()) < len(y):
@@ -80,7 +80,7 @@ def thresholds(probability: Tensor, target: Tensor, chosen: float) -> dict[str, 
     ranked = {each: probability[y == each].sort().values for each in (0, 1)}
     at = torch.tensor(cuts, dtype=probability.dtype)
     below = {each: torch.searchsorted(ranked[each], at) for each in (0, 1)}  # rows with probability < cut
-    curve = ranking(p, y, torch.ones_like(p))
+    curve = ranking(p if logit is None else logit, y, torch.ones_like(p))
     every = max(1, -(-len(curve.probability) // MOST_ON_ROC))
     places = sorted({*range(0, len(curve.probability), every), len(curve.probability) - 1})
     return {

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from logreg.callbacks.checkpoints import Checkpoints
 from logreg.data.examples import Examples
 from logreg.log.summary import decimal, metrics_table
-from logreg.metrics import binary_metrics
+from logreg.losses import WeightedCrossEntropy
+from logreg.metrics import binary_metrics, undefined
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit, Result, Row
 from logreg.solvers.solver import Solver
@@ -52,13 +53,18 @@ class Metrics(Result):
             fit.metrics.update({f"{name}/{metric}": value for metric, value in values.items()})
         self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in CURVES})
         if len(splits) > 1:
-            return [*metrics_table(metrics), *_kept(fit, "val" in splits)]
+            return [*metrics_table(metrics), *_undefined(metrics), *_kept(fit, "val" in splits)]
         return [(f"train/{name}", decimal(metrics["train"][name], ".6f")) for name in ("loss", "accuracy")]
 
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if value == value}
         for logger in fit.trainer.loggers if finite else ():
             logger.log_metrics(finite, step=fit.trainer.global_step)
+
+
+def _undefined(metrics: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    """Return why a metric is a dash in the table."""
+    return [(f"-, {name}", reason) for name, values in metrics.items() if (reason := undefined(values))]
 
 
 def _kept(fit: Fit, has_val: bool) -> list[Row]:
@@ -78,23 +84,27 @@ def _kept(fit: Fit, has_val: bool) -> list[Row]:
 @torch.no_grad()
 def split_metrics(module: LogisticRegression, rows: Examples, base_rate: float) -> dict[str, float]:
     """Return the loss and every metric of some rows; the loss has its `pos_weight`, the metrics have not."""
-    output = _output(module, rows)
-    _, *answers = rows.tensors
-    loss = float(module.loss(output, *(answer.to(output) for answer in answers)))
-    return {"loss": loss} | binary_metrics(*_judged(module, output, rows), module.threshold, base_rate)
+    probability, logit = module.network.scores(rows.exact)
+    found = binary_metrics(probability, rows.target[:, 0], _weight(rows), module.threshold, base_rate, logit)
+    return {"loss": _loss(module, rows)} | found
 
 
 @torch.no_grad()
 def probabilities(module: LogisticRegression, rows: Examples) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return what the module makes of some rows and what is right: probability, target and weight, (rows,) each."""
-    return _judged(module, _output(module, rows), rows)
+    return module.network.scores(rows.exact)[0], rows.target[:, 0], _weight(rows)
 
 
-def _output(module: LogisticRegression, rows: Examples) -> Tensor:
+def _loss(module: LogisticRegression, rows: Examples) -> float:
+    """Return the loss: that of this project from logits in float64, another one as it is."""
+    answers = rows.answers
+    if type(module.loss) in (nn.BCELoss, nn.BCEWithLogitsLoss, WeightedCrossEntropy):
+        from_logits = WeightedCrossEntropy(getattr(module.loss, "pos_weight", None) or 1.0, takes_logits=True)
+        return float(from_logits(module.network.exact_logit(rows.exact)[:, None], *(each.double() for each in answers)))
     dtype = module.network.weight.dtype
-    return torch.cat([module.network(part.to(dtype)) for part in rows.exact.split(CHUNK_ROWS)])
+    output = torch.cat([module.network(part.to(dtype)) for part in rows.exact.split(CHUNK_ROWS)])
+    return float(module.loss(output, *(answer.to(output) for answer in answers)))
 
 
-def _judged(module: LogisticRegression, output: Tensor, rows: Examples) -> tuple[Tensor, Tensor, Tensor | None]:
-    weight = None if rows.weight is None else rows.weight[:, 0]
-    return module.network.probability(output)[:, 0], rows.target[:, 0], weight
+def _weight(rows: Examples) -> Tensor | None:
+    return None if rows.weight is None else rows.weight[:, 0]

@@ -4,7 +4,7 @@ from collections import Counter
 
 from logreg.data import quality, reading
 from logreg.errors import UserError, did_you_mean
-from logreg.metrics import BinaryMetrics
+from logreg.metrics import BinaryMetrics, undefined
 from logreg.trained.model_file import Model
 from logreg.trained.prediction import probabilities, unseen_notes
 
@@ -45,14 +45,18 @@ def evaluate(
             )
     read = [*model.preprocessing.columns, target, *([weight] if weight else [])]
     unseen: Counter[tuple[str, str]] = Counter()
-    for part, _, probability in probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen):
+    scored = probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen)
+    for part, _, (probability, logit) in scored:
         answer = model.labels.encode(part[target], path, rows + 1)
         weights = None if weight is None else quality.weights(part[weight], path, rows + 1)
-        metrics.update(probability, answer, weights)
+        metrics.update(probability, answer, weights, logit)
         rows += len(part)
     if notes is not None:
         notes += unseen_notes(unseen)
-    return metrics.compute()
+    found = metrics.compute()
+    if notes is not None and (reason := undefined(found)):
+        notes.append(f"{reason[0].upper()}{reason[1:]}.")
+    return found
 
 
 def _is_number(text: str) -> bool:

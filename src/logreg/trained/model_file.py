@@ -30,8 +30,7 @@ class Model:
     """All that a prediction needs.
 
     Attributes:
-        network: features -> probability or logit; on the CPU, in evaluation mode, in float64: so a row's probability, rounded
-            to float32, does not depend on the rows beside it, whose number moves the last bit of a float32 sum.
+        network: features -> probability or logit; on the CPU, in evaluation mode, in float64.
         preprocessing: columns of a table -> features.
         labels: the target column and its two values.
         threshold: a row is of class 1 where probability >= threshold.
@@ -47,14 +46,17 @@ class Model:
     form: CsvFormat
 
     @torch.no_grad()
-    def probability(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
-        """Return the probability of class 1 for the rows of a table, float32, (rows,).
+    def scores(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the probability of class 1 for the rows of a table, float32, and its logit, float64, (rows,) each.
 
         Raises:
             UserError: a column or a value is missing, or no number.
         """
-        features = self.preprocessing.transform(frame, where, first_row, torch.float64)
-        return self.network.probability(self.network(features))[:, 0].float()
+        return self.network.scores(self.preprocessing.transform(frame, where, first_row, torch.float64))
+
+    def probability(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
+        """Return the probabilities of `scores` alone."""
+        return self.scores(frame, where, first_row)[0]
 
 
 def load_model(run: str | Path, conf: Sequence[Path] | None = None) -> Model:

@@ -24,6 +24,9 @@ from logreg.spreadsheet import safe_frame
 from logreg.threads import one_thread
 from logreg.trained.model_file import Model
 
+Scores = tuple[Tensor, Tensor]
+"""The rows' probability of class 1, float32, and its logit, float64, (rows,) each."""
+
 ADDED = ("probability", "class")
 STDOUT = "-"
 MOST_NAMED = 10
@@ -120,8 +123,8 @@ def probabilities(
     columns: Sequence[str],
     unseen: Counter[tuple[str, str]],
     keep: Sequence[str] = (),
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, Tensor]]:
-    """Yield each part of a table, its columns to keep, and the probability of class 1 for its rows, float32, (rows,).
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, Scores]]:
+    """Yield each part of a table, its columns to keep, and its rows' probability of class 1 and logit; see `Model.scores`.
 
     While one part is used, the next ones are worked out, each in a thread of its own.
 
@@ -141,15 +144,15 @@ def probabilities(
             yield first_row, part, kept
             first_row += len(part)
 
-    def worked_out(numbered_part: tuple[int, pl.DataFrame, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, Tensor]:
+    def worked_out(numbered_part: tuple[int, pl.DataFrame, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, Scores]:
         first_row, part, kept = numbered_part
-        return part, kept, model.probability(part, path, first_row)
+        return part, kept, model.scores(part, path, first_row)
 
     cores = torch.get_num_threads()
     with one_thread():
-        for part, kept, probability in prefetched(worked_out, numbered(), min(cores, MOST_WORKERS)):
+        for part, kept, scores in prefetched(worked_out, numbered(), min(cores, MOST_WORKERS)):
             unseen.update(model.preprocessing.unseen(part))
-            yield part, kept, probability
+            yield part, kept, scores
 
 
 def _predicted(
@@ -165,7 +168,7 @@ def _predicted(
     used = {*kept, *preprocessing.columns}
     report.ignored = [name or "(the index, which has no name)" for name in columns if name not in used]
     parts = probabilities(model, path, form, preprocessing.kinds, preprocessing.columns, report.unseen, kept)
-    for part, own, probability in parts:
+    for part, own, (probability, _) in parts:
         called = (probability >= model.threshold).long()
         report.rows += len(part)
         report.positive += int(called.sum())
