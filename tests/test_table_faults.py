@@ -63,6 +63,10 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "10 short row": (changed("\n4,4,0\n", "\n4,4\n"), (), ("row 5", "2 values for 3 columns", "'passed'")),
     "10 long row": (changed("\n4,4,0\n", "\n4,4,0,7\n"), (), ("row 5", "4 values for 3 columns", "'7'")),
+    "a comment before the header": ("# exported, on Monday\n" + GOOD, (), (
+        "first line", "comment", "grep -v '^#' t.csv > t-clean.csv")),
+    "a comment among the rows": (changed("\n4,4,0\n", "\n# checked up to here\n4,4,0\n"), (), ("row 5", "comment")),
+    "JSON lines": ('{"age": 1, "passed": 0}\n', (), ("is JSON", """python -c 'import polars; polars.read_ndjson("t.csv")""")),
     "10 empty line": (changed("\n4,4,0\n", "\n\n4,4,0\n"), (), ("row 5", "empty")),
     "11 unbalanced quote": (changed("\n4,4,0\n", '\n4,"4,0\n'), (), ("never closed", "row 5", "'score'")),
     "11 quote inside": (changed("\n4,4,0\n", '\n4,5" x,0\n'), (), ("row 5", "'score'", "quote", '"5"" x"')),
@@ -140,6 +144,7 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     (tmp_path / "folder" / "notes.txt").write_text("x")
     (tmp_path / "students.csv").write_text(GOOD)
     (tmp_path / "false.parquet").write_text(GOOD)
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n')
     (tmp_path / "book.csv").write_bytes(b"PK\x03\x04 and so on")
     whole = tmp_path / "whole.parquet"
     pl.read_csv(GOOD.encode()).write_parquet(whole)
@@ -158,13 +163,19 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
         "30 URL": ("https://example.org/t.csv", ("URL", "Download")),
         "30 bucket": ("s3://bucket/t.csv", ("URL",)),
         "an Excel workbook": ("book.csv", ("Excel", "CSV")),
+        "a pattern": (
+            "stud*.csv",
+            ("pattern", "1 match", """'import polars; polars.read_csv("stud*.csv", infer_schema=False)"""),
+        ),
+        "a pattern of Parquet": ("*.parquet", ("pattern", "Give the folder")),
+        "JSON": ("t.jsonl", ("is JSON", """polars.read_ndjson("t.jsonl").write_parquet("t.parquet")'""")),
     }
 
 
 @pytest.mark.parametrize(
     "name",
     ["1 missing file", "2 a folder", "28 false Parquet", "28 truncated Parquet", "29 Parquet checksum", "30 URL", "30 bucket",
-     "an Excel workbook"],
+     "an Excel workbook", "a pattern", "a pattern of Parquet", "JSON"],
 )  # fmt: skip
 def test_fault_of_the_path(name: str, fork: Fork, tmp_path: Path) -> None:
     path, words = paths(tmp_path)[name]

@@ -204,6 +204,32 @@ def test_advice_that_helps(values: list[str], words: tuple[str, ...], never: str
     assert never not in str(caught.value)
 
 
+def test_a_column_may_be_called_with_a_number_sign(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("#id,y\n" + "".join(f"{row % 7},{row % 2}\n" for row in range(ROWS)))
+    assert table(str(path), "y").feature_names == ("#id",)
+
+
+def test_what_is_suggested_for_json_and_several_files_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my t.jsonl").write_text("".join(f'{{"x": {row % 7}, "y": {row % 2}}}\n' for row in range(ROWS)))
+    Path("parts").mkdir()
+    for number in (1, 2):
+        Path(f"parts/part {number}.csv").write_text("code,y\n" + "".join(f"0{row % 3},{row % 2}\n" for row in range(ROWS)))
+    for given_, made, features in (
+        ("my t.jsonl", "my t.parquet", 1),
+        ("parts/part*.csv", "together.csv", 2),
+        ("parts", "together.csv", 2),
+    ):
+        with pytest.raises(UserError) as caught:
+            table(given_, "y")
+        _, _, program = shlex.split(str(caught.value)[str(caught.value).index("python -c") :])
+        exec(program)  # noqa: S102 (what we suggest)
+        data = table(made, "y")
+        assert len(data.feature_names) == features, "codes keep their zeros"
+        Path("together.csv").unlink(missing_ok=True)
+
+
 NAMES = st.one_of(
     st.text("ab1 ,'\"\\${}[]()=:가#~-.;&|*?`!<>", min_size=1, max_size=8),
     st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=4),

@@ -60,8 +60,8 @@ class Unwritable(End):
         self.reason = reason
 
 
-TYPED = re.compile(r"""(?<!\S)'[\w.+~]+=(?:[^'\n]|'"'"')*'""")
-"""An override in a shell's quotes, as `overrides.suggestion` writes it."""
+TYPED = re.compile(r"""(?<!\S)'(?:[^'\n]|'"'"')*'""")
+"""What stands in a shell's quotes, as in `overrides.suggestion`, is typed."""
 
 
 def tell(error: Exception) -> None:

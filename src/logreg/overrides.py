@@ -7,9 +7,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-PLAIN = re.compile(
-    r"-?(0|[1-9]\d*)|(?![\d_.+-]*(e[+-]?\d+)?$)(?!([+-]?inf|nan|null|true|false)$)\w[\w./-]*|/[\w./-]+", re.I | re.A
-)
+PLAIN = re.compile(r"-?(0|[1-9]\d*)|(?![\d_.+-]*(e[+-]?\d+)?$)(?!([+-]?inf|nan|null)$)\w[\w./-]*|/[\w./-]+", re.I | re.A)
 """A text that the shell and Hydra leave as it is, or read as a whole number that is written so."""
 
 

@@ -159,6 +159,8 @@ def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError
     names = header.names
     if not row or list(row) == [""]:
         return BlockError(number, EMPTY)
+    if row[0].lstrip().startswith("#"):
+        return BlockError(number, f"the line {shown(row[0])} begins with # as a comment does. Remove it from the file.")
     if len(row) < len(names):
         return BlockError(
             number,

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class Header:
             raise _not_utf8(path) from None
         if "\r" in re.sub('"[^"]*"', "", line).removesuffix("\n").removesuffix("\r"):
             raise cr_alone(path)
+        _check_comment(path, line, block[length:], form)
         raw = next(form.rows(line), [])
         _check_separator(path, form, line, raw)
         names = [LINE_BREAK.sub(" ", name.strip()) for name in raw]
@@ -102,6 +104,17 @@ def row_length(block: bytes) -> int:
     while end and block.count(b'"', 0, end) % 2:
         end = block.find(b"\n", end) + 1
     return end or len(block)
+
+
+def _check_comment(path: Path, line: str, rest: bytes, form: CsvFormat) -> None:
+    """Refuse a first line that is no header: `# exported on Monday`. A column may be called #id."""
+    below = rest[: row_length(rest)].decode(errors="replace")
+    if line.startswith("#") and (line[1:2].isspace() or line.count(form.separator) != below.count(form.separator)):
+        command = f"grep -v '^#' {shlex.quote(str(path))} > {shlex.quote(str(path.with_stem(path.stem + '-clean')))}"
+        raise UserError(
+            f"{path}: the first line, {shown(line.strip())}, begins with # as a comment does, and the first line must be the"
+            f" header. Remove such lines: {command}"
+        )
 
 
 def _check_separator(path: Path, form: CsvFormat, line: str, raw: list[str]) -> None:

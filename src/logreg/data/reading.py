@@ -4,6 +4,9 @@ A CSV file goes through memory in blocks that are parsed side by side (`csv_read
 a fault knows its row. A Parquet file is read by polars, after its page checksums, if it has any, were verified.
 """
 
+import contextlib
+import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,12 +22,19 @@ PART_ROWS = 100_000
 MAX_COLUMNS = 20_000
 """Wider tables are refused: as a dense matrix they rarely are what was meant. A caller may set another limit."""
 
+JSON = (".json", ".jsonl", ".ndjson")
+
 FOREIGN = {
     b"PK\x03\x04": "a zip archive or an Excel workbook: save the sheet as CSV",
     b"\x1f\x8b": "compressed with gzip: unpack it first (gunzip)",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first (unzstd)",
     b"ARROW1": "an Arrow (Feather) file: save it as Parquet",
     b"SQLite": "a SQLite database: export the table as CSV",
+    b"BZh": "compressed with bzip2: unpack it first (bunzip2)",
+    b"\xfd7zXZ": "compressed with xz: unpack it first (unxz)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV",
+    b"\x89HDF": "an HDF5 file: export the table as CSV or Parquet",
+    b"%PDF": "a PDF document: a table is read from CSV or Parquet",
 }
 """The first bytes of files that are neither CSV nor Parquet, and what to do with them."""
 
@@ -136,6 +146,11 @@ def check_path(path: str | Path, key: str = "data.path") -> Path:
         raise UserError(f"{key}={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
     path = Path(path)
     if not path.exists():
+        if found := _matching(path):
+            raise UserError(
+                f"{key}={text} is a pattern, and takes one file; {len(found):,} match it, such as {short_list(found, 2)}."
+                f" {_put_together(text, found[0])}"
+            )
         if path.is_symlink():
             raise UserError(f"{key}={text} is a link that leads nowhere: mend it, or give the file itself.")
         near = _near(path)
@@ -143,9 +158,11 @@ def check_path(path: str | Path, key: str = "data.path") -> Path:
     if path.is_dir():
         if not parquet_reading.files(path):
             inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
+            csv = sorted(map(str, path.glob("*.csv")))
+            together = f" {_put_together(str(path / '*.csv'), csv[0])}" if len(csv) > 1 else ""
             raise UserError(
                 f"{key}={text} is a folder without Parquet files; it holds {inside}. Give a CSV or Parquet file, or a"
-                " folder of Parquet files."
+                f" folder of Parquet files.{together}"
             )
         return path
     if not path.is_file():
@@ -160,6 +177,13 @@ def check_path(path: str | Path, key: str = "data.path") -> Path:
     for magic, what in FOREIGN.items():
         if start.startswith(magic):
             raise UserError(f"{key}={text} is {what}. CSV and Parquet are read.")
+    if path.suffix in JSON or start.startswith((b'{"', b'[{"')):
+        read = "read_json" if start.startswith(b"[") else "read_ndjson"
+        made = json.dumps(str(path.with_suffix(".parquet")), ensure_ascii=False)
+        program = f"import polars; polars.{read}({json.dumps(text, ensure_ascii=False)}).write_parquet({made})"
+        raise UserError(
+            f"{key}={text} is JSON. CSV and Parquet are read; write it as Parquet: python -c {shlex.quote(program)}"
+        )
     return path
 
 
@@ -169,6 +193,21 @@ def is_parquet(path: Path) -> bool:
         return True
     with path.open("rb") as file:
         return file.read(4) == parquet_reading.MAGIC
+
+
+def _matching(pattern: Path) -> list[str]:
+    root = Path(pattern.anchor)
+    with contextlib.suppress(ValueError, OSError):  # no pattern
+        return sorted(map(str, root.glob(str(pattern.relative_to(root))))) if set("*?[") & set(str(pattern)) else []
+    return []
+
+
+def _put_together(pattern: str, first: str) -> str:
+    """Return how to make one table of the files that a pattern matches."""
+    if Path(first).suffix in parquet_reading.ENDINGS:
+        return "Give the folder that holds them, as in data.path=folder."
+    program = f"import polars; polars.read_csv({json.dumps(pattern, ensure_ascii=False)}, infer_schema=False)"
+    return f"Put CSV files together: python -c {shlex.quote(program + '.write_csv(' + json.dumps('together.csv') + ')')}"
 
 
 def _near(path: Path) -> str:

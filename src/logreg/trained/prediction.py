@@ -173,7 +173,7 @@ def _predicted(
         report.rows += len(part)
         report.positive += int(called.sum())
         added = pl.Series("probability", probability.numpy()), classes.gather(called.numpy()).alias("class")
-        yield own.with_columns(*added)
+        yield own.with_columns(*added) if kept else pl.DataFrame(added)
 
 
 def _check_output(output: str, path: str) -> None:
