@@ -130,9 +130,11 @@ def test_collinear_columns_are_named_and_the_others_keep_their_errors():
     more = np.column_stack([x, 2 * x[:, 0] - x[:, 1] + 3, np.full(80, 7.0)])
     table = fitted(more, y)
     assert [each.words(table.names) for each in table.dependencies] == ["x4 = 2 x1 - x2 + 3", "x5 is 7 in every row"]
-    assert table.std_error.isnan().tolist() == [True, True, False, True, True, True]
-    plain = fitted(x, y)
-    assert table.std_error[2] == pytest.approx(float(plain.std_error[2]), rel=1e-8)
+    assert table.std_error.isnan().tolist() == table.estimate.isnan().tolist() == [False, False, False, True, True, False]
+    assert table.notes == {3: "aliased: x4 = 2 x1 - x2 + 3", 4: "aliased: x5 is 7 in every row"}
+    plain, kept = fitted(x, y), [0, 1, 2, 5]
+    np.testing.assert_allclose(table.estimate[kept], plain.estimate, rtol=1e-8)
+    np.testing.assert_allclose(table.std_error[kept], plain.std_error, rtol=1e-8)
     assert table.goodness.plain() == pytest.approx(plain.goodness.plain())
 
 

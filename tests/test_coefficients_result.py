@@ -30,7 +30,7 @@ def spector(tmp_path: Path) -> str:
 def table_of(run: Run) -> dict[str, dict[str, float]]:
     with (run.path / "coefficients.csv").open() as file:
         return {
-            row.pop("name"): {name: float(value) if value else math.nan for name, value in row.items()}
+            row.pop("name"): {name: float(value) if value else math.nan for name, value in row.items() if name != "note"}
             for row in csv.DictReader(file)
         }
 

@@ -91,7 +91,7 @@ class Features:
 
     def own_units(self) -> Tensor:
         """Return x, (rows, columns), float64."""
-        if len(self.parts) == 1:
+        if len(self.parts) == 1:  # the places are in order then
             return self.parts[0][1].to(torch.float64, copy=True)
         x = torch.empty(len(self), len(self.center), dtype=torch.float64, device=self.device)
         for places, values in self.parts:

@@ -60,11 +60,12 @@ def of_coefficients(table: Path) -> dict[str, Figure]:
         rows = [row for row in read_csv(table, ("name", "estimate")) or () if row["name"] != "bias"]
     except DamagedFileError:  # who shows the pictures tells of the file
         return {}
+    rows = [row for row in rows if np.isfinite(_number(row.get("estimate")))]  # what is aliased or infinite has none
     names = [row["name"] for row in rows]
 
     def column(name: str) -> Array | None:
         values = np.array([_number(row.get(name)) for row in rows])
-        return None if np.isnan(values).all() else values
+        return None if not len(values) or np.isnan(values).all() else values
 
     estimate = column("estimate")
     if estimate is None:

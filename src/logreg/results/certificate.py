@@ -11,7 +11,6 @@ from logreg.results.separation_lines import no_optimum
 from logreg.solvers.firth import FirthObjective
 from logreg.solvers.newton import Solution
 from logreg.solvers.objective import Evaluation
-from logreg.solvers.quadratic import solve
 from logreg.solvers.separation import Separation, Unknown
 from logreg.solvers.solver import Solver
 
@@ -75,8 +74,7 @@ def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
 
 def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
     excess = here.value - best.value
-    rank = solve(best.hessian, torch.zeros(len(best.hessian), dtype=torch.float64))[1]
-    if rank < len(best.hessian):
+    if best.aliased:
         apart = "columns are collinear, so many coefficients give it"
     else:
         own_units = fit.datamodule.preprocessing.in_own_units

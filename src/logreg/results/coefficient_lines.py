@@ -33,7 +33,7 @@ def cells(table: CoefficientTable) -> Iterator[tuple[str, ...]]:
         ratio, low, high = apart([odds_ratio(value[name]) for name in ("estimate", "ci_low", "ci_high")], 4)
         yield (
             one_line(value["name"]),
-            number(value["estimate"]),
+            value["note"].partition(":")[0] or number(value["estimate"]),
             number(value["std_error"]),
             number(value["z"], ".2f"),
             p_value(value["p"]),

@@ -1,9 +1,10 @@
 """The coefficients in the data's own units, with their errors and what these say."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from logreg import spreadsheet
 from logreg.data.examples import Examples
@@ -11,9 +12,11 @@ from logreg.data.preprocessing import Preprocessing
 from logreg.log.summary import decimal
 from logreg.penalties import ElasticNet, Firth
 from logreg.results.coefficient_lines import goodness_line, print_table
+from logreg.results.optimum import Verdict
 from logreg.results.result import Fit, Result, Row
-from logreg.solvers.separation import Separation
+from logreg.solvers.separation import Separation, Unknown
 from logreg.statistics.likelihood import Likelihood
+from logreg.statistics.limit import boundary, limit_table
 from logreg.statistics.optimum import SEPARATED
 from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
@@ -21,6 +24,9 @@ MOST_IN_SUMMARY = 12
 MOST_COLLINEAR = 3
 MOST_WORK = 1e9
 """Rows x coefficients^3 up to which Firth's intervals are profiles unless asked for otherwise: some ten seconds."""
+
+SAME_LIKELIHOOD = 1e-4
+"""Log-likelihoods that differ by less belong to points within 0.014 standard errors of each other."""
 
 GREATEST_LIKELIHOOD = "penalty=null optimizer=newton"
 """What to type for the estimates that statsmodels' Logit and R's glm give, and their errors."""
@@ -65,6 +71,7 @@ class Coefficients(Result):
         self.is_printed = is_printed
         self.spreadsheet_safe = spreadsheet_safe
         self._seen: dict[int, tuple[Examples, Likelihood]] = {}
+        self._verdicts: dict[int, Verdict] = {}
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write and print the table; return the summary's lines: the weights, the bias, and what there is to say of errors."""
@@ -86,6 +93,7 @@ class Coefficients(Result):
                     table.names[product]: [table.names[factor] for factor in factors]
                     for product, factors in table.products.items()
                 },
+                "notes": {table.names[place]: note for place, note in sorted(table.notes.items())},
             },
         )
         if self.is_printed and table.why_none is None:
@@ -107,25 +115,30 @@ class Coefficients(Result):
         if len(names) > self.most:
             why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
             return bare_table(likelihood, theta, names, units, why)
-        penalised, firth = _no_likelihood(fit), isinstance(fit.module.penalty, Firth)
+        why_none, firth = _no_likelihood(fit), isinstance(fit.module.penalty, Firth)
+        found = None if why_none or firth else self._verdict(fit, rows)
         kind = self._kind(rows)
-        table = coefficient_table(
-            likelihood,
-            theta,
-            names,
-            units,
-            kind=kind,
-            interval=self._interval(kind, firth, likelihood),
-            level=self.level,
-            groups=rows.cluster,
-            switches=indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
-            why_none=penalised,
-            firth=firth,
-            sampling=rows.sampling,
-        )
-        if penalised is None and table.why_none not in (None, SEPARATED) and _is_separable(fit):
-            return replace(table, why_none=SEPARATED)  # not short of an optimum: there is none
-        return table
+        told: dict[str, Any] = {
+            "kind": kind,
+            "interval": self._interval(kind, firth, likelihood),
+            "level": self.level,
+            "groups": rows.cluster,
+            "switches": indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
+            "sampling": rows.sampling,
+        }
+        if isinstance(found, Separation) and not found.one_class:
+            if (rest := _limit(fit, likelihood, theta, found)) is not None and found.rows is not None:
+                return limit_table(likelihood, found.rows, rest, found.infinite, names, units, **told)
+            why_none = SEPARATED
+        elif isinstance(found, Unknown):
+            why_none = f"whether there is an optimum is not decided: {found.why}"
+        return coefficient_table(likelihood, theta, names, units, why_none=why_none, firth=firth, **told)
+
+    def _verdict(self, fit: Fit, rows: Examples) -> Verdict:
+        """Return the unpenalised optimum of some rows; sought once for runs that were trained together."""
+        if id(rows) not in self._verdicts:
+            self._verdicts[id(rows)] = fit.optimum
+        return self._verdicts[id(rows)]
 
     def _kind(self, rows: Examples) -> str:
         """Return the kind of the errors: sampling weights have no classical ones."""
@@ -205,8 +218,13 @@ def _no_likelihood(fit: Fit) -> str | None:
     return None
 
 
-def _is_separable(fit: Fit) -> bool:
-    return isinstance(fit.optimum, Separation) and not fit.optimum.one_class
+def _limit(fit: Fit, likelihood: Likelihood, theta: Tensor, found: Separation) -> Tensor | None:
+    """Return the optimum of the rows on the boundary, where a solver has gone so far that the others add nothing; else None."""
+    if found.rest is None or found.rows is None or len(found.infinite) >= len(theta) or fit.module.converged is None:
+        return None
+    rest = torch.cat([found.rest.weight, found.rest.bias[None]])
+    gap = boundary(likelihood, found.rows).value(rest) - likelihood.value(theta)
+    return rest if gap < SAME_LIKELIHOOD else None
 
 
 def _weight_decay(fit: Fit) -> float:

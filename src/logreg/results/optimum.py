@@ -1,15 +1,21 @@
 """The optimum of what a fit aimed at, sought once for all results that speak of it."""
 
+from torch import Tensor
+
 from logreg.data.examples import Examples
 from logreg.module import LogisticRegression
 from logreg.penalties import NONE, Firth
+from logreg.solvers.basis import minimum_within
 from logreg.solvers.firth import FirthObjective
 from logreg.solvers.newton import NewtonSteps, Solution, minimum
 from logreg.solvers.objective import Objective
-from logreg.solvers.separation import Separation, Unknown, optimum
+from logreg.solvers.separation import Separation, Unknown, by_columns, optimum
 
-MOST_WORK = 3e9
-"""Rows * features^2 up to which the optimum is sought: about a second."""
+MOST_WORK = 1e10
+"""Rows * features^2 up to which the optimum is sought from afar: some ten passes of one to two seconds each on two cores."""
+
+MOST_TO_PROVE = 1e11
+"""The same where a solver has converged, and one step more proves that it stands at the optimum: some five such passes."""
 
 Verdict = Solution | Separation | Unknown | None
 """Where the optimum is, the direction in which there is none, neither proved, or, for a table that is too large, not sought."""
@@ -23,17 +29,22 @@ def objective(module: LogisticRegression, rows: Examples) -> Objective:
     return Objective(rows.exact, rows.target, rows.weight, penalty, pos_weight=pos_weight)
 
 
-def verdict(table: Objective) -> Verdict:
+def verdict(table: Objective, reached: Tensor | None = None) -> Verdict:
     """Return the optimum of an objective.
 
-    The search starts at zero, not at the fitted point: far out towards infinity everything is flat, and a fit that has run
-    there would look like an optimum.
+    The search starts at the point that a solver has reached, if one has; what it finds there counts only with its proof. Else,
+    or where that fails, it starts at zero: far out towards infinity everything is flat, and a fit that has run there would look
+    like an optimum. Of a table that is too large for a search, classes that one column separates are still found.
+
+    Args:
+        table: the objective.
+        reached: where a solver has converged, (features + 1,).
     """
     rows, features = table.features.shape
-    if rows * features**2 > MOST_WORK:
-        return None
+    if rows * features**2 > (MOST_WORK if reached is None else MOST_TO_PROVE):
+        return by_columns(table) if table.penalty is NONE and not isinstance(table, FirthObjective) else None
     if isinstance(table, FirthObjective):
-        return minimum(table, NewtonSteps(1e-9))
+        return minimum_within(table, NewtonSteps(1e-9), reached)
     if table.penalty is NONE:
-        return optimum(table)
-    return minimum(table, NewtonSteps(1e-10, table.penalty.l1))
+        return optimum(table, reached)
+    return minimum(table, NewtonSteps(1e-10, table.penalty.l1), reached)

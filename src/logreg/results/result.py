@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import lightning.pytorch as pl
+import torch
 
 from logreg.callbacks.weights import Weights
 from logreg.data.datamodule import InMemoryDataModule
@@ -40,7 +41,10 @@ class Fit:
     @cached_property
     def optimum(self) -> optimum.Verdict:
         """The optimum of what was aimed at; sought when it is first asked for."""
-        return optimum.verdict(optimum.objective(self.module, self.datamodule.examples))
+        network = self.module.network
+        theta = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double().cpu()
+        aim = optimum.objective(self.module, self.datamodule.examples)
+        return optimum.verdict(aim, theta if self.module.converged else None)
 
     @cached_property
     def weights(self) -> Weights | None:

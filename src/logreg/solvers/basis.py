@@ -20,13 +20,18 @@ import torch
 from torch import Tensor
 
 from logreg.features import Features
+from logreg.solvers.newton import Solution, minimum
 from logreg.solvers.objective import Objective, one_core, rows_in_a_block
+from logreg.solvers.steps import Steps
 
 CLEARLY_INDEPENDENT = 1e-3
 """What must be left of every column, as a part of its norm, for the plain columns to serve as they are."""
 
 ROUNDING = 1e-11
 """What may be left of a dependent column, as a part of its centred norm; R's glm has the same number."""
+
+SINGLE_ROUNDING = 2e-5
+"""The same for columns that come scaled and rounded to float32."""
 
 SAMPLE_ROWS_PER_COLUMN = 50
 SMALLEST_SAMPLE = 20_000
@@ -84,9 +89,18 @@ class Basis:
         """Return theta, (features + 1,), of a point of `objective`."""
         return self.matrix @ point if self.is_rotated else point
 
+    @property
+    def to_theta(self) -> Tensor:
+        """The matrix by which `outward` multiplies, (features + 1, parameters)."""
+        return self.matrix if self.is_rotated else torch.eye(len(self.mean) + 1, dtype=torch.float64)
+
     def inward(self, theta: Tensor) -> Tensor:
         """Return the point of `objective` at which every row has the logit that `theta` gives it."""
         return theta if self.inverse is None else self.inverse @ theta
+
+    def outward_covariance(self, covariance: Tensor) -> Tensor:
+        """Return the covariance of theta, 0 for aliased features, given that of a point of `objective`."""
+        return self.matrix @ covariance @ self.matrix.T if self.is_rotated else covariance
 
     def relation(self, column: int) -> dict[int, float]:
         """Return what an aliased column is in every row: place -> factor of the kept columns, and of 1 behind them."""
@@ -116,6 +130,26 @@ def basis(table: Objective) -> Basis:
                 return plain
     with one_core(columns):
         return _rotated(table)
+
+
+def minimum_within(
+    table: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100, span: Basis | None = None
+) -> Solution:
+    """Return where `steps` lead in the coordinates of the table's basis; the arguments and the answer are `newton.minimum`'s.
+
+    An aliased column has the weight 0. `Solution.hessian` is that of theta, singular where columns depend on others.
+    """
+    span = span or basis(table)
+    return outward(span, minimum(span.objective(table), steps, None if start is None else span.inward(start), max_iterations))
+
+
+def outward(span: Basis, found: Solution) -> Solution:
+    """Return in the coefficients theta what was found in a basis's coordinates."""
+    if span.inverse is None:
+        return found
+    theta = span.outward(torch.cat([found.weight, found.bias[None]]))
+    hessian, aliased = span.inverse.T @ found.hessian @ span.inverse, tuple(span.aliased)
+    return replace(found, weight=theta[:-1], bias=theta[-1], hessian=hessian, aliased=aliased)
 
 
 def _of_sample(table: Objective, every: int) -> Basis | None:
@@ -181,7 +215,8 @@ def _tolerance(table: Objective, mean: Tensor, size: Tensor) -> Tensor:
     magnitude = mean.abs() + size
     if isinstance(table.features, Features):
         magnitude = torch.maximum(magnitude, table.features.rounded_size.cpu())
-    return (REPRESENTATION * magnitude / size.clamp(min=1e-300)).clamp(min=ROUNDING, max=1.0)
+    least = SINGLE_ROUNDING if table.features.dtype == torch.float32 else ROUNDING
+    return (REPRESENTATION * magnitude / size.clamp(min=1e-300)).clamp(min=least, max=1.0)
 
 
 def _blocks(table: Objective) -> Iterator[Tensor]:

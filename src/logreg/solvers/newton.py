@@ -32,6 +32,7 @@ class Solution:
         hessian: of the mean loss and the l2 penalty, (features + 1, features + 1), the bias last; its inverse over the
             number of rows is the coefficients' covariance.
         iterations: evaluations made.
+        aliased: the columns that depend on those before them and have the weight 0, where that was looked for.
         converged: the gradient is within the tolerance and the steps have died out; False where the optimum is infinite.
     """
 
@@ -43,6 +44,7 @@ class Solution:
     hessian: Tensor
     iterations: int
     converged: bool
+    aliased: tuple[int, ...] = ()
 
 
 def newton(

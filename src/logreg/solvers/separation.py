@@ -20,7 +20,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from logreg.solvers.basis import Basis, basis
+from logreg.solvers.basis import Basis, basis, outward
 from logreg.solvers.cone import interior
 from logreg.solvers.exact import Direction, ExactRows, UndecidedError
 from logreg.solvers.newton import NewtonSteps, Solution, ended
@@ -119,6 +119,17 @@ def optimum(table: Objective, start: Tensor | None = None, tolerance: float = 1e
     return _separated(table, exact, rules, rows, span)
 
 
+def by_columns(table: Objective) -> Separation | None:
+    """Return the separation that single columns make, None where there is none such: one pass over the rows for each."""
+    rows = torch.arange(len(table.features)) if table.weight is None else (table.weight.reshape(-1) > 0).nonzero()[:, 0]
+    exact, rules = ExactRows(table), []
+    columns = list(range(exact.columns))
+    while len(rows) and (rule := _one_class(exact, rows) or _by_one_column(exact, rows, columns)) is not None:
+        rules.append(rule)
+        rows = rows[exact.sides(rule, rows) == 0]
+    return _separated(table, exact, rules, rows, None) if rules else None
+
+
 def separation(table: Objective, direction: Tensor) -> Separation | None:
     """Return `direction`, (features + 1,), as a proof of separation, or None where a row contradicts it."""
     exact = ExactRows(table)
@@ -163,17 +174,8 @@ class _Search:
             point = following
         best = steps.best
         if best is not None and steps.converged and self._bend(best) >= LEAST_BEND and self._is_near_optimum(best):
-            return self._solution(steps, len(path))
+            return outward(self.span, ended(steps, len(path)))
         return None if exact is None or rows is None else self._along(path, exact, rows)
-
-    def _solution(self, steps: NewtonSteps, iterations: int) -> Solution:
-        found = ended(steps, iterations)
-        theta = self.span.outward(torch.cat([found.weight, found.bias[None]]))
-        if not self.span.is_rotated:
-            return found
-        inverse = self.span.inverse
-        assert inverse is not None
-        return replace(found, weight=theta[:-1], bias=theta[-1], hessian=inverse.T @ found.hessian @ inverse)
 
     def _bend(self, seen: Evaluation) -> float:
         assert seen.hessian is not None
@@ -323,7 +325,7 @@ def _separated(
     exact: ExactRows,
     rules: list[Direction],
     rows: Tensor,
-    whole: Basis,
+    whole: Basis | None,
     rest: Solution | None = None,
     boundary: Basis | None = None,
 ) -> Separation:
@@ -345,10 +347,10 @@ def _separated(
     return Separation(weight, bias, not len(rows), len(rows), is_one_class, tuple(rules), infinite, rest, rows)
 
 
-def _infinite(exact: ExactRows, whole: Basis, boundary: Basis | None) -> tuple[int, ...]:
+def _infinite(exact: ExactRows, whole: Basis | None, boundary: Basis | None) -> tuple[int, ...]:
     """Return the coefficients that the rows on the boundary leave open, and the table as a whole does not."""
-    if boundary is None:
-        return (*whole.kept, len(whole.mean))
+    if boundary is None or whole is None:
+        return (*(range(exact.columns) if whole is None else whole.kept), exact.columns)
     lost = [column for column in boundary.aliased if column in whole.kept]
     return tuple(sorted({place for column in lost for place in (column, *_own_relation(exact, boundary, column))}))
 

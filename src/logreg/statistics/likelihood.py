@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from logreg.features import Features
+from logreg.solvers.basis import Basis, basis
 from logreg.solvers.objective import Objective
 
 CELLS_AT_ONCE = 2**20
@@ -60,6 +61,17 @@ class Likelihood:
     def rows(self) -> float:
         """How many rows there are, each counted by its weight."""
         return float(self.weight.sum())
+
+    @cached_property
+    def basis(self) -> Basis:
+        """Which columns are independent, and coordinates in which nothing is nearly collinear."""
+        return basis(self.objective)
+
+    @cached_property
+    def inner(self) -> "Likelihood":
+        """The same likelihood as a function of `basis`'s coordinates, or itself where the plain columns serve."""
+        span = self.basis
+        return Likelihood(span.features(self.features), self.target, self.weight) if span.is_rotated else self
 
     @cached_property
     def means(self) -> Tensor:

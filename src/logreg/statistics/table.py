@@ -1,7 +1,7 @@
 """The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,10 @@ from logreg.statistics.marginal_effects import Switch
 from logreg.statistics.optimum import no_optimum
 from logreg.statistics.profile import Profile, penalised
 from logreg.statistics.wald import Wald, quantile, two_sided, wald
+
+EFFECTS = ("marginal_effect", "marginal_effect_std_error", "step_effect")
+NUMBERS = ("estimate", "std_error", "z", "p", "ci_low", "ci_high", *EFFECTS)
+"""What a coefficient table says of each coefficient, besides its column's mean."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class CoefficientTable:
         level: of the intervals.
         goodness: of the fit as a whole.
         dependencies: exact linear combinations among the columns, in own units.
+        notes: of a coefficient without an estimate why it has none, by its place.
         why_none: why there are no errors, the end of a sentence; None where there are.
         firth: the estimates maximise Firth's penalised likelihood.
         degrees: of freedom of Student's t, for cluster errors: the number of groups less 1; None: the normal distribution.
@@ -79,6 +84,7 @@ class CoefficientTable:
     goodness: Goodness
     dependencies: list[Dependency] = field(default_factory=list)
     why_none: str | None = None
+    notes: Mapping[int, str] = field(default_factory=dict)
     firth: bool = False
     degrees: int | None = None
     products: steps.Products = field(default_factory=dict)
@@ -105,7 +111,15 @@ class CoefficientTable:
             "mean": self.mean,
         }
         named = {name: column.tolist() for name, column in numbers.items()}
-        return {"name": list(self.names), **named, "indicator": [int(each) for each in self.indicator]}
+        notes = [self.notes.get(place, "") for place in range(len(self.names))]
+        return {"name": list(self.names), **named, "indicator": [int(each) for each in self.indicator], "note": notes}
+
+    def without(self, notes: Mapping[int, str]) -> "CoefficientTable":
+        """Return the table without the coefficients of these places; the notes say why they have none."""
+        gap = torch.zeros(len(self.names), dtype=torch.bool)
+        gap[list(notes)] = True
+        numbers = {name: getattr(self, name).masked_fill(gap, torch.nan) for name in NUMBERS}
+        return replace(self, **numbers, notes={**self.notes, **notes})
 
 
 def coefficient_table(
@@ -146,11 +160,13 @@ def coefficient_table(
         _check(kind, interval == "profile" or firth, sampling)
     theta = theta.double()
     units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
-    at = penalised(likelihood) if firth else likelihood.at
-    point = at(theta)
+    inner, phi = likelihood.inner, likelihood.basis.inward(theta)  # sums over rows, where nothing is nearly collinear
+    at = penalised(inner) if firth else inner.at
+    point = at(phi)
     depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
-    dependent = [each.column for each in depends]
-    why_none = why_none or no_optimum(likelihood, theta, point, dependent, firth) or _too_few_rows(likelihood, depends)
+    why_none = why_none or no_optimum(inner, phi, point, firth=firth) or _too_few_rows(inner)
+    if why_none is None:
+        theta = likelihood.basis.outward(phi)  # the same logits with 0 for aliased columns, whatever the fit made of them
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
@@ -159,14 +175,14 @@ def coefficient_table(
     per_unit[sorted({*products, *(factor for factors in products.values() for factor in factors)})] = torch.nan
     error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
     if why_none is None:
-        scatter = _scatter(likelihood, theta, covariance.inverse(point.information, dependent), kind, groups, sampling)
-        error, effect_error = _errors(scatter, units, jacobian, _open(depends, len(own)))
+        scatter = _scatter(inner, phi, covariance.inverse(point.information), kind, groups, sampling)
+        error, effect_error = _errors(likelihood.basis.outward_covariance(scatter), units, jacobian)
     degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
     said = wald(own, error, level, degrees)
     if interval == "profile" and why_none is None:
-        said = _profile(Profile(at, theta, dependent), units, level, ~error.isnan())
+        said = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, level, error > 0)
     is_greatest = why_none is None and not firth and not sampling
-    return CoefficientTable(
+    table = CoefficientTable(
         names=(*names, "bias"),
         estimate=own,
         std_error=error,
@@ -190,6 +206,9 @@ def coefficient_table(
         degrees=degrees,
         products=products,
     )
+    if why_none is not None:
+        return table
+    return table.without({each.column: f"aliased: {each.words(names)}" for each in depends})
 
 
 def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
@@ -199,24 +218,20 @@ def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
         raise ValueError("classical errors count rows, and sampling weights are no counts: kind hc0, hc1 or cluster")
 
 
-def _too_few_rows(likelihood: Likelihood, depends: list[Dependency]) -> str | None:
+def _too_few_rows(likelihood: Likelihood) -> str | None:
     """Return what is wrong with weights that count as fewer rows than there are coefficients, if they do."""
-    count = likelihood.parameters - len(depends)
-    if likelihood.rows > count:
+    if likelihood.rows > likelihood.parameters:
         return None
     return (
-        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {count} coefficients take"
-        " more. Weights that are no counts are sampling weights: data.weight_kind=sampling"
+        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {likelihood.parameters}"
+        " coefficients take more. Weights that are no counts are sampling weights: data.weight_kind=sampling"
     )
 
 
-def _errors(scatter: Tensor, units: Units, jacobian: Tensor, unknown: list[int]) -> tuple[Tensor, Tensor]:
-    """Return the standard errors of the coefficients, (features + 1,), and of the effects, (features,); NaN where unknown."""
+def _errors(scatter: Tensor, units: Units, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the standard errors of the coefficients, (features + 1,), and of the effects, (features,)."""
     error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
-    effect_error = (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt()
-    error[unknown] = torch.nan
-    effect_error[error[:-1].isnan()] = torch.nan
-    return error, effect_error
+    return error, (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt()
 
 
 def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], units: Units, why_none: str) -> CoefficientTable:
@@ -270,21 +285,15 @@ def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, gr
     return covariance.robust(likelihood, theta, bread, kind == "hc1", sampling)
 
 
-def _open(depends: list[Dependency], size: int) -> list[int]:
-    """Return the coefficients that collinear columns leave open; a constant, in a term or alone, leaves the bias open too."""
-    columns = {column for each in depends for column in each.columns}
-    return sorted(columns | ({size - 1} if any(each.constant for each in depends) else set()))
-
-
-def _profile(profile: Profile, units: Units, level: float, wanted: Tensor) -> Wald:
+def _profile(profile: Profile, contrasts: Tensor, level: float, wanted: Tensor) -> Wald:
     """Return z, p and the intervals of the profile likelihood in own units, (features + 1,) each; NaN where not wanted.
 
-    A coefficient in own units is a contrast of theta. For the bias that is not the bias alone: it stands where every x is 0.
+    A coefficient in own units is a contrast of the likelihood's parameters, (features + 1, parameters) in all. For the bias
+    that is not the bias alone: it stands where every x is 0.
     """
     found = torch.full((3, len(wanted)), torch.nan, dtype=torch.float64)
     for column in wanted.nonzero()[:, 0].tolist():
-        contrast = units.matrix[column]
-        found[:, column] = found.new_tensor([profile.z(contrast), *profile.interval(contrast, level)])
+        found[:, column] = found.new_tensor([profile.z(contrasts[column]), *profile.interval(contrasts[column], level)])
     z, low, high = found
     return Wald(z, two_sided(z), low, high)
 

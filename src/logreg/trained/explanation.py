@@ -27,7 +27,10 @@ SAME = 1e-4
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One coefficient in the table's own units; NaN where nothing is known. `effect` is on the probability, of one `step`."""
+    """One coefficient in the table's own units; NaN where nothing is known. `effect` is on the probability, of one `step`.
+
+    `note` says why it has no number in the table of coefficients, if so.
+    """
 
     name: str
     estimate: float
@@ -37,6 +40,7 @@ class Coefficient:
     effect: float = math.nan
     mean: float = math.nan
     indicator: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,10 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
     try:
         *rows, _ = read_csv(directory / "coefficients.csv") or []  # the last is the bias
         statistics = read_json(directory / "statistics.json", dict) or {}
+        is_aliased = any((row.get("note") or "").startswith("aliased") for row in rows)  # then other weights give the same
         read = tuple(_coefficient(name, estimate, row) for (name, estimate), row in zip(own, rows, strict=True))
         same = all(
-            row["name"] == name and math.isclose(float(row["estimate"]), value, rel_tol=SAME, abs_tol=1e-6)
-            for (name, value), row in zip(own, rows, strict=True)
+            row["name"] == name and (is_aliased or _is_same(row, value)) for (name, value), row in zip(own, rows, strict=True)
         )
         level, why = float(statistics["level"]), str(statistics["why_no_errors"] or "")
         collinear = tuple(str(each) for each in statistics.get("collinear", ()))
@@ -101,6 +105,11 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
     return Knowledge(read, bias.item(), level, f"No intervals: {why}." if why else "", collinear, products)
 
 
+def _is_same(row: dict[str, str], value: float) -> bool:
+    """Tell whether a row of coefficients.csv is of this coefficient; one that is not finite there is some number here."""
+    return bool(row.get("note")) or math.isclose(float(row["estimate"]), value, rel_tol=SAME, abs_tol=1e-6)
+
+
 def _without(bare: Knowledge, why: str) -> Knowledge:
     return Knowledge(bare.features, bare.bias, bare.level, bare.note + why)
 
@@ -108,7 +117,7 @@ def _without(bare: Knowledge, why: str) -> Knowledge:
 def _coefficient(name: str, estimate: float, row: dict[str, str]) -> Coefficient:
     columns = {"low": "ci_low", "high": "ci_high", "step": "step", "effect": "step_effect", "mean": "mean"}
     numbers = {key: float(row[column] or "nan") for key, column in columns.items()}
-    return Coefficient(name, estimate, **numbers, indicator=row["indicator"] == "1")
+    return Coefficient(name, estimate, **numbers, indicator=row["indicator"] == "1", note=row.get("note") or "")
 
 
 def sentences(model: Model, known: Knowledge) -> Iterator[str]:
@@ -146,6 +155,8 @@ def sentences(model: Model, known: Knowledge) -> Iterator[str]:
 
 def _sentence(encoder: Column, position: int, coefficient: Coefficient, scale: float, odds: str, level: float) -> str:
     """Return what one feature says."""
+    if coefficient.note:
+        return f"{coefficient.name} has no coefficient that could be told ({coefficient.note})."
     if coefficient.estimate == 0:
         return f"{coefficient.name} has no influence: its coefficient is exactly 0."
     compared = _compared(encoder, position, coefficient)
