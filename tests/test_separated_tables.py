@@ -145,3 +145,18 @@ def test_one_column_that_separates_is_named_and_the_others_keep_their_numbers(tm
     assert "infinite" in told and "e+30" not in told and "inf " not in told
     run(tmp_path, "", "run=run", command="report.py")
     assert math.isfinite(float(rows["x"]["odds_ratio"]))
+
+
+def test_metrics_are_written_before_anything_is_drawn_and_where_a_result_fails(fit, monkeypatch):
+    from logreg.results.dashboard import Dashboard
+
+    seen = []
+
+    def fails(self, fit):
+        seen.append((fit.run.path / "metrics.json").is_file())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Dashboard, "__call__", fails)
+    with pytest.raises(ZeroDivisionError):
+        fit("trainer.max_epochs=20")
+    assert seen == [True]

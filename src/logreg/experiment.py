@@ -144,10 +144,21 @@ def _open_logs(
 
 
 def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
-    """Make the results of a fit, write metrics.json, and close what was logged; return the rows of the summary."""
-    rows = [row for result in results for row in result(fit)]
-    if fit.metrics:
-        fit.run.write_json("metrics.json", fit.metrics)
+    """Make the results of a fit, write metrics.json, and close what was logged; return the rows of the summary.
+
+    metrics.json is there before anything is drawn, and also where a result fails: what was worked out is never lost.
+    """
+    rows: list[Row] = []
+    written: dict[str, float] = {}
+    try:
+        for result in results:
+            if result.draws and fit.metrics and fit.metrics != written:
+                written = dict(fit.metrics)
+                fit.run.write_json("metrics.json", written)
+            rows += result(fit)
+    finally:
+        if fit.metrics and fit.metrics != written:
+            fit.run.write_json("metrics.json", fit.metrics)
     for logger in fit.trainer.loggers:
         logger.save()
     return rows

@@ -38,6 +38,8 @@ class Dashboard(Result):
     more than 100,000 rows is represented by as many, evenly spaced; 10,000 at the moments before the last.
     """
 
+    draws = True
+
     def __call__(self, fit: Fit) -> list[Row]:
         """Write to every TensorBoard logger of the fit; the summary has nothing to add."""
         writers = [logger.experiment for logger in fit.trainer.loggers if isinstance(logger, TensorBoardLogger)]

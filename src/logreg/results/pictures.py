@@ -44,6 +44,8 @@ class Pictures(Result):
     With files, pictures/ in the run directory gets the last moment and the result as PNG and SVG; that takes 4 s.
     """
 
+    draws = True
+
     def __init__(self, files: bool, budget: float, at_least: float, artist: DrawingProcess | None) -> None:
         self.files = files
         self.budget = budget

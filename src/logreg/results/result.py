@@ -62,7 +62,12 @@ class Result(ABC):
     """Writes something about a fit into the run directory and says a few lines about it.
 
     A result is called once, after the fit. What must look on while training goes on is a Lightning callback instead.
+
+    Attributes:
+        draws: it shows what others have worked out; metrics.json is written before.
     """
+
+    draws = False
 
     @abstractmethod
     def __call__(self, fit: Fit) -> list[Row]:
