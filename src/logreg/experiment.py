@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
@@ -27,9 +28,9 @@ from logreg.plots import drawing
 from logreg.plots.drawing import DrawingProcess
 from logreg.plots.rows import sample
 from logreg.results.result import Fit, Result, Row
-from logreg.run import environment, resume
+from logreg.run import checkpoint_state, environment, resume
 from logreg.run.checkpoint_io import load
-from logreg.run.run_directory import RunDirectory, find_checkpoint
+from logreg.run.run_directory import RunDirectory, find_checkpoint, previous
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -77,7 +78,7 @@ def _train(
     choices.check(datamodule.rows("val"))
     judged_by = parts.build_monitor(cfg, datamodule)
     results = parts.build_results(cfg, artist)
-    steps = None if checkpoint_path is None else _steps_behind(cfg, run, load(checkpoint_path), module)
+    steps = None if checkpoint_path is None else _steps_behind(cfg, run, checkpoint_path, module)
     trainer = parts.build_trainer(cfg, run, logger, judged_by, datamodule, artist)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
@@ -87,7 +88,7 @@ def _train(
     _open_logs(cfg, hydra_cfg, trainer, module, steps)
     started = time.monotonic()
     with threads.enough_for(datamodule.values_in_a_batch):
-        trainer.fit(module, datamodule, ckpt_path=checkpoint_path, weights_only=True)
+        _fit(trainer, module, datamodule, checkpoint_path)
     seconds = time.monotonic() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     module.cpu()
@@ -104,9 +105,10 @@ def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
     path = find_checkpoint(cfg.ckpt_path, run.path)
     if path is not None:
         return resume.whole(path)
-    if (taken := run.path / "metrics.json").exists() and not (run.checkpoints / "last.ckpt").exists():
+    begun = any(each.exists() for each in (run.checkpoints / "last.ckpt", previous(run.checkpoints / "last.ckpt")))
+    if (taken := run.path / "metrics.json").exists() and not begun:
         raise UserError(f"{taken} is there already and would be written over: give another hydra.run.dir.")
-    if (run.checkpoints / "last.ckpt").exists():
+    if begun:
         raise UserError(
             f"{run.path} already holds a run. To go on with it type"
             f" {suggestion('ckpt_path', str(run.path))}; to start anew give another"
@@ -115,12 +117,27 @@ def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
     return None
 
 
-def _steps_behind(cfg: DictConfig, run: RunDirectory, checkpoint: Mapping[str, Any], module: LogisticRegression) -> int:
+def _steps_behind(cfg: DictConfig, run: RunDirectory, path: Path, module: LogisticRegression) -> int:
     """Return how many steps a checkpoint has behind it, once it is known to be of the run that `cfg` describes."""
+    checkpoint = load(path)
+    checkpoint_state.check_parts(checkpoint, path)
     rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
     resume.check_same_run(checkpoint, module.hparams["config"], cfg.trainer.max_epochs, rerun)
     resume.check_same_rows(checkpoint, module.hparams["data"], run)
+    checkpoint_state.check_weights(checkpoint, path, module.state_dict())
     return checkpoint["global_step"]
+
+
+def _fit(trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule, checkpoint: Path | None) -> None:
+    """Train; of a checkpoint that Lightning or torch cannot take, in a part that nobody looked at before, say so."""
+    began_at = trainer.global_step if checkpoint is None else load(checkpoint)["global_step"]
+    try:
+        trainer.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True)
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        if checkpoint is None or trainer.global_step > began_at or isinstance(error, torch.OutOfMemoryError):
+            raise
+        words = (str(error).splitlines() or ["no more is known"])[0]
+        raise checkpoint_state.refused(checkpoint, f"{type(error).__name__}: {words}") from error
 
 
 def _write_beginning(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, datamodule: InMemoryDataModule) -> None:

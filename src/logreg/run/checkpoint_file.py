@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from logreg.errors import UserError
+from logreg.run.run_directory import previous as previous
 
 SEAL = b"sha256:"
 
@@ -42,11 +43,6 @@ def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
         ) from error
     except Exception as error:  # zlib, lzma, struct, torch: there is no end to what damaged bytes are taken for
         raise UserError(f"The checkpoint {path} is damaged or is no checkpoint ({error}).") from error
-
-
-def previous(path: str | Path) -> Path:
-    """Return where the checkpoint before this one is kept."""
-    return Path(f"{path}.previous")
 
 
 def sealed(archive: bytes) -> bytes:

@@ -53,7 +53,9 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
     """
     if "optimizer_states" not in checkpoint:
         raise UserError("This checkpoint holds weights alone (best.ckpt does): resume from last.ckpt, in the same folder.")
-    saved = checkpoint.get("hyper_parameters", {}).get("config", {})
+    hyper_parameters = checkpoint.get("hyper_parameters")
+    saved = hyper_parameters.get("config") if isinstance(hyper_parameters, Mapping) else None
+    saved = saved if isinstance(saved, Mapping) else {}
     parts = [part for part in SAME_RUN if part in saved or part in hparams]
     differences = [line for part in parts for line in _part_differences(part, saved.get(part), hparams.get(part))]
     if differences:

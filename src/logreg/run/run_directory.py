@@ -38,8 +38,13 @@ def choose(ckpt_path: str | None, fresh: str) -> str:
     return f"{fresh}-{os.getpid()}"
 
 
+def previous(checkpoint: str | Path) -> Path:
+    """Return where the checkpoint before this one is kept."""
+    return Path(f"{checkpoint}.previous")
+
+
 def find_checkpoint(ckpt_path: str | None, run_directory: Path) -> Path | None:
-    """Return the file that `ckpt_path` means; None where a run starts anew.
+    """Return the file that `ckpt_path` means, or whose predecessor is there alone; None where a run starts anew.
 
     Args:
         ckpt_path: None, a checkpoint, a run directory (its last.ckpt), or "last" (that of `run_directory`).
@@ -53,7 +58,7 @@ def find_checkpoint(ckpt_path: str | None, run_directory: Path) -> Path | None:
     path = run_directory if ckpt_path == "last" else Path(ckpt_path)
     if path.is_dir():
         path = path / CHECKPOINTS / "last.ckpt"
-    if not path.is_file():
+    if not path.is_file() and not previous(path).is_file():
         raise UserError(
             f"ckpt_path={ckpt_path}: there is no checkpoint {path} to resume from. Give a run directory, as in"
             " ckpt_path=outputs/<run>, or leave ckpt_path out to start anew."

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg.errors import End, Pruned, RunError, UserError
 from logreg.run import files, signals
-from logreg.run.run_directory import RunDirectory
+from logreg.run.run_directory import RunDirectory, previous
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
 
@@ -134,7 +134,7 @@ def clear(run: RunDirectory) -> None:
 
 def leads_on(last: Path) -> bool:
     """Tell whether a checkpoint, or the one before it, is whole; where nothing is left to train, results are made of it."""
-    if not last.exists():
+    if not last.exists() and not previous(last).exists():
         return False
     from logreg.run.resume import whole
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from logreg.console import one_line
 from logreg.errors import RunError, UserError, how_to_install
 from logreg.run import files
-from logreg.run.run_directory import CHECKPOINTS
+from logreg.run.run_directory import CHECKPOINTS, previous
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -159,6 +159,8 @@ def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:
 def _check_run(run: str) -> None:
     path = Path(run)
     checkpoint = path / CHECKPOINTS / "last.ckpt" if path.is_dir() else path
+    if not checkpoint.is_file() and previous(checkpoint).is_file():
+        raise UserError(f"run={run}: {checkpoint} is gone. The one saved before it is there: type run={previous(checkpoint)}")
     if not checkpoint.is_file():
         raise UserError(
             f"run={run}: there is no file {checkpoint}. Give the directory of a finished run, as in run=outputs/<run>, or one"

@@ -4,6 +4,7 @@ A checkpoint from elsewhere is tensors and plain values (`weights_only=True`). T
 the network's class, is compared with those that the user's own conf/model/ names, see `logreg.recorded`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError
 from logreg.networks import Network
-from logreg.run.checkpoint_file import load
+from logreg.run.checkpoint_file import load, previous
 from logreg.run.run_directory import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -73,14 +74,41 @@ def load_model(run: str | Path, conf: Sequence[Path] | None = None) -> Model:
     path = Path(run)
     if path.is_dir():
         path = path / CHECKPOINTS / "last.ckpt"
-    checkpoint = load(path)
+    try:
+        checkpoint = load(path)
+    except UserError as error:
+        if not previous(path).is_file():
+            raise
+        raise UserError(f"{error} The one saved before it is there: type run={previous(path)}") from error
     if Path(run).is_dir() and _hparams(checkpoint, path).get("keeps") == "best":
         path = path.with_name("best.ckpt")
         checkpoint = load(path)
     try:
-        return _model(checkpoint, _hparams(checkpoint, path), path, conf)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
+        return _checked(_model(checkpoint, _hparams(checkpoint, path), path, conf))
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, AssertionError) as error:
         raise _strange(path, f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}") from error
+
+
+def _checked(model: Model) -> Model:
+    """Return the model, whose numbers are numbers and whose words are words.
+
+    Raises:
+        ValueError, TypeError: they are not.
+    """
+    for name, value in model.network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds what is no finite number")
+    scaling, features = model.preprocessing.scaling, len(model.preprocessing.feature_names)
+    if len(scaling.center) != features or len(scaling.scale) != features:
+        raise ValueError(f"the scaling is not of {features} features")
+    if not all(math.isfinite(each) for each in (*scaling.center, *scaling.scale)) or 0 in scaling.scale:
+        raise ValueError("the scaling holds what is no finite number, or 0")
+    if not (0 <= model.threshold <= 1 and 0 <= model.base_rate <= 1):
+        raise ValueError(f"threshold {model.threshold} and base rate {model.base_rate} are not both between 0 and 1")
+    labels = model.labels
+    if not all(isinstance(each, str) for each in (labels.name, *labels.classes)):
+        raise TypeError("the target's name and classes are no texts")
+    return model
 
 
 def _hparams(checkpoint: Any, path: Path) -> Mapping[str, Any]:
