@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from runs import Run, finished, rows
 
-from logreg.statistics.student import t_cdf, t_quantile
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.student import compare, summary
+from logreg.sweeps.student import compare, holm, interval, summary
 
 RUNS = ("optimizer.lr=0.1,1", "seed=range(3)", "trainer.max_epochs=40")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -138,27 +137,66 @@ def test_directory_names():
     assert len(member.directory_name("x" * 500)) < 140
 
 
-def test_seeds_as_one_result():
-    """Against scipy's and statsmodels' own numbers."""
+def test_folds_are_compared_by_the_corrected_test_and_holms_correction():
+    """Against the formula of Nadeau and Bengio (2003) with scipy's t, and statsmodels' Holm."""
+    from scipy import stats
+    from statsmodels.stats.multitest import multipletests
+
+    values, others = [0.3, 0.5, 0.4, 0.45, 0.33], [0.2, 0.45, 0.41, 0.3, 0.31]
+    assert summary(values) == (5, pytest.approx(np.mean(values)), pytest.approx(stats.tstd(values)), 0.3, 0.5)
+    for share in (0.25, 1.0):
+        difference = np.subtract(values, others)
+        error = np.sqrt((1 / 5 + share) * difference.var(ddof=1))
+        mean, low, high, p = compare(values, others, share)
+        assert mean == pytest.approx(difference.mean())
+        assert p == pytest.approx(2 * stats.t.sf(difference.mean() / error, 4), rel=1e-9)
+        assert (low, high) == pytest.approx(stats.t.interval(0.95, 4, difference.mean(), error), rel=1e-9)
+        error = np.sqrt((1 / 5 + share) * np.var(values, ddof=1))
+        assert interval(values, share) == pytest.approx(stats.t.interval(0.95, 4, np.mean(values), error), rel=1e-9)
+    p_values = [0.04, 0.01, 0.03, 0.005, 0.5]
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_the_corrected_test_rejects_as_often_as_it_says_where_students_would_not():
+    """Folds of one table are correlated by n_test / (n_test + n_train), the correlation that the correction is made for."""
+    generator = np.random.default_rng(0)
+    folds, rho = 5, 0.2
+    shared = generator.normal(size=(2000, 1)) * np.sqrt(rho)
+    own = generator.normal(size=(2000, folds)) * np.sqrt(1 - rho)
+    p = np.array([compare(list(each), [0.0] * folds, rho / (1 - rho))[3] for each in shared + own])
+    plain = np.array([compare(list(each), [0.0] * folds, 0.0)[3] for each in shared + own])
+    assert 0.035 <= (p < 0.05).mean() <= 0.065
+    assert (plain < 0.05).mean() > 0.1
+
+
+def test_folds_have_an_interval_and_a_test(fork, tmp_path):
     from scipy import stats
 
-    values, others = [0.3, 0.5, 0.4, 0.45], [0.2, 0.45, 0.41, 0.3]
-    count, mean, deviation, low, high = summary(values)
-    expected = stats.t.interval(0.95, 3, mean, stats.sem(values))
-    assert (count, mean, deviation) == (4, pytest.approx(0.4125), pytest.approx(stats.tstd(values)))
-    assert (low, high) == pytest.approx(expected, rel=1e-9)
-    for degrees in (1, 2, 3, 10, 99):
-        assert t_quantile(0.975, degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-9)
-    difference, low, high, p = compare(values, others)
-    told = stats.ttest_rel(values, others)
-    assert difference == pytest.approx(0.0725)
-    assert p == pytest.approx(told.pvalue, rel=1e-9)
-    assert (low, high) == pytest.approx(tuple(told.confidence_interval()), rel=1e-9)
-    assert max(t_cdf(t, 44) for t in range(100)) == 1.0  # no p below 0
+    sweep = ["-m", "hydra/launcher=batched", "data=study", "data.folds=4", "data.fold=range(4)", "seed=1,2"]
+    ran = fork(*sweep, "optimizer.lr=0.001,0.1,1", "trainer.max_epochs=12", "hydra.sweep.dir=sweep", "logger=null")
+    assert ran.wait() == 0, ran.output()
+    with (tmp_path / "sweep" / "sweep_replicates.csv").open(newline="") as file:
+        best, second, third = csv.DictReader(file)
+    values = {}
+    for row in rows(tmp_path / "sweep"):
+        values.setdefault(row["optimizer.lr"], {}).setdefault(row["data.fold"], []).append(float(row["value"]))
+    means = {lr: np.array([np.mean(folds[fold]) for fold in "0123"]) for lr, folds in values.items()}
+    p = []
+    for row in (second, third):
+        difference = means[row["optimizer.lr"]] - means[best["optimizer.lr"]]
+        error = np.sqrt((1 / 4 + 1 / 3) * difference.var(ddof=1))
+        p.append(2 * stats.t.sf(abs(difference.mean()) / error, 3))
+        assert float(row["difference"]) == pytest.approx(difference.mean())
+        ends = float(row["difference_low"]), float(row["difference_high"])
+        assert ends == pytest.approx(stats.t.interval(0.95, 3, difference.mean(), error), rel=1e-6)
+    holm_p = [2 * min(p), max(2 * min(p), max(p))] if p[0] <= p[1] else [max(2 * min(p), max(p)), 2 * min(p)]
+    assert [float(second["p"]), float(third["p"])] == pytest.approx(np.minimum(holm_p, 1), rel=1e-6)
+    assert best["p"] == best["difference"] == ""
+    assert "worse than the best by" in ran.output() and "Holm's correction for 2 comparisons" in ran.output()
 
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])
-def test_seeds_are_a_curve_and_configurations_are_compared_in_pairs(fork, tmp_path, launcher):
+def test_seeds_are_a_curve_with_its_range_and_no_test(fork, tmp_path, launcher):
     from scipy import stats
 
     ran = fork(
@@ -177,21 +215,20 @@ def test_seeds_are_a_curve_and_configurations_are_compared_in_pairs(fork, tmp_pa
     values = {}
     for row in rows(sweep):
         values.setdefault((row["model.weight"], row["optimizer.lr"]), {})[row["seed"]] = float(row["value"])
-    pair = [values[each["model.weight"], each["optimizer.lr"]] for each in (second, best)]
-    told = stats.ttest_rel(*([each[seed] for seed in "123"] for each in pair))
-    assert float(second["difference"]) == pytest.approx(np.mean(list(pair[0].values())) - np.mean(list(pair[1].values())))
-    assert float(second["p"]) == pytest.approx(told.pvalue, rel=1e-6)
-    interval = float(second["difference_low"]), float(second["difference_high"])
-    assert interval == pytest.approx(tuple(told.confidence_interval()), rel=1e-6)
-    assert best["difference"] == ""
-    assert "worse than the best by" in ran.output()
+    for row in (best, second):
+        of = np.array(list(values[row["model.weight"], row["optimizer.lr"]].values()))
+        assert float(row["mean"]) == pytest.approx(of.mean())
+        assert (float(row["least"]), float(row["greatest"])) == (of.min(), of.max())
+        assert float(row["deviation"]) == pytest.approx(stats.tstd(of))
+        assert {row[name] for name in ("low", "high", "difference", "p")} == {""}
+    assert "Seeds are no new rows" in ran.output() and "worse than" not in ran.output()
     name = f"model.weight={best['model.weight']},optimizer.lr={best['optimizer.lr']}"
     runs = [Run(path.parent) for path in sweep.glob(f"{name},seed=*/status.json")]
     curves = np.array([list(run.curve().values()) for run in runs])
     assert curves.shape == (3, 12)
     shown = Run(sweep / "replicates" / name)
     np.testing.assert_allclose(list(shown.curve().values()), curves.mean(0), rtol=1e-6)
-    low, high = stats.t.interval(0.95, 2, curves.mean(0), stats.sem(curves))
+    low, high = curves.min(0), curves.max(0)
     np.testing.assert_allclose(list(shown.curve("train/loss/low").values()), low, rtol=1e-5)
     np.testing.assert_allclose(list(shown.curve("train/loss/high").values()), high, rtol=1e-5)
     assert "custom_scalars__config__" in shown.events().Tags()["tensors"]

@@ -1,6 +1,5 @@
-"""Runs that differ only in seed or fold as one curve in TensorBoard: their mean, and the interval around it."""
+"""Runs that differ only in seed or fold as one curve in TensorBoard: their mean, between the least and the greatest."""
 
-import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 
 from logreg.log import event_files
 from logreg.run import files
-from logreg.statistics.student import t_quantile
-from logreg.sweeps.student import LEVEL
 
 FOLDER = "replicates"
 """Within the sweep's directory: a folder for each configuration, made anew whenever the sweep ends."""
@@ -21,12 +18,13 @@ TAGS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 MOST_RUNS = 200
 """Of a sweep whose curves are read back, 3 ms each of 1,000 epochs."""
 
+Array = NDArray[np.float64]
 Curve = Mapping[int, float]
 """Step -> value."""
 
 
 def write_bands(sweep: Path, groups: Mapping[str, Sequence[Path]]) -> None:
-    """Write, for each configuration, the mean curve of its runs with the 95 % interval of the mean.
+    """Write, for each configuration, the mean curve of its runs with the least and the greatest value.
 
     TensorBoard shows `<sweep>/replicates/<configuration>` as a run of its own: the mean under the tag that the runs have, so
     that it lies among them, and the band as a chart of CUSTOM SCALARS.
@@ -47,16 +45,14 @@ def write_bands(sweep: Path, groups: Mapping[str, Sequence[Path]]) -> None:
             _write(sweep / FOLDER / name.replace("/", "_"), bands)
 
 
-def band(curves: Sequence[Curve]) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the steps that all curves have, their mean there, and the half width of Student's interval of the mean."""
+def band(curves: Sequence[Curve]) -> tuple[list[int], Array, Array, Array]:
+    """Return the steps that all curves have, and their mean, least and greatest values there."""
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
     values = np.array([[curve[step] for step in steps] for curve in curves])
-    count = len(curves)
-    half = t_quantile((1 + LEVEL) / 2, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count)
-    return steps, values.mean(axis=0), half
+    return steps, values.mean(axis=0), values.min(axis=0), values.max(axis=0)
 
 
-def _write(folder: Path, bands: Mapping[str, tuple[list[int], NDArray[np.float64], NDArray[np.float64]]]) -> None:
+def _write(folder: Path, bands: Mapping[str, tuple[list[int], Array, Array, Array]]) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from torch.utils.tensorboard.summary import custom_scalars
 
@@ -64,11 +60,11 @@ def _write(folder: Path, bands: Mapping[str, tuple[list[int], NDArray[np.float64
     now = time.time()
     head = [
         Event(wall_time=now, file_version="brain.Event:2"),
-        Event(wall_time=now, summary=custom_scalars({"Mean of the runs and its 95 % interval": charts})),
+        Event(wall_time=now, summary=custom_scalars({"Mean of the runs, between the least and the greatest": charts})),
     ]
     parts = [event_files.records([event.SerializeToString() for event in head])]
-    for tag, (steps, mean, half) in bands.items():
-        values = {tag: mean, f"{tag}/low": mean - half, f"{tag}/high": mean + half}
+    for tag, (steps, mean, least, greatest) in bands.items():
+        values = {tag: mean, f"{tag}/low": least, f"{tag}/high": greatest}
         parts.append(
             event_files.curve([now] * len(steps), steps, {name: each.astype(np.float32) for name, each in values.items()})
         )
