@@ -1,7 +1,6 @@
 """Checkpoints that are whole or not there: how Lightning writes and reads them here."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from logreg.errors import RunError
 from logreg.overrides import suggestion
-from logreg.run import files
+from logreg.run import files, storage
 from logreg.run.checkpoint_file import load, previous, sealed
 
 
@@ -34,9 +33,10 @@ class AtomicCheckpointIO(CheckpointIO):
         temporary = None
         try:
             temporary = files.prepared(path, sealed(buffer.getvalue()), synced=True)
-            _keep_previous(path)
+            if path.exists():
+                storage.second_name(path, previous(path))
             temporary.replace(path)
-            _sync_folder(path.parent)
+            storage.sync_folder(path.parent)
         except OSError as error:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
@@ -57,20 +57,3 @@ class AtomicCheckpointIO(CheckpointIO):
         """Remove a checkpoint and the one before it."""
         for each in (Path(path), previous(path)):
             each.unlink(missing_ok=True)
-
-
-def _keep_previous(path: Path) -> None:
-    """Link the present file under its second name, so that at no moment neither is there."""
-    if path.exists():
-        link = path.with_name(f".{path.name}.link.tmp")
-        link.unlink(missing_ok=True)
-        link.hardlink_to(path)
-        link.replace(previous(path))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from logreg.errors import UserError
+from logreg.run import storage
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
 """The names of temporary files: a killed process leaves them behind."""
@@ -39,7 +40,7 @@ def prepared(path: Path, content: str | bytes, synced: bool = False) -> Path:
             file.write(content.encode() if isinstance(content, str) else content)
             if synced:
                 file.flush()
-                os.fsync(file.fileno())
+                storage.sync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -70,7 +71,7 @@ def in_place(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+            storage.sync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

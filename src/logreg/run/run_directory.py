@@ -1,7 +1,6 @@
 """The folder of one run: chosen so that no two runs share it, locked while a run lives, written whole or not at all."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg import masking
 from logreg.errors import RunError, UserError
-from logreg.run import files
+from logreg.run import files, storage
 
 CHECKPOINTS = "checkpoints"
 
@@ -89,23 +88,32 @@ class RunDirectory:
             files.refuse_links(self.path)
             lock = files.open_lock(self.path / ".lock")
         except OSError as error:
-            raise UserError(
-                f"The run directory {self.path} cannot be written: {error.strerror}. Give another one with"
-                " hydra.run.dir=<folder>, or mend its permissions."
-            ) from error
+            raise _unwritable(self.path, error) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            if not storage.hold(lock, self.path):
                 raise UserError(
                     f"Another process is training in {self.path} at this moment. Wait for it, or give this run a"
                     " directory of its own with hydra.run.dir=<folder>."
-                ) from error
+                )
             try:
+                self._prepare()
                 yield
             except UserError:
                 self._forget_if_empty()
                 raise
+
+    def _prepare(self) -> None:
+        """Remove what a killed process has left half written; refuse folders that cannot be written, at once and not later."""
+        own = [folder for folder in (self.path, self.checkpoints, self.path / ".hydra") if folder.is_dir()]
+        storage.remove_left_overs(*own)
+        for folder in own:
+            try:
+                files.prepared(folder / "probe", b"").unlink()
+            except OSError as error:
+                raise _unwritable(folder, error) from error
+        for path in self.path.iterdir():
+            if path.suffix in (".json", ".csv") and path.is_dir():
+                raise UserError(f"{path} is a folder, and a file of that name is to be written: remove it, or rename it.")
 
     def _forget_if_empty(self) -> None:
         """Leave no trace of a run that never began; what holds more than our own empty folder stays."""
@@ -156,6 +164,13 @@ def typed_yaml(cfg: Any) -> str:
 def as_json(content: Mapping[str, Any]) -> str:
     """Return `content` as the text of a JSON file; NaN and infinity, which JSON lacks, become null."""
     return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The run directory {folder} cannot be written: {error.strerror}. Give another one with hydra.run.dir=<folder>, or mend"
+        " its permissions."
+    )
 
 
 @contextlib.contextmanager

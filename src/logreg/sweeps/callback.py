@@ -1,7 +1,6 @@
 """What happens before the first and after the last run of a sweep (hydra.callbacks in conf/config.yaml)."""
 
 import contextlib
-import fcntl
 import functools
 import shlex
 import sys
@@ -20,7 +19,7 @@ from logreg import masking
 from logreg.errors import RunError, UserError, tell
 from logreg.log.summary import count
 from logreg.overrides import quoted
-from logreg.run import files, small_files
+from logreg.run import files, small_files, storage
 from logreg.sweeps import member
 
 LOCK = ".lock"
@@ -120,14 +119,13 @@ def _lock(directory: Path) -> IO[str]:
             f"The sweep's directory {directory} cannot be made: {error.strerror}. Give another one with"
             " hydra.sweep.dir=<folder>, or mend its permissions."
         ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not storage.hold(lock, directory):
         lock.close()
         raise UserError(
             f"Another process is sweeping in {directory} at this moment. Wait for it, or leave hydra.sweep.dir and"
             " sweep.resume out to begin a sweep of your own."
-        ) from None
+        )
+    storage.remove_left_overs(directory)
     return lock
 
 

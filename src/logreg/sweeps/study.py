@@ -1,6 +1,5 @@
 """The Optuna study of a search, as the sweeper and the runs of its trials open it."""
 
-import fcntl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from logreg.run.files import open_lock
+from logreg.run.storage import hold
 
 PRUNED = "pruned"
 """The attribute of a trial whose run was told to end."""
@@ -28,7 +28,7 @@ class FileLock:
     def acquire(self) -> bool:
         """Wait for the lock."""
         self._file = open_lock(self._path)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        hold(self._file, self._path.parent, wait=True)
         return True
 
     def release(self) -> None:
