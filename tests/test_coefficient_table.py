@@ -5,6 +5,7 @@ import pytest
 import statsmodels.api as sm
 import torch
 from real_tables import TABLES
+from scipy.stats import chi2
 
 from logreg.solvers.newton import newton
 from logreg.statistics.likelihood import Likelihood
@@ -99,11 +100,15 @@ def test_profile_intervals_are_where_the_likelihood_ratio_test_says():
         for end in (table.ci_low[column], table.ci_high[column]):
             held = sm.GLM(y, others, family=sm.families.Binomial(), offset=design[:, column] * end.item()).fit(**exact)
             assert 2 * (best.llf - held.llf) == pytest.approx(3.841458820694124, rel=1e-7)
+        without = sm.GLM(y, others, family=sm.families.Binomial()).fit(**exact)
+        statistic = 2 * (best.llf - without.llf)
+        assert table.z[column].item() == pytest.approx(np.sign(best.params[column]) * statistic**0.5, rel=1e-7)
+        assert table.p[column].item() == pytest.approx(chi2.sf(statistic, 1), rel=1e-6)
     assert table.ci_high[0] - table.estimate[0] > table.estimate[0] - table.ci_low[0]  # as R's confint has it: not symmetric
 
 
 def test_tiny_p_values_keep_their_digits():
-    from scipy.stats import chi2, norm, t
+    from scipy.stats import norm, t
 
     from logreg.statistics.student import t_quantile, t_two_sided
     from logreg.statistics.wald import chi2_survival, normal_quantile, two_sided

@@ -27,6 +27,14 @@ def spector(tmp_path: Path) -> str:
     return f"data.path={path}"
 
 
+NOTHING = [None] * 4
+
+
+def of_the_greatest_likelihood(run: Run) -> list[float | None]:
+    """Return the figures that a penalised, weighted or unfinished fit has not."""
+    return [run.json("statistics.json")[name] for name in ("aic", "bic", "lr_statistic", "lr_p")]
+
+
 def table_of(run: Run) -> dict[str, dict[str, float]]:
     with (run.path / "coefficients.csv").open() as file:
         return {
@@ -89,11 +97,13 @@ def test_separable_classes_have_estimates_and_a_reason(fit: Callable[..., Run], 
 def test_a_fit_that_stopped_early_says_so(fit: Callable[..., Run], spector: str) -> None:
     run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", "data.split=none", "trainer.max_epochs=5")
     assert "standard errors short of the optimum" in run.json("statistics.json")["why_no_errors"]
+    assert of_the_greatest_likelihood(run) == NOTHING
 
 
 def test_a_weighted_class_has_no_errors(fit: Callable[..., Run], spector: str) -> None:
     run = fit("data=table", "penalty=elastic_net", spector, "data.target=GRADE", *TO_THE_OPTIMUM, "loss.pos_weight=2")
     assert "pos_weight" in run.json("statistics.json")["why_no_errors"]
+    assert of_the_greatest_likelihood(run) == NOTHING
 
 
 @pytest.mark.parametrize("among_the_features", [False, True])
@@ -148,10 +158,14 @@ def test_wide_tables_have_estimates_only(fit: Callable[..., Run]) -> None:
 
 
 @pytest.mark.parametrize("key", ["penalty.l1", "penalty.l2", "+optimizer.weight_decay"])
-def test_penalised_coefficients_have_no_errors(fit: Callable[..., Run], key: str) -> None:
+def test_penalised_coefficients_have_no_errors(fit: Callable[..., Run], key: str, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ("penalty=elastic_net",) if key.startswith("penalty") else ()
     run = fit(*chosen, f"{key}=0.01", "trainer.max_epochs=20")
     assert key.removeprefix("+") in run.json("statistics.json")["why_no_errors"]
+    assert of_the_greatest_likelihood(run) == NOTHING
+    assert run.json("statistics.json")["deviance"] > 0
+    said = capsys.readouterr().out
+    assert "AIC" not in said and "null model" not in said
 
 
 def test_firths_estimates_have_errors_on_separable_classes(fit: Callable[..., Run]) -> None:

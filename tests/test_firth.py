@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from logreg.data.toy import toy
 from logreg.errors import UserError
 from logreg.penalties import Firth
+from logreg.results import coefficients as coefficients_result
 from logreg.solvers.firth import FirthObjective, firth
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.table import coefficient_table
@@ -153,6 +154,15 @@ def test_walds_intervals_are_given_where_they_are_asked_for(tmp_path, fit):
     estimate, error = PUBLISHED["NV"]
     assert float(row["ci_low"]) == pytest.approx(estimate - 1.959964 * error, abs=1e-4)
     assert float(row["p"]) == pytest.approx(0.0589, abs=1e-4)
+
+
+def test_profiles_that_would_take_long_are_walds_and_it_is_said(tmp_path, fit, capsys, monkeypatch):
+    monkeypatch.setattr(coefficients_result, "MOST_WORK", 79 * 4**3 - 1)
+    where = ("data=table", f"data.path={ENDOMETRIAL}", "data.target=HG", "data.split=none", "penalty=firth", "optimizer=newton")
+    assert fit(*where).json("statistics.json")["interval"] == "wald"
+    assert "results.coefficients.interval=profile asks for them" in capsys.readouterr().out
+    asked = fit(*where, "results.coefficients.interval=profile", directory=tmp_path / "asked")
+    assert asked.json("statistics.json")["interval"] == "profile"
 
 
 def test_a_rare_level_has_the_test_of_logistf(tmp_path, fit):

@@ -86,7 +86,7 @@ class Coefficients(Result):
                 **table.goodness.plain(),
                 "errors": None if table.why_none else table.kind,
                 "why_no_errors": table.why_none,
-                "interval": table.interval,
+                "interval": None if table.why_none else table.interval,
                 "level": table.level,
                 "collinear": [each.words(table.names) for each in table.dependencies],
                 "products": {
