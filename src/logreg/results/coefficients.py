@@ -1,6 +1,7 @@
 """The coefficients in the data's own units, with their errors and what these say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from logreg.results.result import Fit, Result, Row
 from logreg.solvers.separation import Separation, Unknown
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.limit import boundary, limit_table
+from logreg.statistics.marginal_effects import Switch
 from logreg.statistics.optimum import SEPARATED
+from logreg.statistics.steps import Products, products
 from logreg.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
 MOST_IN_SUMMARY = 12
@@ -30,6 +33,16 @@ SAME_LIKELIHOOD = 1e-4
 
 GREATEST_LIKELIHOOD = "penalty=null optimizer=newton"
 """What to type for the estimates that statsmodels' Logit and R's glm give, and their errors."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What does not depend on the coefficients; with the rows themselves, so that their id stays theirs."""
+
+    rows: Examples
+    likelihood: Likelihood
+    switches: list[Switch]
+    products: Products
 
 
 class Coefficients(Result):
@@ -70,7 +83,7 @@ class Coefficients(Result):
         self.most = most
         self.is_printed = is_printed
         self.spreadsheet_safe = spreadsheet_safe
-        self._seen: dict[int, tuple[Examples, Likelihood]] = {}
+        self._seen: dict[int, _Known] = {}
         self._verdicts: dict[int, Verdict] = {}
 
     def __call__(self, fit: Fit) -> list[Row]:
@@ -100,18 +113,24 @@ class Coefficients(Result):
             print_table(table)
         return [*_summary(table), *self._instead(table, rows)]
 
-    def _likelihood(self, rows: Examples) -> Likelihood:
-        """Return the likelihood of some rows; runs that were trained together are judged by one, which knows its columns."""
+    def _known(self, fit: Fit, rows: Examples, units: Units) -> "_Known":
+        """Return what is known of some rows whatever the coefficients; runs that were trained together share it."""
         if id(rows) not in self._seen:
-            self._seen[id(rows)] = rows, Likelihood(rows.exact, rows.target, rows.weight)
-        return self._seen[id(rows)][1]
+            likelihood = Likelihood(rows.exact, rows.target, rows.weight)
+            is_wide = likelihood.parameters > self.most + 1  # there are estimates only
+            switches = [] if is_wide else indicators(likelihood, units, _categories(fit.datamodule.preprocessing))
+            on_off = [switch.column for switch in switches]
+            moving = {} if is_wide else products(likelihood, units.center, units.scale, on_off)
+            self._seen[id(rows)] = _Known(rows, likelihood, switches, moving)
+        return self._seen[id(rows)]
 
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
         network, names = fit.module.network, fit.datamodule.feature_names
         theta = torch.cat([network.weight.detach(), network.bias.detach()[None]]).double()
         scaling = fit.datamodule.preprocessing.scaling
         units = Units(*torch.tensor([scaling.center, scaling.scale], dtype=torch.float64))
-        likelihood = self._likelihood(rows)
+        known = self._known(fit, rows, units)
+        likelihood = known.likelihood
         if len(names) > self.most:
             why = f"{len(names):,} features are more than results.coefficients.most={self.most}"
             return bare_table(likelihood, theta, names, units, why)
@@ -123,7 +142,8 @@ class Coefficients(Result):
             "interval": self._interval(kind, firth, likelihood),
             "level": self.level,
             "groups": rows.cluster,
-            "switches": indicators(likelihood, units, _categories(fit.datamodule.preprocessing)),
+            "switches": known.switches,
+            "products": known.products,
             "sampling": rows.sampling,
         }
         if isinstance(found, Separation) and not found.one_class:

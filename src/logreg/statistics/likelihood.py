@@ -81,6 +81,14 @@ class Likelihood:
             total += weight @ design[:, :-1]
         return total / self.rows
 
+    @cached_property
+    def deviations(self) -> Tensor:
+        """The standard deviation of each feature over the rows, (features,)."""
+        total = torch.zeros(self.parameters - 1, dtype=torch.float64)
+        for design, _, weight in self.chunks():
+            total += weight @ (design[:, :-1] - self.means).square()
+        return (total / self.rows).sqrt()
+
     def chunks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (design, target, weight) of successive rows: (rows, features + 1), (rows,) and (rows,), float64."""
         step = max(1, CELLS_AT_ONCE // self.parameters)

@@ -36,14 +36,6 @@ def step_of(estimate: float, deviation: float) -> float:
     return 10.0**power if -3 <= power <= 6 or deviation <= 0 else deviation
 
 
-def deviations(likelihood: Likelihood) -> Tensor:
-    """Return each column's standard deviation over the rows, (features,), in the likelihood's units."""
-    total = torch.zeros(likelihood.parameters - 1, dtype=torch.float64)
-    for design, _, weight in likelihood.chunks():
-        total += weight @ (design[:, :-1] - likelihood.means).square()
-    return (total / likelihood.rows).sqrt()
-
-
 def effects(likelihood: Likelihood, theta: Tensor, step: Tensor) -> Tensor:
     """Return the average difference for a step of each column by itself, (features,); `step`, (features,), in z's units."""
     total = torch.zeros_like(step)

@@ -132,6 +132,7 @@ def coefficient_table(
     level: float = 0.95,
     groups: Tensor | None = None,
     switches: Sequence[Switch] = (),
+    products: steps.Products | None = None,
     why_none: str | None = None,
     firth: bool = False,
     sampling: bool = False,
@@ -148,6 +149,7 @@ def coefficient_table(
         level: of the intervals.
         groups: the group of each row, for cluster errors.
         switches: the indicator columns, for marginal effects.
+        products: the columns that move with others (`steps.products`).
         why_none: why there can be no errors, if that is known already (a penalty).
         firth: the point maximises Firth's penalised likelihood. Errors are from the information there, and a profile is that of
             the penalised likelihood, as Heinze and Schemper (2002) give them.
@@ -170,7 +172,7 @@ def coefficient_table(
     own = units.matrix @ theta
     effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
     per_unit = _per_unit(units, switches)
-    products = steps.products(likelihood, units.center, units.scale, [switch.column for switch in switches])
+    products = products or {}
     step, step_effect = _steps(likelihood, theta, units, switches, effect, products)
     per_unit[sorted({*products, *(factor for factors in products.values() for factor in factors)})] = torch.nan
     error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
@@ -199,7 +201,13 @@ def coefficient_table(
         kind=kind,
         interval=interval,
         level=level,
-        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta) - len(depends), is_greatest),
+        goodness=Goodness(
+            likelihood.value(theta) if firth else point.value,
+            likelihood.null(),
+            likelihood.rows,
+            len(theta) - len(depends),
+            is_greatest,
+        ),
         dependencies=depends,
         why_none=why_none,
         firth=firth,
@@ -302,7 +310,7 @@ def _steps(
     likelihood: Likelihood, theta: Tensor, units: Units, switches: Sequence[Switch], effect: Tensor, products: steps.Products
 ) -> tuple[Tensor, Tensor]:
     """Return the step of each column in own units and the average difference in probability for it, (features,) each."""
-    own, deviation = (theta[:-1] / units.scale).tolist(), (steps.deviations(likelihood) * units.scale).tolist()
+    own, deviation = (theta[:-1] / units.scale).tolist(), (likelihood.deviations * units.scale).tolist()
     step = torch.tensor([steps.step_of(*each) for each in zip(own, deviation, strict=True)], dtype=torch.float64)
     difference = steps.effects(likelihood, theta, step / units.scale)
     on_off = [switch.column for switch in switches]
