@@ -150,9 +150,13 @@ def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[st
 
 
 def spelling_notices(series: pl.Series) -> list[str]:
-    """Return a sentence where categories differ in nothing but upper and lower case, or are one number written in two ways."""
+    """Return a sentence where categories differ in case alone or are one number in two ways, and where they are codes."""
     alike: dict[Any, list[str]] = {}
-    for level in as_levels(series).unique().drop_nulls().sort():
+    levels = as_levels(series).unique().drop_nulls().sort()
+    codes = levels.filter(levels.str.contains(CODE + r"\d*$"))
+    if len(codes) and levels.cast(pl.Float64, strict=False).null_count() == 0:
+        return [f"'{series.name}' is taken for codes: {shown(codes[0])} begins with 0, which a number would lose."]
+    for level in levels:
         alike.setdefault(float(level) if NUMBER.fullmatch(level) else level.casefold(), []).append(level)
     pairs = [" and ".join(map(shown, levels)) for levels in alike.values() if len(levels) > 1]
     if not pairs:
