@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from processes import Forked
-from runs import Run, same_weights
+from runs import Run, finished, same_weights
 
 from logreg.errors import UserError
 
@@ -31,23 +31,23 @@ def flipped(table):
 
 
 CHANGES = {
-    "flipped label": (lambda path: write(path, flipped(rows())), "the values of the target passed differ"),
+    "flipped label": (lambda path: write(path, flipped(rows())), "began with: other values stand in the column passed. Give"),
     "swapped columns": (
         lambda path: write(path, [[b, a, y] for a, b, y in rows()], ["size", "age", "passed"]),
-        "the columns were in the order age, size and are in the order size, age",
+        "the columns were in the order age, size, passed and are in the order size, age, passed",
     ),
     "swapped names": (
         lambda path: write(path, rows(), ["size", "age", "passed"]),
-        "the columns were in the order age, size and are in the order size, age",
+        "the columns were in the order age, size, passed and are in the order size, age, passed",
     ),
     "other values": (
         lambda path: write(path, [[row[0], f"{float(row[1]) ** 2:.4f}", row[2]] for row in rows()]),
-        "other values stand in the column size",
+        "began with: other values stand in the column size. Give",
     ),
-    "a row less": (lambda path: write(path, rows()[:-1]), "there were 28 train + 6 val + 6 test rows and are"),
+    "a row less": (lambda path: write(path, rows()[:-1]), "began with: there were 40 rows and are 39. Give"),
     "another column": (
         lambda path: write(path, [[*row, str(place * 7 % 5)] for place, row in enumerate(rows())], [*NAMES, "extra"]),
-        "new is the column extra",
+        "began with: new is the column extra. Give",
     ),
 }
 
@@ -114,7 +114,7 @@ def test_a_report_shows_no_rows_of_other_data(fit, here):
     assert "What needs the rows is missing" not in run_report(run.path)
     write(here / "table.csv", flipped(rows()))
     page = run_report(run.path)
-    assert "What needs the rows is missing: The data are not those that this run began with: the values of the target" in page
+    assert "What needs the rows is missing: The data are not those that this run began with: other values stand in" in page
     assert '"thresholds":null' in page
 
 
@@ -132,6 +132,41 @@ def test_a_selection_does_not_go_on_with_other_rows(here):
     write(here / "table.csv", flipped(rows()))
     process = Forked(command, here, {}, door="select_penalty")
     assert process.wait() == 2, process.output()
-    assert "not those that this selection began with: the values of the target passed differ" in process.output()
+    assert "not those that this selection began with: other values stand in the column passed" in process.output()
     assert len(json.loads(notes.read_text())["folds"]) == 1
     assert Run(here / "chosen").json()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_sweep_does_not_go_on_with_other_rows(fork, here, launcher):
+    command = ("-m", f"hydra/launcher={launcher}", *TABLE, "optimizer.lr=0.1,1", "hydra.sweep.dir=sweep")
+    ran = fork(*command)
+    assert ran.wait() == 0, ran.output()
+    before = finished(here / "sweep")
+    with (here / "moved.csv").open("w", newline="") as file:  # written anew: the same rows, the same number of bytes
+        csv.writer(file).writerows([NAMES, *rows()])
+    (here / "table.csv").unlink()
+    ran = fork(*command, "data.path=moved.csv")
+    assert ran.wait() == 0, ran.output()
+    assert finished(here / "sweep") == before
+    write(here / "table.csv", flipped(rows()))
+    ran = fork(*command, "optimizer.lr=0.1,1,3")
+    assert ran.wait() == 2, ran.output()
+    told = " ".join(ran.output().split())
+    assert "The data are not those that the run" in told
+    assert "of this sweep began with: other values stand in the column passed. Put back the table" in told
+    assert "Traceback" not in told
+    assert finished(here / "sweep") == before
+    write(here / "table.csv", rows())
+    ran = fork(*command, "optimizer.lr=0.1,1,3")
+    assert ran.wait() == 0, ran.output()
+    assert len(finished(here / "sweep")) == 3
+    assert before.items() <= finished(here / "sweep").items()
+
+
+def test_two_tables_of_one_sweep_are_two_runs(fork, here):
+    write(here / "other.csv", flipped(rows()))
+    assert (here / "other.csv").stat().st_size == (here / "table.csv").stat().st_size
+    ran = fork("-m", *TABLE, "data.path=table.csv,other.csv", "hydra.sweep.dir=sweep")
+    assert ran.wait() == 0, ran.output()
+    assert len(finished(here / "sweep")) == 2

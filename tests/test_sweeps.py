@@ -11,6 +11,7 @@ from runs import Run, finished, rows
 
 from logreg.sweeps import member
 from logreg.sweeps.composition import Base, Composer, YamlTemplate
+from logreg.sweeps.places import Places
 from logreg.sweeps.student import compare, holm, interval, summary
 
 RUNS = ("optimizer.lr=0.1,1", "seed=range(3)", "trainer.max_epochs=40")
@@ -83,17 +84,17 @@ def test_another_run_under_the_same_name_gets_a_directory_of_its_own(tmp_path):
     wanted = tmp_path / "lr=1"
     wanted.mkdir()
     member.write(wanted, member.Status(member.FINISHED, member.digest({"lr": 1, "epochs": 5})))
-    places = member.Places(tmp_path)
-    directory, status = places.find(wanted, member.digest({"lr": 1, "epochs": 9}))
+    places = Places(tmp_path)
+    directory, status = places.find(wanted, {"lr": 1, "epochs": 9})
     assert directory == tmp_path / "lr=1-2"
     assert status is None
-    directory, status = places.find(wanted, member.digest({"epochs": 5, "lr": 1, "ckpt_path": "x", "sweep": {"resume": "y"}}))
+    directory, status = places.find(wanted, {"epochs": 5, "lr": 1, "ckpt_path": "x", "sweep": {"resume": "y"}})
     assert directory == wanted
     assert status is not None
     assert status.finished
     (tmp_path / "lr=2").mkdir()
     member.write(tmp_path / "lr=2", member.Status(member.RUNNING, member.digest({"lr": 2})))  # by another process, since
-    assert places.find(tmp_path / "lr=2", member.digest({"lr": 2}))[0] == tmp_path / "lr=2"
+    assert places.find(tmp_path / "lr=2", {"lr": 2})[0] == tmp_path / "lr=2"
 
 
 def test_the_runs_of_another_sweep_inside_are_not_of_this_one(tmp_path):

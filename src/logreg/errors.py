@@ -60,6 +60,14 @@ class Unwritable(End):
         self.reason = reason
 
 
+class Changed(End):
+    """The data of a sweep are not those that its runs were trained on: exit code 2."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(UserError.exit_code)
+        self.reason = reason
+
+
 TYPED = re.compile(r"""(?<!\S)'(?:[^'\n]|'"'"')*'""")
 """What stands in a shell's quotes, as in `overrides.suggestion`, is typed."""
 

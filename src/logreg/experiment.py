@@ -18,7 +18,7 @@ from logreg.callbacks.pruning import Pruning
 from logreg.cli import checks
 from logreg.console import one_line
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.description import files
+from logreg.data.table_files import table_files
 from logreg.errors import Pruned, UserError
 from logreg.log.summary import count, summary
 from logreg.log.tensorboard import RunLogger, knobs
@@ -143,7 +143,7 @@ def _fit(trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDa
 def _write_beginning(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
     """Write what is known of a run before it trains: config, environment, what became of the table."""
     run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
-    run.write_json("environment.json", environment.snapshot(datamodule.description["fingerprint"], files(cfg.data)))
+    run.write_json("environment.json", environment.snapshot(datamodule.description["fingerprint"], table_files(cfg.data)))
     for name, text in datamodule.card.files().items():
         run.write_text(name, text)
 

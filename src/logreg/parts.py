@@ -1,5 +1,7 @@
 """The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
 
+import json
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -17,6 +19,7 @@ from torch import nn
 from logreg import masking, monitor, penalties
 from logreg.choosing import Choices
 from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.table_files import table_files
 from logreg.errors import RunError, UserError
 from logreg.module import LogisticRegression
 from logreg.monitor import Monitor
@@ -36,6 +39,17 @@ NOT_IN_SWEEPS = ("dashboard", "certificate")
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
     """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
     return _build(cfg.data, "data", seed=cfg.seed)
+
+
+def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the description of the rows of a run's config, given as plain values; of files that stay, it is kept."""
+    known = json.dumps([config["data"], table_files(config["data"])], sort_keys=True, default=str)
+    if known not in _described:
+        _described[known] = build_datamodule(OmegaConf.create(dict(config))).description
+    return _described[known]
+
+
+_described: dict[str, Mapping[str, Any]] = {}
 
 
 def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticRegression:

@@ -20,7 +20,9 @@ from logreg.run import signals
 from logreg.sweeps import callback, member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, FINISHED
+from logreg.sweeps.places import places
 from logreg.sweeps.run_member import leads_on
+from logreg.sweeps.same_rows import SameRows
 
 if TYPE_CHECKING:
     from hydra_plugins.logreg_batched_launcher.batched_launcher import BatchedLauncher
@@ -114,9 +116,10 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
         return None
     task, config = launcher.task_function, job.config()
     assert isinstance(task, command.Job)
-    digest = member.digest(config)
-    directory, before = member.places(job.base.sweep_dir).find(run_directory(job), digest)
+    rows = SameRows(config, command.describe_data)
+    directory, before = places(job.base.sweep_dir).find(run_directory(job), config, rows.is_moved)
     if before is not None and before.done:
+        rows.check(directory)
         return _returned(job, before.value)
     if before is not None and not before.together and leads_on(directory / "checkpoints" / "last.ckpt"):
         return None  # begun by another launcher: it goes on from its checkpoint
@@ -124,7 +127,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
         _check(task, job, config)
     except UserError:
         return None  # it fails alone, and says why
-    return Planned(job, config, directory, digest)
+    return Planned(job, config, directory, member.digest(config))
 
 
 def _check(task: command.Job, job: Job, config: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Planned:
 
     def status(self, status: str, **rest: Any) -> Status:
         """Return what is to be noted of the run."""
-        return Status(status, self.digest, self.job.overrides, **rest)
+        return Status(status, self.digest, self.job.overrides, paths=member.data_paths(self.config), **rest)
 
     def text(self) -> str:
         """Return the run's config as YAML, resolved."""

@@ -24,6 +24,7 @@ from logreg.run import files
 from logreg.sweeps import member
 from logreg.sweeps.composition import Job
 from logreg.sweeps.member import FAILED, Status
+from logreg.sweeps.places import places
 
 if TYPE_CHECKING:
     from hydra_plugins.logreg_parallel_launchers.parallel_launchers import ParallelLauncher
@@ -111,12 +112,13 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
     if not isinstance(task, command.Job) or task.job != command.TRAINING:
         done.status, done.return_value = JobStatus.FAILED, RunError(reason)
         return done
-    digest = member.digest(job.config())
-    directory, before = member.places(job.base.sweep_dir).find(batched.run_directory(job), digest)
+    config = job.config()
+    directory, before = places(job.base.sweep_dir).find(batched.run_directory(job), config)
     done.status, done.return_value = JobStatus.COMPLETED, float("nan")
     if before is not None and before.done:
         done.return_value = before.value
     elif before is None or before.status != FAILED:
         files.make_folder(directory)
-        member.write(directory, Status(FAILED, digest, job.overrides, reason=reason))
+        paths = member.data_paths(config)
+        member.write(directory, Status(FAILED, member.digest(config), job.overrides, reason=reason, paths=paths))
     return done

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from logreg import parts
 from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.description import files
+from logreg.data.table_files import table_files
 from logreg.module import LogisticRegression
 from logreg.monitor import Monitor
 from logreg.penalties import ElasticNet
@@ -38,7 +38,7 @@ class Table:
         self.template: LogisticRegression = parts.build_module(cfg, self.datamodule)
         parts.build_choices(cfg).check(self.datamodule.rows("val"))
         self.monitor: Monitor = parts.build_monitor(cfg, self.datamodule)
-        self._files = files(config["data"])
+        self._files = table_files(config["data"])
         self._aims: dict[str, Any] = {}
 
     @cached_property

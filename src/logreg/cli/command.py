@@ -14,7 +14,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logreg import console
 from logreg.cli import arguments, checks, composition_errors, patience
-from logreg.errors import End, Interrupted, RunError, Unwritable, UserError, tell
+from logreg.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, tell
 from logreg.plots import drawing
 from logreg.recorded import CONF
 from logreg.run import run_directory, signals
@@ -62,9 +62,10 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         with signals.raised() if multirun else contextlib.nullcontext():
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except End as end:
-        if isinstance(end, Unwritable):
+        if isinstance(end, Unwritable | Changed):
             tell(RunError(end.reason))
-        sweep.tell_interrupted()
+        if not isinstance(end, Changed):
+            sweep.tell_interrupted()
         raise
     except BrokenPipeError:  # `python train.py --help | head`
         _end_without_output()
@@ -104,7 +105,7 @@ class Job:
         if self.job == TRAINING:
             patience.outlive_readers()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
-            return run_member(cfg, self._run, tell)
+            return run_member(cfg, self._run, tell, describe_data)
         try:
             with signals.raised():
                 return self._run(cfg)
@@ -144,6 +145,11 @@ class Job:
                 f"sweep.resume={cfg.sweep.resume} goes on with a sweep, and this command is one run: type python train.py -m"
                 " and the sweep's own values, or, to go on with a run, ckpt_path=<its directory>."
             )
+
+
+def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what there is to say of the rows of a run's config (`logreg.data.description.describe`)."""
+    return _load("logreg.parts:describe_data")(config)
 
 
 def _end_without_output(code: int = 128 + signal.SIGPIPE) -> NoReturn:
@@ -197,7 +203,7 @@ def _name_left_out(cfg: DictConfig, known: set[str]) -> None:
             cfg[key] = None
 
 
-def _load(job: str) -> Callable[[DictConfig], Any]:
+def _load(job: str) -> Callable[[Any], Any]:
     """Import the job. Importing makes a million objects that live to the end: the collector is kept from walking them."""
     module, _, name = job.partition(":")
     gc.disable()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from logreg.data import splits
 from logreg.data.batches import Batches
-from logreg.data.description import describe
+from logreg.data.description import checksums, describe
 from logreg.data.examples import Examples
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.scaling import Scaling
@@ -40,12 +40,14 @@ class Prepared:
         preprocessing: what made the features.
         labels: which values of the target column are 0 and 1, as plain values; None for a source that knows only 0 and 1.
         card: what to tell of the data before training.
+        checksums: of the source's columns, by name (`description.checksums`).
     """
 
     splits: Mapping[str, Examples]
     preprocessing: Preprocessing
     labels: Mapping[str, Any] | None = None
     card: Card = field(default_factory=Card)
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 class InMemoryDataModule(pl.LightningDataModule):
@@ -88,6 +90,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         self.preprocessing = prepared.preprocessing
         self.labels = prepared.labels
         self.card = prepared.card
+        self.checksums = prepared.checksums
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
@@ -189,4 +192,10 @@ def _scaled(examples: Examples, scale: str, folds: int | None, fold: int | str |
     weight = None if examples.weight is None else examples.weight[rows["train"]]
     scaling = Scaling.standard(train, weight) if scale == "standard" else Scaling.identity(train.shape[1])
     parts = {name: examples.at(rows, scaling.features(features[rows])) for name, rows in rows.items() if len(rows)}
-    return Prepared(parts, Preprocessing.of_numbers(examples.feature_names, scaling))
+    columns = {name: partial(_bytes, examples.features, place) for place, name in enumerate(examples.feature_names)}
+    sums = checksums({**columns, examples.target_name: partial(_bytes, examples.target, 0)})
+    return Prepared(parts, Preprocessing.of_numbers(examples.feature_names, scaling), checksums=sums)
+
+
+def _bytes(matrix: Tensor, column: int) -> memoryview:
+    return memoryview(matrix[:, column].contiguous().numpy())  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from logreg.data.card import TableCard
 from logreg.data.columns import Category, Column, as_text
 from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
+from logreg.data.description import checksums
 from logreg.data.examples import Examples
 from logreg.data.faults import short_list
 from logreg.data.labels import Labels
@@ -80,6 +82,8 @@ def table(
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, missing, max_categories)
     draft.settle_weights(weight_kind)
+    sums = checksums({column.name: partial(_bytes, column) for column in draft.source})
+    draft.source = []
     del frame
     draft.split(plan, own_split)
     preprocessing = draft.fit(scale, fill_missing=missing == "mean")
@@ -88,11 +92,18 @@ def table(
     rows = len(examples["train"])
     batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.card(len(preprocessing.feature_names))),
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.card(len(preprocessing.feature_names)), sums),
         batch_size=batch_size,
         shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
         seed=seed,
     )
+
+
+def _bytes(column: pl.Series) -> Any:
+    """Return what makes a column the column it is, for a checksum: its numbers, or its texts."""
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return column.cast(pl.String).fill_null("").str.join("\0").item().encode()
 
 
 @dataclass
@@ -110,6 +121,7 @@ class _Draft:
         constants: features that are left out.
         encoders: of the features that are kept.
         scalings: of the features that are kept.
+        source: the columns as they were read.
     """
 
     path: str
@@ -121,6 +133,7 @@ class _Draft:
     constants: list[str] = field(default_factory=list)
     encoders: list[Column] = field(default_factory=list)
     scalings: list[Scaling] = field(default_factory=list)
+    source: list[pl.Series] = field(default_factory=list)
 
     def take(self, frame: pl.DataFrame, positive: Any, missing: str, max_categories: int) -> None:
         """Check the table, settle the kinds of its columns, and read the target and the weights."""
@@ -144,6 +157,7 @@ class _Draft:
         self.cluster = None if roles.cluster is None else quality.groups(frame[roles.cluster], self.path)
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
+        self.source = frame.get_columns()
 
     def settle_weights(self, kind: str | None) -> None:
         """Settle whether the row weights are counts or sampling weights."""

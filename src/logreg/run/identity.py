@@ -8,7 +8,7 @@ the same. An argument that conf/ sets otherwise stays, so that another default i
 from collections.abc import Mapping
 from typing import Any
 
-from logreg.data.description import PATHS
+from logreg.data.table_files import PATHS
 from logreg.signatures import parameter_defaults
 
 NOT_OF_THE_RUN = ("ckpt_path", "sweep", "logger", "experiment")
@@ -46,7 +46,7 @@ def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     In it `results.NAME: null` (left out) is not `results.NAME` with the values that it has by itself.
     """
     found = {key: part(key, node) for key, node in config.items() if key not in NOT_OF_THE_RUN}
-    return {key: node for key, node in found.items() if key not in WITHOUT or node != WITHOUT[key]}
+    return {key: node for key, node in found.items() if key not in WITHOUT or (node or None) != WITHOUT[key]}
 
 
 def part(key: str, node: Any) -> Any:

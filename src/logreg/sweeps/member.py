@@ -6,13 +6,10 @@ A sweep is its directory: started again, it looks at these files and does what i
 """
 
 import contextlib
-import functools
 import hashlib
-import itertools
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -21,16 +18,21 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from logreg.data.table_files import PATHS, path_digest
 from logreg.errors import Unwritable
 from logreg.masking import masked, masked_items, masked_texts
 from logreg.run import files
+from logreg.run.identity import deciding
 from logreg.run.small_files import or_note, read_json
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
 
+VERSION = "2:"
+"""Stands before a digest of what decides a run's numbers; earlier ones, without it, are of the whole config."""
+
 NOT_OF_THE_RUN = ("ckpt_path", "sweep")
-"""Top-level keys of the config that say how a run is gone about, not which run it is."""
+"""Top-level keys of the config that were in no digest."""
 
 LONGEST_NAME = 120
 
@@ -41,13 +43,14 @@ class Status:
 
     Attributes:
         status: "running" (or killed while running), "finished", "pruned" (ended early by a search) or "failed".
-        digest: of the run's config.
+        digest: of the run's config (`digest`).
         overrides: that the run was given.
         value: of the monitored metric, for sweepers; None where there is none.
         reason: why it failed.
         mistake: it failed by a mistake that was found before training.
         seconds: that it took; in a batch, its share.
         together: it was begun with others as one tensor program, which saves nothing before its end.
+        paths: digests of the paths of its table.
     """
 
     status: str
@@ -58,6 +61,7 @@ class Status:
     mistake: bool = False
     seconds: float | None = None
     together: bool = False
+    paths: Sequence[str] = field(default_factory=tuple)
 
     @property
     def finished(self) -> bool:
@@ -71,9 +75,26 @@ class Status:
 
 
 def digest(config: Mapping[str, Any]) -> str:
-    """Return a digest of a run's config, given as plain values; two runs with the same one are the same run."""
-    own = masked({key: value for key, value in config.items() if key not in NOT_OF_THE_RUN})  # a secret may change
-    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+    """Return a digest of what decides the numbers of a run, of its config, given as plain values.
+
+    Two runs with the same one, and the same rows, are the same run. A table's path is no part of it (`data_paths`).
+    """
+    return VERSION + _sha256(deciding(config))
+
+
+def digest_of_all(config: Mapping[str, Any]) -> str:
+    """Return the digest that earlier versions noted, of the whole config."""
+    return _sha256({key: value for key, value in config.items() if key not in NOT_OF_THE_RUN})
+
+
+def _sha256(content: Mapping[str, Any]) -> str:  # of what a secret is called, not of the secret: it may change
+    return hashlib.sha256(json.dumps(masked(content), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def data_paths(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return digests of the paths of the table of a run's config; nothing for other data."""
+    data = config.get("data")
+    return tuple(path_digest(str(data[key])) for key in PATHS if data.get(key) is not None) if isinstance(data, Mapping) else ()
 
 
 def directory_name(override_dirname: str) -> str:
@@ -132,12 +153,11 @@ def _is_status(content: Mapping[str, Any]) -> bool:
         "seconds": number,
         "together": bool,
     }
-    overrides = content.get("overrides", [])
+    lists = [content.get(name, []) for name in ("overrides", "paths")]
     return (
         {"status", "digest"} <= content.keys()
         and all(isinstance(content[name], kind) for name, kind in kinds.items() if name in content)
-        and isinstance(overrides, list)
-        and all(isinstance(each, str) for each in overrides)
+        and all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists)
     )
 
 
@@ -195,62 +215,6 @@ def statuses(sweep: Path, note: Callable[[str], object] = lambda words: None) ->
             inner.clear()
         if is_run and (status := read(path, note)) is not None:
             yield path, status
-
-
-class Places:
-    """Where the runs of a sweep live: one that was begun is found by what it is, whatever its directory is called."""
-
-    def __init__(self, sweep: Path) -> None:
-        """Read what the sweep holds at this moment."""
-        self._directories: dict[str, Path] = {}
-        for directory, status in statuses(sweep, _tell_note):
-            if status.done or status.digest not in self._directories:
-                self._directories[status.digest] = directory
-        self._taken = set(self._directories.values())
-
-    def find(self, wanted: Path, run_digest: str) -> tuple[Path, Status | None]:
-        """Return the directory of a run, and how it stands there.
-
-        Of a run that was not begun it is the wanted one unless that is another run's: then the next of `wanted-2`, `wanted-3`,
-        ... that is not.
-
-        Args:
-            wanted: the directory that Hydra gave the run.
-            run_digest: of the run's config.
-        """
-        if run_digest not in self._directories:
-            directory = next(path for path in _candidates(wanted) if self._may_have(path, run_digest))
-            self._directories[run_digest] = directory
-            self._taken.add(directory)
-        directory = self._directories[run_digest]
-        return directory, read(directory)
-
-    def _may_have(self, directory: Path, run_digest: str) -> bool:
-        """Tell whether a directory is a run's, begun by another process since, or nobody's."""
-        status = read(directory)
-        if status is not None:
-            return status.digest == run_digest
-        if os.path.lexists(directory / STATUS):  # damaged: what lies there may be any run's
-            return False
-        return directory not in self._taken and not (directory / ".hydra").exists()
-
-
-def _tell_note(words: str) -> None:
-    print(
-        f"Note: {words} The run that it belongs to is not known: it is trained again, in a folder of its own.", file=sys.stderr
-    )
-
-
-@functools.cache
-def places(sweep: str | Path) -> Places:
-    """Return the places of a sweep, given by its directory; this process keeps them from then on."""
-    return Places(Path(sweep).absolute())
-
-
-def _candidates(wanted: Path) -> Iterator[Path]:
-    yield wanted
-    for number in itertools.count(2):
-        yield wanted.with_name(f"{wanted.name}-{number}")
 
 
 def resume_directory(resume: str | None, fresh: str) -> str:

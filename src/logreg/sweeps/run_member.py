@@ -13,36 +13,44 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logreg.errors import End, Pruned, RunError, UserError
 from logreg.run import files, signals
-from logreg.run.run_directory import RunDirectory, previous
+from logreg.run.run_directory import CHECKPOINTS, RunDirectory, previous
 from logreg.sweeps import member
 from logreg.sweeps.member import Status, Stopwatch
+from logreg.sweeps.places import places
+from logreg.sweeps.same_rows import Describe, SameRows
 
 log = logging.getLogger(__name__)
 
 
-def run_member(cfg: DictConfig, job: Callable[[DictConfig], float | None], tell: Callable[[Exception], None]) -> float | None:
+def run_member(
+    cfg: DictConfig, job: Callable[[DictConfig], float | None], tell: Callable[[Exception], None], describe: Describe
+) -> float | None:
     """Run `job` unless its run is finished; never raise for a run that fails, so that the others have their turn.
 
     Args:
         cfg: the composed config of the job.
         job: trains, and returns the monitored metric.
         tell: says on the console why a run failed.
+        describe: reads the rows of a run whose table may have changed.
 
     Returns:
         The monitored metric, of now or of then; NaN for a run that failed.
 
     Raises:
-        End, KeyboardInterrupt: a signal came, or the disk is full; the sweep ends.
+        End, KeyboardInterrupt: a signal came, the disk is full, or the data have changed; the sweep ends.
     """
     hydra_cfg: Any = HydraConfig.get()
-    digest = _digest(cfg)
-    chosen = Path(hydra_cfg.runtime.output_dir)
-    directory, before = member.places(hydra_cfg.sweep.dir).find(chosen, digest)
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    chosen, rows = Path(hydra_cfg.runtime.output_dir), SameRows(config, describe)
+    directory, before = places(hydra_cfg.sweep.dir).find(chosen, config, rows.is_moved)
+    if before is not None and (before.done or (directory / CHECKPOINTS / "last.ckpt").exists()):
+        rows.check(directory)
     overrides = list(OmegaConf.to_container(hydra_cfg.overrides.task))  # type: ignore[arg-type]
     watch = Stopwatch()
 
     def note(status: str, **rest: Any) -> None:
-        member.write(directory, Status(status, digest, overrides, seconds=watch.seconds(), **rest))
+        rest |= {"paths": member.data_paths(config), "seconds": watch.seconds()}
+        member.write(directory, Status(status, member.digest(config), overrides, **rest))
 
     with _moved(hydra_cfg, chosen, directory):
         if before is None or not before.done:
@@ -88,10 +96,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the run called sys.exit({error.code!r})"
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-
-
-def _digest(cfg: DictConfig) -> str:
-    return member.digest(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
