@@ -251,9 +251,11 @@ def numbers_worth_a_word(name: str, values: pl.Series, distinct: int) -> str | N
         )
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
     if max(-low, high) > 2**24:
+        few = distinct <= MAX_CATEGORIES or distinct * ROWS_OF_A_CATEGORY <= len(values)
+        code = f"; if it is a code, {suggestion('data.categorical', [name])}" if few else ""
         return (
             f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all tell apart. If it is an"
-            f" identifier, type {suggestion('data.drop', [name])}; if it is a code, {suggestion('data.categorical', [name])}."
+            f" identifier, type {suggestion('data.drop', [name])}{code}."
         )
     if distinct == len(values) > 20 and high - low == len(values) - 1:
         return f"'{name}' counts the rows and looks like a row number: {suggestion('data.drop', [name])} leaves it out."

@@ -131,7 +131,8 @@ def identifier_notice(series: pl.Series, numbers: pl.Series) -> str | None:
         if not (some == some.round()).all():
             return None
     if len(values) == len(series) > 20 and (values.cast(pl.Float64) - numbers).n_unique() == 1:
-        return f"'{series.name}' counts the rows and looks like a row number: data.drop=[{series.name}] leaves it out."
+        typed = suggestion("data.drop", [series.name])
+        return f"'{series.name}' counts the rows and looks like a row number: {typed} leaves it out."
     return numbers_worth_a_word(series.name, values, values.n_unique())
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from logreg.errors import UserError
+from logreg.overrides import suggestion
 
 PARTS: dict[str, type] = {
     "state_dict": Mapping,
@@ -61,7 +62,8 @@ def check_weights(checkpoint: Mapping[str, Any], path: Path, weights: Mapping[st
 def refused(path: Path, problem: str) -> UserError:
     """Return the error that says why a run cannot go on from a checkpoint, and what can be done."""
     return UserError(
-        f"The run cannot go on from {path}: {problem}. If {path.name}.previous lies beside it, type ckpt_path={path}.previous;"
+        f"The run cannot go on from {path}: {problem}. If {path.name}.previous lies beside it, type"
+        f" {suggestion('ckpt_path', f'{path}.previous')};"
         " or leave ckpt_path out to start anew."
     )
 

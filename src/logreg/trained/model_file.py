@@ -19,6 +19,7 @@ from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.errors import UserError
 from logreg.networks import Network
+from logreg.overrides import suggestion
 from logreg.run.checkpoint_file import load, previous
 from logreg.run.run_directory import CHECKPOINTS
 
@@ -79,7 +80,7 @@ def load_model(run: str | Path, conf: Sequence[Path] | None = None) -> Model:
     except UserError as error:
         if not previous(path).is_file():
             raise
-        raise UserError(f"{error} The one saved before it is there: type run={previous(path)}") from error
+        raise UserError(f"{error} The one saved before it is there: type {suggestion('run', str(previous(path)))}") from error
     if Path(run).is_dir() and _hparams(checkpoint, path).get("keeps") == "best":
         path = path.with_name("best.ckpt")
         checkpoint = load(path)
