@@ -191,3 +191,10 @@ def test_a_selection_that_is_killed_goes_on_with_the_next_fold(tmp_path, uninter
     select(tmp_path, *command, "hydra.run.dir=run")
     assert json.loads(notes.read_text())["folds"][: len(begun)] == begun
     assert lines(tmp_path / "run") == whole
+
+
+def test_the_bare_command_chooses_on_a_table_that_has_enough_rows_and_hints_name_it(tmp_path):
+    told = select(tmp_path, "selection.count=3", "hydra.run.dir=run")
+    assert "5-fold cross-validated" in told and len(lines(tmp_path / "run")) == 3
+    told = " ".join(select(tmp_path, "data=table", code=2).split())
+    assert told.endswith("as in python select_penalty.py data=table data.path=students.csv data.target=passed")

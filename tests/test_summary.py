@@ -1,5 +1,6 @@
 """The closing lines of a run, as a terminal of some width shows them."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,14 @@ def test_no_number_takes_a_line_of_its_own(value):
 def test_korean_settings_stand_in_columns():
     lines = aligned_columns([["data.drop", "loss"], ["공부 시간", "0.5"], ["x", "0.25"]]).splitlines()
     assert len({cell_len(line[: line.rindex(" ")]) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["공부 시간", unicodedata.normalize("NFD", "공부 시간"), "学習時間", "caf\u00e9", "cafe\u0301"]
+)
+def test_columns_of_wide_letters_align_in_every_table(name):
+    for lines in (
+        aligned_columns([[name, "first"], ["b", "second"]]).splitlines(),
+        aligned("Trained", [(f"weight of {name}", "first"), ("bias", "second")]).splitlines()[1:],
+    ):
+        assert cell_len(lines[0].partition("first")[0]) == cell_len(lines[1].partition("second")[0])

@@ -193,7 +193,8 @@ def _example(config_name: str) -> str:
         choices: Any = HydraConfig.get().runtime.choices
         path = CONF / "data" / f"{choices.get('data')}.yaml"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return next((line.removeprefix("# ") for line in lines if line.startswith("# python")), "")
+    example = next((line.removeprefix("# ") for line in lines if line.startswith("# python")), "")
+    return example.replace("train.py", f"{config_name}.py") if config_name != "config" else example
 
 
 def _name_left_out(cfg: DictConfig, known: set[str]) -> None:

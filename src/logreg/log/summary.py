@@ -64,7 +64,14 @@ def padded(text: str, width: int) -> str:
 
 def cells(text: str) -> int:
     """Return the columns of a terminal that a text takes: a Korean letter takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    """Return 0 for what is drawn over the letter before it, as an accent or the rest of a Korean syllable on a Mac."""
+    if unicodedata.combining(character) or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def decimal(value: float, form: str = ".4f") -> str:
