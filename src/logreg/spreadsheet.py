@@ -53,5 +53,7 @@ def safe_frame(frame: "pl.DataFrame") -> "pl.DataFrame":
             column = (
                 column.cast(pl.String).to_frame().select(pl.when(runs).then(pl.lit("'") + text).otherwise(text)).to_series()
             )
-        columns.append(column.alias(safe(name)))
-    return pl.DataFrame(columns)
+        columns.append(column)
+    made = pl.DataFrame(columns)
+    made.columns = [safe(name) for name in frame.columns]  # set here: polars would call an index without a name column_0
+    return made
