@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from logreg.data.datamodule import InMemoryDataModule
+from logreg.data.examples import Examples
 from logreg.data.splits import by_folds, by_fractions
 from logreg.data.study import study
 from logreg.data.table import table
@@ -28,6 +29,7 @@ from logreg.penalties import ElasticNet
 from logreg.selection.path import follow, strengths
 from logreg.selection.rule import choices, line
 from logreg.solvers.newton import NewtonSteps, newton
+from logreg.solvers.objective import Objective
 
 FOLDS = 4  # 484 rows are divided into four of 121: C is the same in each
 
@@ -198,3 +200,22 @@ def test_the_bare_command_chooses_on_a_table_that_has_enough_rows_and_hints_name
     assert "5-fold cross-validated" in told and len(lines(tmp_path / "run")) == 3
     told = " ".join(select(tmp_path, "data=table", code=2).split())
     assert told.endswith("as in python select_penalty.py data=table data.path=students.csv data.target=passed")
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+def test_more_columns_than_rows_take_the_work_of_as_many_columns_as_rows(kind):
+    random = np.random.default_rng(0)
+    x = torch.tensor(random.normal(size=(40, 300)))
+    y = torch.tensor((x[:, :5].sum(1).numpy() + random.normal(size=40) > 0).astype(np.float32))[:, None]
+    train, val = (Examples(x[part], y[part], tuple(map(str, range(300))), "y") for part in (slice(0, 30), slice(30, 40)))
+    values = [0.2, 0.05, 0.01]
+    points = follow(
+        train, val, ElasticNet(l2=0.01 if kind == "l1" else 0.0), kind, values, lambda each: NewtonSteps(1e-10, each.l1)
+    )
+    judge = Objective(val.exact, val.target)
+    for value, point in zip(values, points, strict=True):
+        both = {"l1": value, "l2": 0.01} if kind == "l1" else {"l2": value}
+        right = newton(train.exact, train.target, tolerance=1e-10, **both)
+        loss = judge(torch.cat([right.weight, right.bias[None]]), hessian=False).loss
+        assert point.converged and point.loss == pytest.approx(loss, abs=1e-8)
+        assert point.coefficients == int((right.weight != 0).sum())

@@ -18,7 +18,7 @@ from logreg.metrics import BinaryMetrics
 from logreg.networks import Network
 from logreg.penalties import ElasticNet, Firth
 from logreg.proximal import shrink_after_steps
-from logreg.solvers.basis import Basis, basis
+from logreg.solvers.basis import Basis, coordinates
 from logreg.solvers.objective import Objective
 from logreg.solvers.solver import Solver
 
@@ -111,7 +111,7 @@ class LogisticRegression(pl.LightningModule):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
             self.takes_exact_features = True
             optimizer.penalty = self.penalty
-            optimizer.basis = self._basis() if self.penalty is penalties.NONE or isinstance(self.penalty, Firth) else None
+            optimizer.basis = self._basis()
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
             assert isinstance(self.penalty, ElasticNet)
@@ -252,7 +252,10 @@ class LogisticRegression(pl.LightningModule):
     def _basis(self) -> Basis | None:
         """Return the basis of the training rows' columns; None where the data module does not have the rows at hand."""
         rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
-        return None if rows is None else basis(Objective(rows.exact, rows.target))
+        if rows is None:
+            return None
+        penalty = self.penalty if isinstance(self.penalty, ElasticNet) else penalties.NONE
+        return coordinates(Objective(rows.exact, rows.target, penalty=penalty))
 
     @property
     def _solver(self) -> Solver:

@@ -5,9 +5,9 @@ from torch import Tensor
 from logreg.data.examples import Examples
 from logreg.module import LogisticRegression
 from logreg.penalties import NONE, Firth
-from logreg.solvers.basis import minimum_within
+from logreg.solvers.basis import basis, minimum_within
 from logreg.solvers.firth import FirthObjective
-from logreg.solvers.newton import NewtonSteps, Solution, minimum
+from logreg.solvers.newton import NewtonSteps, Solution
 from logreg.solvers.objective import Objective
 from logreg.solvers.separation import Separation, Unknown, by_columns, optimum
 
@@ -44,7 +44,7 @@ def verdict(table: Objective, reached: Tensor | None = None) -> Verdict:
     if rows * features**2 > (MOST_WORK if reached is None else MOST_TO_PROVE):
         return by_columns(table) if table.penalty is NONE and not isinstance(table, FirthObjective) else None
     if isinstance(table, FirthObjective):
-        return minimum_within(table, NewtonSteps(1e-9), reached)
+        return minimum_within(table, NewtonSteps(1e-9), reached, span=basis(table))
     if table.penalty is NONE:
         return optimum(table, reached)
-    return minimum(table, NewtonSteps(1e-10, table.penalty.l1), reached)
+    return minimum_within(table, NewtonSteps(1e-10, table.penalty.l1), reached)

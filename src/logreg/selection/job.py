@@ -4,6 +4,7 @@ import copy
 import csv
 import io
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,12 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
         notes = {"digest": digest, "data": dict(datamodule.description), "values": values, "folds": []}
     folds = [[Point(*each) for each in points] for points in notes["folds"]]
     for fold in range(len(folds), cfg.data.folds):
+        started = time.monotonic()
         folds.append(_path(cfg, fold, notes["values"]))
+        seconds = f"{time.monotonic() - started:.1f} s"
+        print(
+            f"fold {fold + 1} of {cfg.data.folds}: {len(notes['values'])} penalties in {seconds}", file=sys.stderr, flush=True
+        )
         notes["folds"].append([[each.loss, each.coefficients, each.converged] for each in folds[-1]])
         run.write_json(NOTES, notes)
     return notes["values"], folds

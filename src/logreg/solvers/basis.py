@@ -33,6 +33,9 @@ ROUNDING = 1e-11
 SINGLE_ROUNDING = 2e-5
 """The same for columns that come scaled and rounded to float32."""
 
+WIDE, MOST_IN_ROW_SPACE = 100, 2_000
+"""Columns from which on, and rows up to which, a table with more columns than rows is worked on in its row space."""
+
 SAMPLE_ROWS_PER_COLUMN = 50
 SMALLEST_SAMPLE = 20_000
 WORTH_SAMPLING = 8
@@ -132,6 +135,25 @@ def basis(table: Objective) -> Basis:
         return _rotated(table)
 
 
+def coordinates(table: Objective) -> Basis | None:
+    """Return the coordinates in which a table's objective is best minimised; None where the plain columns serve.
+
+    Without a penalty those of `basis`. With an l2 penalty alone and more columns than rows those of the row space, in which the
+    optimum lies: what a weight vector has across it changes no logit and costs something (the representer theorem; Hastie,
+    Tibshirani and Friedman, The Elements of Statistical Learning, 2nd ed., section 18.3.5). They are as many as there are rows.
+    """
+    rows, columns = table.features.shape
+    if not table.penalty:
+        return basis(table)
+    if getattr(table.penalty, "l1", 1.0) or columns <= rows or columns < WIDE or rows > MOST_IN_ROW_SPACE:
+        return None
+    matrix = torch.zeros(columns + 1, rows + 1, dtype=torch.float64)
+    matrix[:-1, :-1] = torch.linalg.qr(table.features.double().cpu().T).Q
+    matrix[-1, -1] = 1.0
+    mean, size = torch.zeros(columns, dtype=torch.float64), torch.ones(columns, dtype=torch.float64)
+    return Basis(tuple(range(columns)), matrix, matrix.T, None, mean, size)
+
+
 def minimum_within(
     table: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100, span: Basis | None = None
 ) -> Solution:
@@ -139,7 +161,9 @@ def minimum_within(
 
     An aliased column has the weight 0. `Solution.hessian` is that of theta, singular where columns depend on others.
     """
-    span = span or basis(table)
+    span = span or coordinates(table)
+    if span is None:
+        return minimum(table, steps, start, max_iterations)
     return outward(span, minimum(span.objective(table), steps, None if start is None else span.inward(start), max_iterations))
 
 
