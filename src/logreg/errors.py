@@ -9,14 +9,25 @@ from collections.abc import Iterable
 
 from logreg.console import printable
 
+ITEM = "\n- "
+"""Before each item of a list in a message."""
+
 
 class UserError(Exception):
     """The user's mistake, in the config or the data, found before training: exit code 2.
 
-    The message is one short paragraph: what came, where, what is allowed, what to type instead.
+    The message is one short paragraph: what came, where, what is allowed, what to type instead; or a line and a list behind
+    it, each item behind ITEM.
+
+    Attributes:
+        advice: (key of data, value, ...): what the message says to type first, for the command line that cures several faults.
     """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", advice: tuple[str, ...] | None = None) -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 class RunError(Exception):
@@ -73,11 +84,14 @@ TYPED = re.compile(r"""(?<!\S)'(?:[^'\n]|'"'"')*'""")
 
 
 def tell(error: Exception) -> None:
-    """Print what went wrong, as a paragraph."""
-    text = TYPED.sub(
-        lambda typed: typed[0].replace(" ", "\0"), printable(f"Error: {error}")
-    )  # is pasted, and so stays in one line
-    print(textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False).replace("\0", " "), file=sys.stderr)
+    """Print what went wrong, as a paragraph, and as a list where there is one."""
+    for number, item in enumerate(f"Error: {error}".split(ITEM)):
+        text = TYPED.sub(lambda typed: typed[0].replace(" ", "\0"), printable(item))  # is pasted, and so stays in one line
+        first, others = ("- ", "  ") if number else ("", "")
+        filled = textwrap.fill(
+            text, 110, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+        )
+        print(filled.replace("\0", " "), file=sys.stderr)
 
 
 def how_to_install(extra: str) -> str:

@@ -126,6 +126,7 @@ RULES: dict[str, Number | OneOf | Texts] = {
     **{f"{part}.in_sweeps": FLAG for part in ("callbacks.weights", "results.certificate", "results.dashboard")},
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "data.weight_kind": OneOf(("counts", "sampling")),
+    "data.missing_target": OneOf(("refuse", "drop")),
     "data.missing": OneOf(("refuse", "mean", "drop")),
     "data.split": OneOf(("fractions", "group", "time", "column", "files", "none")),
     "data.val_fraction": Number(low=0, high=0.95),

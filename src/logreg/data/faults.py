@@ -1,10 +1,57 @@
 """Words for faults in tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from logreg.errors import ITEM, UserError
+from logreg.overrides import suggestion
 
 MOST_NAMED = 5
 """Rows, values or columns that a message names."""
+
+LISTS = ("drop", "categorical", "null_values")
+"""Keys of data that take a list."""
+
+
+class Faults:
+    """Collects what is wrong with a table, so that all of it is told at once."""
+
+    def __init__(self, where: str) -> None:
+        """Begin with none; `where` is the file, which the messages begin with."""
+        self.where = where
+        self._errors: list[UserError] = []
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keep a UserError that is raised inside, and go on behind it."""
+        try:
+            yield
+        except UserError as error:
+            self._errors.append(error)
+
+    def refuse(self) -> None:
+        """Raise UserError where there was a fault: that one, or a list of all and, last, what to type against all of them."""
+        if len(self._errors) < 2:
+            for error in self._errors:
+                raise error
+            return
+        texts = [str(error).removeprefix(f"{self.where}: ") for error in self._errors]
+        advice = [error.advice for error in self._errors if error.advice]
+        if len(advice) > 1:
+            every = "all" if len(advice) == len(texts) else "those that it cures"
+            texts.append(f"To answer {every} in one go, if that suits you, type: {_command(advice)}")
+        raise UserError(ITEM.join([f"{self.where} has {len(self._errors)} faults:", *texts]))
+
+
+def _command(advice: Sequence[tuple[str, ...]]) -> str:
+    """Return the settings as they are typed, values of one list together."""
+    values: dict[str, list[str]] = {}
+    for key, *those in advice:
+        values.setdefault(key, []).extend(those)
+    return " ".join(
+        suggestion(f"data.{key}", list(dict.fromkeys(those)) if key in LISTS else those[0]) for key, those in values.items()
+    )
 
 
 def short_list(items: Sequence[Any], most: int = MOST_NAMED) -> str:

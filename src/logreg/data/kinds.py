@@ -14,6 +14,9 @@ from logreg.overrides import suggestion
 MAX_CATEGORIES = 50
 """Text with more different values is a name, an identifier or a sentence rather than a category."""
 
+MAX_FEATURES = 20_000
+"""Wider tables are refused: as a dense matrix they rarely are what was meant. A caller may set another limit."""
+
 ROWS_OF_A_CATEGORY = 20
 """A column is advised to be made categories where its values have so many rows each, on average: fewer teach nothing."""
 
@@ -173,12 +176,13 @@ def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_
         row = series.str.strip_chars().str.contains(CODE + r"\d*$").fill_null(False).arg_true()
         why = f" They are codes, for {shown(series[row[0]])} in {rows_at(row[:1])} begins with 0, which a number would lose."
     cure = f" If it is a name, an identifier or a sentence, type {suggestion('data.drop', [name])}"
-    if len(levels) * ROWS_OF_A_CATEGORY <= len(series):
+    if len(levels) * ROWS_OF_A_CATEGORY <= len(series) and len(levels) <= MAX_FEATURES:
         cure += f"; to make a feature of every value, {suggestion('data.categorical', [name])}"
     return UserError(
         f"{where}: the text column '{name}' has {len(levels):,} different values in {len(series):,} rows, such as"
         f" {short_list([shown(level) for level in levels.sort()[:3]])}: more than the {max_categories} that are taken for"
-        f" categories.{why}{cure}."
+        f" categories.{why}{cure}.",
+        ("drop", name),
     )
 
 
@@ -200,7 +204,8 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
         raise UserError(
             f"{where}: the column '{series.name}' holds values such as {example}, which could be read in more than one way."
             f" {cure}{_as_categories(series.name, len(levels), len(series))} To leave the column out, type"
-            f" {suggestion('data.drop', [series.name])}."
+            f" {suggestion('data.drop', [series.name])}.",
+            ("decimal_comma", "true") if look == "decimal comma" else None,
         )
 
 
@@ -218,12 +223,14 @@ def _refuse_mixed(series: pl.Series, most: str, texts: pl.Series, where: str) ->
     if rows.to_list() == [0] and len(series) > 2:
         raise UserError(
             f"{held} If the first row holds units or a second line of names, remove it from the file; if the text means a"
-            f" missing value, type {suggestion('data.null_values', [texts[0]])}."
+            f" missing value, type {suggestion('data.null_values', [texts[0]])}.",
+            ("null_values", texts[0]),
         )
     texts = texts.sort()[:MOST_NAMED]
     raise UserError(
         f"{held} If that means a missing value, type {suggestion('data.null_values', texts.to_list())}."
-        f"{_as_categories(series.name, series.n_unique(), len(series))}"
+        f"{_as_categories(series.name, series.n_unique(), len(series))}",
+        ("null_values", *texts),
     )
 
 

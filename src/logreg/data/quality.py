@@ -52,7 +52,8 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
         raise UserError(
             f"{where}: the column '{name}' has no value in {rows_at(frame[name].is_null().arg_true())}{others}. Type"
             " data.missing=mean (the mean takes its place and a feature of its own says that it was missing) or"
-            " data.missing=drop (rows with gaps are left out)."
+            " data.missing=drop (rows with gaps are left out).",
+            ("missing", "mean"),
         )
     gaps = frame.select(pl.any_horizontal([pl.col(name).is_null() for name in lacking])).to_series()
     if gaps.all():

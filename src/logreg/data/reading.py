@@ -15,12 +15,12 @@ import polars as pl
 from logreg.data import csv_reading, parquet_reading
 from logreg.data.csv_format import CsvFormat
 from logreg.data.faults import short_list
+from logreg.data.kinds import MAX_FEATURES
 from logreg.errors import UserError
 
 PART_ROWS = 100_000
 
-MAX_COLUMNS = 20_000
-"""Wider tables are refused: as a dense matrix they rarely are what was meant. A caller may set another limit."""
+MAX_COLUMNS = MAX_FEATURES
 
 JSON = (".json", ".jsonl", ".ndjson")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logreg.data.faults import short_list
+from logreg.data.faults import Faults, short_list
 from logreg.errors import UserError, did_you_mean
 
 INDEX = re.compile(r"|Unnamed: 0|__index_level_\d+__")
@@ -71,14 +71,14 @@ class Roles:
         keys = {"target": [target], "features": features or [], "drop": drop, "categorical": categorical}
         keys |= {"weight": [weight] if weight else [], "split_by": [split_by] if split_by else []}
         keys |= {"cluster": [cluster] if cluster else []}
-        there = set(names)
-        for key, wanted in keys.items():
-            for name in map(str, wanted):
-                if name not in there:
-                    raise UserError(
-                        f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, names)} It has:"
-                        f" {short_list(names, 20)}."
-                    )
+        there, faults = set(names), Faults(where)
+        for key, name in ((key, str(name)) for key, wanted in keys.items() for name in wanted if str(name) not in there):
+            with faults.collecting():
+                raise UserError(
+                    f"{where}: there is no column '{name}' (data.{key}).{did_you_mean(name, names)} There are:"
+                    f" {short_list(names, 20)}."
+                )
+        faults.refuse()
         taken: dict[str, str | None] = {"data.target": target, "data.weight": weight}
         others = {target, weight, split_by, cluster}
         for key, column in taken.items():

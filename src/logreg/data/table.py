@@ -16,7 +16,7 @@ from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule, Prepared
 from logreg.data.description import checksums
 from logreg.data.examples import Examples
-from logreg.data.faults import short_list
+from logreg.data.faults import Faults, short_list
 from logreg.data.labels import Labels
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.roles import Roles
@@ -46,6 +46,7 @@ def table(
     weight_kind: str | None = None,
     cluster: str | None = None,
     missing: str = "refuse",
+    missing_target: str = "refuse",
     separator: str = ",",
     encoding: str = "utf-8",
     decimal_comma: bool = False,
@@ -80,7 +81,7 @@ def table(
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
     draft = _Draft(path, roles, roles.notices)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
-    draft.take(frame, positive, missing, max_categories)
+    draft.take(frame, positive, Rules(missing, missing_target, max_categories, max_columns))
     draft.settle_weights(weight_kind)
     sums = checksums({column.name: partial(_bytes, column) for column in draft.source})
     draft.source = []
@@ -104,6 +105,16 @@ def _bytes(column: pl.Series) -> Any:
     if column.dtype.is_numeric():
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return column.cast(pl.String).fill_null("").str.join("\0").item().encode()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The keys data.missing, data.missing_target, data.max_categories and data.max_columns."""
+
+    missing: str
+    missing_target: str
+    max_categories: int
+    max_columns: int
 
 
 @dataclass
@@ -135,29 +146,68 @@ class _Draft:
     scalings: list[Scaling] = field(default_factory=list)
     source: list[pl.Series] = field(default_factory=list)
 
-    def take(self, frame: pl.DataFrame, positive: Any, missing: str, max_categories: int) -> None:
-        """Check the table, settle the kinds of its columns, and read the target and the weights."""
-        roles, categorical = self.roles, set(self.roles.categorical)
-        columns = {column.name: column for column in frame.get_columns()}
-        for column in columns.values():
-            kinds.check_type(column, self.path)
-        for name in roles.features:
-            self.kinds[name], column = kinds.settle(columns[name], name in categorical, self.path, max_categories)
-            columns[name] = quality.checked(column, self.path)
-        columns[roles.target] = quality.checked(columns[roles.target], self.path)
-        frame = pl.DataFrame(list(columns.values()))
+    def take(self, frame: pl.DataFrame, positive: Any, rules: "Rules") -> None:
+        """Check the table, settle the kinds of its columns, and read the target and the weights.
+
+        Raises:
+            UserError: with everything that is wrong.
+        """
+        roles, faults = self.roles, Faults(self.path)
+        frame = self._settled(frame, rules, faults)
         self.numbers = pl.arange(1, len(frame) + 1, dtype=pl.UInt32, eager=True)
-        incomplete = quality.incomplete(frame, roles.features, missing, self.path)
-        if incomplete is not None:
-            self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")
-            frame, self.numbers = frame.filter(~incomplete), self.numbers.filter(~incomplete)
-        self.labels = Labels.fit(frame[roles.target], positive, self.path)
+        with faults.collecting():
+            frame = self._complete(frame, rules)
+        if roles.target in self.kinds:
+            with faults.collecting():
+                Labels.check_answers(frame[roles.target], self.path)
+            with faults.collecting():
+                self.labels = Labels.fit(frame[roles.target], positive, self.path)
+                if self.labels.rest:
+                    others = short_list(self.labels.rest)
+                    self.notices.append(f"{roles.target}={self.labels.positive} is told from all other values: {others}.")
+        self.weight = self.cluster = None
+        if roles.weight is not None:
+            with faults.collecting():
+                self.weight = quality.weights(frame[roles.weight], self.path)
+        if roles.cluster is not None:
+            with faults.collecting():
+                self.cluster = quality.groups(frame[roles.cluster], self.path)
+        faults.refuse()
         self.target = self.labels.encode(frame[roles.target], self.path)
-        self.weight = None if roles.weight is None else quality.weights(frame[roles.weight], self.path)
-        self.cluster = None if roles.cluster is None else quality.groups(frame[roles.cluster], self.path)
+        del self.kinds[roles.target]
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
         self.source = frame.get_columns()
+
+    def _settled(self, frame: pl.DataFrame, rules: "Rules", faults: Faults) -> pl.DataFrame:
+        """Return the columns in the types of their kinds; those with faults have no kind."""
+        columns = {column.name: column for column in frame.get_columns()}
+        for name, column in columns.items():
+            with faults.collecting():
+                kinds.check_type(column, self.path)
+                kind = "target"
+                if name in self.roles.features:
+                    is_category = name in self.roles.categorical
+                    kind, column = kinds.settle(column, is_category, self.path, rules.max_categories)
+                if kind != "target" or name == self.roles.target:
+                    columns[name] = quality.checked(column, self.path)
+                    self.kinds[name] = kind
+        self.kinds = {name: self.kinds[name] for name in (*self.roles.features, self.roles.target) if name in self.kinds}
+        return pl.DataFrame(list(columns.values()))
+
+    def _complete(self, frame: pl.DataFrame, rules: "Rules") -> pl.DataFrame:
+        """Return the rows that are not to be left out for a missing value, and keep their numbers."""
+        target = frame[self.roles.target]
+        if rules.missing_target == "drop" and 0 < target.null_count() < len(target):
+            answered = target.is_not_null()
+            self.notices.append(f"{target.null_count():,} rows without an answer were left out (data.missing_target=drop).")
+            frame, self.numbers = frame.filter(answered), self.numbers.filter(answered)
+        features = [name for name in self.roles.features if name in self.kinds]
+        incomplete = quality.incomplete(frame, features, rules.missing, self.path)
+        if incomplete is not None:
+            self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")
+            frame, self.numbers = frame.filter(~incomplete), self.numbers.filter(~incomplete)
+        return frame
 
     def settle_weights(self, kind: str | None) -> None:
         """Settle whether the row weights are counts or sampling weights."""

@@ -32,7 +32,7 @@ def evaluate(
     """
     target = target or model.labels.name
     kinds = {**model.preprocessing.kinds, **({weight: "number"} if weight else {})}
-    if all(_is_number(value) for value in model.labels.classes):
+    if all(_is_number(value) for value in model.labels.values):
         kinds[target] = "number"
     metrics = BinaryMetrics(model.threshold, model.base_rate)
     rows = 0
