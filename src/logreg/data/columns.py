@@ -124,7 +124,13 @@ class Category(Column):
         return (*known, f"{self.name} is missing") if self.missing == "level" else known
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
-        return self.table()[self.codes(series)]
+        codes = self.codes(series)
+        features = torch.zeros(len(codes), len(self.feature_names), dtype=torch.float64)
+        known = (codes < len(self.shares)) & (codes > 0)
+        features[known, codes[known] - 1] = 1.0  # `table` has the square of the levels
+        features[codes == len(self.shares)] = torch.tensor(self.shares[1:], dtype=torch.float64)
+        features[codes > len(self.shares)] = torch.nan
+        return features
 
     def table(self) -> Tensor:
         """Return the features of each level, of a level that is new, and of a value that is refused, float64: NaN."""

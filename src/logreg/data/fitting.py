@@ -53,6 +53,8 @@ def fit_scaling(column: Column, series: pl.Series, scale: str, weight: Tensor | 
     Raises:
         UserError: the values are so large, or so near to each other, that their variance is beyond float64.
     """
+    if isinstance(column, Category):
+        return Scaling.identity(len(column.feature_names))
     values = column.encode(series)
     if scale == "none" or (series.null_count() and bool(is_indicator(column.encode(series.drop_nulls())).all())):
         scaling = Scaling.identity(values.shape[1])

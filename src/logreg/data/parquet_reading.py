@@ -36,6 +36,11 @@ def column_names(path: Path, max_columns: int) -> list[str]:
     return names
 
 
+def row_count(path: Path) -> int:
+    """Return the number of rows in the file or in all files of the folder, from their footers."""
+    return sum(_rows(file) for file in files(path))
+
+
 def read(path: Path, columns: Sequence[str] | None, max_columns: int) -> pl.DataFrame:
     """Return the whole table; see `logreg.data.reading.read`."""
     parts = [part for file in _checked(path, max_columns) for part in [_read(file, columns)]]

@@ -1,6 +1,5 @@
 """What is wrong with the values of a table, and what deserves a word."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -147,19 +146,4 @@ def check_names(features: Sequence[str], where: str) -> None:
         raise UserError(
             f"{where}: there is a column '{doubled[0]}', and another column becomes a feature of that name. Rename the column,"
             " or leave one of the two out with data.drop."
-        )
-
-
-def check_memory(rows: int, features: int, where: str) -> None:
-    """Refuse a matrix that the machine has no room for.
-
-    Raises:
-        UserError: float32, (rows, features) takes more than the machine's memory.
-    """
-    need = rows * features * 4 / 2**30
-    have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    if need > have:
-        raise UserError(
-            f"{where}: {rows:,} rows of {features:,} features take {need:.1f} GiB as float32, and this machine has"
-            f" {have:.0f} GiB. Choose columns with data.features=[...], or leave out text columns with many values."
         )

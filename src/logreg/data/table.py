@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from logreg.data import fitting, kinds, quality, reading, splitting
+from logreg.data import fitting, kinds, memory, quality, reading, splitting
 from logreg.data.card import TableCard
 from logreg.data.columns import Category, Column, as_text
 from logreg.data.csv_format import CsvFormat
@@ -32,7 +32,8 @@ FULL_BATCH_VALUES = 2**21
 MINI_BATCH_ROWS = 8_192
 
 PART_ROWS = 16_384
-"""Rows of the table that are turned into the matrix at a time, and let go."""
+PART_VALUES = 2**21
+"""So many rows of the table at most, and values of features, are turned into the matrix at a time, and let go."""
 
 
 def table(
@@ -79,6 +80,7 @@ def table(
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
+    memory.check_file(path, roles.needed, len(names))
     draft = _Draft(path, roles, roles.notices)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, Rules(missing, missing_target, max_categories, max_columns))
@@ -166,18 +168,21 @@ class _Draft:
                     others = short_list(self.labels.rest)
                     self.notices.append(f"{roles.target}={self.labels.positive} is told from all other values: {others}.")
         self.weight = self.cluster = None
-        if roles.weight is not None:
+        if roles.weight in self.kinds:
             with faults.collecting():
                 self.weight = quality.weights(frame[roles.weight], self.path)
-        if roles.cluster is not None:
+        if roles.cluster in self.kinds:
             with faults.collecting():
                 self.cluster = quality.groups(frame[roles.cluster], self.path)
         faults.refuse()
         self.target = self.labels.encode(frame[roles.target], self.path)
-        del self.kinds[roles.target]
+        self.kinds = {name: self.kinds[name] for name in roles.features}
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
         self.source = frame.get_columns()
+        becomes = memory.features_of(self.frame, self.kinds, rules.missing == "mean")
+        held = int(self.frame.estimated_size())
+        memory.check_features(len(frame), becomes, self.kinds, held, self.path, rules.max_columns)
 
     def _settled(self, frame: pl.DataFrame, rules: "Rules", faults: Faults) -> pl.DataFrame:
         """Return the columns in the types of their kinds; those with faults have no kind."""
@@ -185,14 +190,13 @@ class _Draft:
         for name, column in columns.items():
             with faults.collecting():
                 kinds.check_type(column, self.path)
-                kind = "target"
+                kind = "no feature"
                 if name in self.roles.features:
                     is_category = name in self.roles.categorical
                     kind, column = kinds.settle(column, is_category, self.path, rules.max_categories)
-                if kind != "target" or name == self.roles.target:
+                if kind != "no feature" or name == self.roles.target:
                     columns[name] = quality.checked(column, self.path)
-                    self.kinds[name] = kind
-        self.kinds = {name: self.kinds[name] for name in (*self.roles.features, self.roles.target) if name in self.kinds}
+                self.kinds[name] = kind
         return pl.DataFrame(list(columns.values()))
 
     def _complete(self, frame: pl.DataFrame, rules: "Rules") -> pl.DataFrame:
@@ -260,15 +264,19 @@ class _Draft:
     def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
         """Turn the rows into `Features`, part by part; the table's own columns are let go on the way."""
         features = preprocessing.feature_names
-        quality.check_memory(len(self.target), len(features), self.path)
         rows = {name: rows for name, rows in self.rows.items() if len(rows)}
         places = self._places_by_type()
+        becomes = {column.name: len(column.feature_names) for column in self.encoders}
+        row_bytes = sum(len(each) * dtype.itemsize for dtype, each in places.items())
+        held = int(self.frame.estimated_size())
+        memory.check_features(len(self.target), becomes, self.kinds, held, self.path, len(features), row_bytes)
         parts_of = {
             name: [(each, torch.empty(len(rows[name]), len(each), dtype=dtype)) for dtype, each in places.items()]
             for name in rows
         }
         done = dict.fromkeys(rows, 0)
-        parts = [self.frame[start : start + PART_ROWS] for start in range(0, len(self.frame), PART_ROWS)]
+        step = max(min(PART_ROWS, PART_VALUES // len(features)), 1)
+        parts = [self.frame[start : start + step] for start in range(0, len(self.frame), step)]
         self.frame = pl.DataFrame()
         parts.reverse()
         start = 0
