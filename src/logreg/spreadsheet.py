@@ -44,7 +44,7 @@ def safe_frame(frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return a table whose names and texts are safe."""
     import polars as pl
 
-    columns = []
+    columns: list[pl.Series] = []
     for column in frame.get_columns():
         name = column.name
         if column.dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -53,7 +53,7 @@ def safe_frame(frame: "pl.DataFrame") -> "pl.DataFrame":
             column = (
                 column.cast(pl.String).to_frame().select(pl.when(runs).then(pl.lit("'") + text).otherwise(text)).to_series()
             )
-        columns.append(column)
+        columns.append(column.alias(str(len(columns))))
     made = pl.DataFrame(columns)
     made.columns = [safe(name) for name in frame.columns]  # set here: polars would call an index without a name column_0
     return made
