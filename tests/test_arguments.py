@@ -119,6 +119,8 @@ def test_the_name_of_a_choice_passes(typed: str) -> None:
 
 def test_null_leaves_a_group_out_and_a_list_is_no_choice() -> None:
     assert prepared(["logger=null", "ckpt_path=null", "seed=1,2"], GROUPS, False) == ["~logger", "ckpt_path=null", "seed=1,2"]
+    assert prepared(["logger=null", "logger=csv"], GROUPS, False) == ["logger=csv"]
+    assert prepared(["logger=csv", "logger=null"], GROUPS, False) == ["logger=csv", "~logger"]
     with pytest.raises(ArgumentError, match=r"model=\[class\] is a list; model takes one choice, as in model=NAME"):
         prepared(["model=[class]"], GROUPS, False)
 

@@ -47,7 +47,8 @@ def prepared(arguments: Iterable[str], groups: Collection[str], multirun: bool) 
       `model=class,optimizer.lr=0.1`, and the shell has taken away the quotes that a person typed.
     - So is a word that is not ASCII, as in `data.target=합격`: Hydra reads such letters in quotes only. So is a column
       that is called by a number, or with brackets.
-    - `logger=null` becomes `~logger`: Hydra knows null for keys only.
+    - `logger=null` becomes `~logger`: Hydra knows null for keys only. Where a later `logger=NAME` takes it back it is dropped:
+      Hydra would delete the group all the same.
 
     Args:
         arguments: the words behind the command's name.
@@ -57,7 +58,10 @@ def prepared(arguments: Iterable[str], groups: Collection[str], multirun: bool) 
     Raises:
         ArgumentError: a path is empty, or a group is given a list.
     """
-    return [_prepared(argument, groups, multirun) for argument in arguments]
+    words = list(arguments)
+    last = {word.partition("=")[0]: word for word in words}
+    kept = [word for word in words if word.removesuffix("=null") not in groups or last[word.removesuffix("=null")] == word]
+    return [_prepared(word, groups, multirun) for word in kept]
 
 
 def _prepared(argument: str, groups: Collection[str], multirun: bool) -> str:
