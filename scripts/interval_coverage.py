@@ -15,8 +15,10 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from logreg.metrics import calibration_error
 from logreg.solvers.firth import firth
 from logreg.solvers.newton import newton
+from logreg.statistics.calibration import by_chance
 from logreg.statistics.likelihood import Likelihood
 from logreg.statistics.table import CoefficientTable, coefficient_table
 
@@ -87,7 +89,16 @@ def sampling(generator: Generator) -> Held:
     return _held(_table(x[drawn], y[drawn], weight / weight.mean(), kind="hc1", sampling=True), truth)
 
 
-SIMULATIONS: dict[str, Simulation] = {each.__name__: each for each in (wald, profile, hc1, cluster, firth_profile, sampling)}
+def calibration(generator: Generator) -> Held:
+    """300 val rows whose probabilities are right; the band of calibration errors that such probabilities show by chance."""
+    p = torch.sigmoid(1.5 * torch.randn(300, generator=generator, dtype=torch.float64) - 0.5)
+    low, high = by_chance(p)
+    error = calibration_error(p, torch.bernoulli(p, generator=generator), torch.ones_like(p))
+    return {"calibration error": low <= error <= high}
+
+
+_ALL = (wald, profile, hc1, cluster, firth_profile, sampling, calibration)
+SIMULATIONS: dict[str, Simulation] = {each.__name__: each for each in _ALL}
 
 
 def _table(x: Tensor, y: Tensor, weight: Tensor | None = None, **how: object) -> CoefficientTable:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from logreg.statistics.calibration import bin_edges, brier, calibration_error, reliability, wilson
+from logreg.metrics import calibration_error
+from logreg.statistics.calibration import bin_edges, brier, by_chance, reliability, wilson
 from logreg.statistics.recalibration import recalibration
 
 Rows = tuple[torch.Tensor, torch.Tensor]
@@ -32,8 +32,6 @@ def test_the_reliability_table_is_that_of_scikit_learn(equal: str, strategy: str
     np.testing.assert_allclose(table.observed, observed, rtol=1e-12)
     np.testing.assert_allclose(table.probability, mean, rtol=1e-12)
     assert table.count.sum() == 1_000
-    gap = (table.count / 1_000 * (table.observed - table.probability).abs()).sum()
-    assert table.expected_calibration_error == pytest.approx(float(gap))
 
 
 def test_wilsons_interval_is_that_of_statsmodels():
@@ -73,57 +71,49 @@ def test_row_weights_count_as_repeated_rows():
     weighted, repeated = reliability(probability, target, edges, times), reliability(*again, edges)
     torch.testing.assert_close(weighted.observed_high, repeated.observed_high)
     assert vars(brier(probability, target, edges, times)) == pytest.approx(vars(brier(*again, edges)))
-    assert calibration_error(probability, target, edges, times).value == pytest.approx(repeated.expected_calibration_error)
+    error = calibration_error(probability, target.double(), times.double())
+    assert error == pytest.approx(calibration_error(*again, torch.ones_like(again[0])))
     one, other = recalibration("platt", logit, target, times), recalibration("platt", logit.repeat_interleave(times), again[1])
     assert (one.slope, one.intercept) == pytest.approx((other.slope, other.intercept), rel=1e-6)
 
 
-def test_the_bootstrap_scatters_as_fresh_tables_do():
-    edges = torch.linspace(0, 1, 11, dtype=torch.float64)
-    values = []
+WEIGHTS = {"none": None, "counts": 3, "fractions": 1.7, "sampling": 1.7}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_where_probabilities_are_right_the_band_holds_their_error_in_95_of_100_tables(kind: str):
+    held = []
     for seed in range(200):
-        logit, target = rows(2_000, slope=0.5, seed=seed)
-        values.append(reliability(torch.sigmoid(logit), target, edges).expected_calibration_error)
-    logit, target = rows(2_000, slope=0.5, seed=999)
-    error = calibration_error(torch.sigmoid(logit), target, edges)
-    reach = 2 * norm.ppf(0.975) * np.std(values)
-    assert error.high - error.low == pytest.approx(reach, rel=0.2)
-    assert error.low < error.value < error.high
-    assert calibration_error(torch.sigmoid(logit), target, edges) == error  # seeded
+        logit, target = rows(300, seed=seed)
+        p, weight = torch.sigmoid(logit), None
+        if WEIGHTS[kind]:
+            weight = torch.where(torch.arange(300) % 2 == 0, 1.0, WEIGHTS[kind]).double()
+            generator = torch.Generator().manual_seed(1000 + seed)
+        if kind == "counts":  # a row of weight w is w rows: its share of class 1 scatters by p q / w
+            target = torch.binomial(weight, p, generator=generator) / weight
+        elif kind == "fractions":
+            target = p + (p * (1 - p) / weight).sqrt() * torch.randn(300, generator=generator, dtype=torch.float64)
+        low, high = by_chance(p, weight, kind == "sampling", draws=300)
+        error = calibration_error(p, target, torch.ones_like(p) if weight is None else weight)
+        held.append(low <= error <= high)
+    assert 0.89 <= np.mean(held) <= 0.99, np.mean(held)
 
 
-def test_the_interval_covers_what_such_tables_show_on_average():
-    """Of 200 tables, between 90 and 99 % of the intervals hold the mean over all of them."""
-    edges = torch.linspace(0, 1, 11, dtype=torch.float64)
-    errors = []
-    for seed in range(200):
-        logit, target = rows(1_000, slope=0.5, seed=seed)
-        errors.append(calibration_error(torch.sigmoid(logit), target, edges, draws=200))
-    mean = np.mean([each.value for each in errors])
-    covered = np.mean([each.low <= mean <= each.high for each in errors])
-    assert 0.9 <= covered <= 0.99, covered
+def test_the_error_of_wrong_probabilities_lies_above_the_band():
+    logit, target = rows(2_000, slope=0.5)
+    p = torch.sigmoid(logit)
+    assert calibration_error(p, target, torch.ones_like(p)) > 2 * by_chance(p)[1]
+    assert by_chance(p) == by_chance(p)  # seeded
 
 
-def test_what_chance_makes_of_right_probabilities():
-    edges = torch.linspace(0, 1, 11, dtype=torch.float64)
-    errors = []
-    for seed in range(300):
-        logit, target = rows(500, seed=seed)
-        errors.append(calibration_error(torch.sigmoid(logit), target, edges, draws=1))
-    assert np.mean([each.value for each in errors]) == pytest.approx(np.mean([each.by_chance for each in errors]), rel=0.05)
-
-
-def test_many_rows_are_resampled_in_cells_with_the_same_result(monkeypatch: pytest.MonkeyPatch):
+def test_a_weight_of_two_is_a_row_twice_in_the_band_too_and_many_rows_are_drawn_in_cells(monkeypatch: pytest.MonkeyPatch):
     from logreg.statistics import calibration
 
-    logit, target = rows(20_000, slope=0.5)
-    probability = torch.sigmoid(logit)
-    edges = bin_edges(probability)
-    fast = calibration_error(probability, target, edges)
-    monkeypatch.setattr(calibration, "MOST_CELLS", 10**6)
-    slow = calibration_error(probability, target, edges)
-    assert fast.value == pytest.approx(slow.value, rel=1e-12)
-    assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), rel=0.03)
+    p = torch.sigmoid(rows(2_000)[0])
+    fast, twice = by_chance(p.repeat(2)), by_chance(p, torch.full((2_000,), 2.0))
+    assert twice == pytest.approx(fast, rel=0.08)
+    monkeypatch.setattr(calibration, "MOST_ROWS", 10**6)
+    assert by_chance(p.repeat(2)) == pytest.approx(fast, rel=0.08)
 
 
 def test_platt_is_the_logistic_regression_on_the_logit():

@@ -26,7 +26,14 @@ def test_the_files_of_a_run_without_recalibration(tmp_path: Path, capsys: pytest
     whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"]
     assert whole + parts["within_variance"] - parts["within_covariance"] == pytest.approx(parts["score"])
     assert parts["score"] == pytest.approx(run.json()["test/brier"], rel=1e-5)
-    assert "by chance" in run.summary_lines(capsys.readouterr().out)["calibration, test"]
+    found = run.json("calibration.json")["test"]["raw"]
+    metrics = run.json()
+    assert found["calibration_error"] == metrics["test/calibration_error"]  # one number
+    low, high = (found["if_right"][end] for end in ("low", "high"))
+    assert [metrics[f"test/calibration_by_chance_{end}"] for end in ("low", "high")] == [low, high]
+    told = run.summary_lines(capsys.readouterr().out)["calibration, test"]
+    words = f"{found['calibration_error']:.3f} off on average; right probabilities would show {low:.3f} to {high:.3f}"
+    assert told.startswith(words)
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt"])

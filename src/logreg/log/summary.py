@@ -117,3 +117,9 @@ def metrics_table(splits: Mapping[str, Mapping[str, float]]) -> list[tuple[str, 
             written.append((label, [decimal(values[metric], form) for values in splits.values()]))
     widths = [max(NARROWEST_NUMBERS, *(len(cells[at]) + 2 for _, cells in written)) for at in range(len(splits))]
     return [(label, "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))) for label, cells in written]
+
+
+def calibration_line(error: float, low: float, high: float) -> str:
+    """Return what a calibration error says, beside the band of what right probabilities would show on the same rows."""
+    words = f"{error:.3f} off on average; right probabilities would show {low:.3f} to {high:.3f} (95 % band)"
+    return f"{words}: {'more than chance' if error > high else 'no more than chance'}"

@@ -27,7 +27,7 @@ MEANING = {
     "average_precision": "area under precision over recall",
     "f1": "harmonic mean of precision and recall",
     "brier": "mean squared error of the probabilities",
-    "calibration_error": "mean distance between probability and share",
+    "calibration_error": "mean distance between probability and share; what chance would show is among all metrics",
 }
 
 

@@ -4,23 +4,24 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from logreg.data.examples import Examples
+from logreg.log.summary import calibration_line
+from logreg.metrics import calibration_error
 from logreg.module import LogisticRegression
 from logreg.results.result import Fit, Result, Row
-
-if TYPE_CHECKING:
-    from logreg.statistics.calibration import CalibrationError
 
 SPLITS = ("val", "test")
 HEAD = ("split", "probabilities", "bins", "low", "high", "count", "probability", "observed", "observed_low", "observed_high")
 
 
 class CalibrationTable(Result):
-    """Writes calibration.csv (a reliability table a split) and calibration.json (calibration error and Brier decomposition).
+    """Writes calibration.csv (a reliability table a split) and calibration.json (calibration error, what chance would make it,
+    Brier decomposition).
 
     After a recalibration both are there twice: for the probabilities as fitted ("raw") and as they are given now
     ("recalibrated"). On the val rows, on which it was fitted, the second are flattered; the test rows tell.
@@ -50,12 +51,16 @@ class CalibrationTable(Result):
                     columns = (getattr(found, column).tolist() for column in HEAD[3:])
                     table += [(split, name, equal, *row) for row in zip(*columns, strict=True)]
                 edges = calibration.bin_edges(probability, self.bins)
-                error = calibration.calibration_error(probability, target, edges, weight)
+                weights = torch.ones_like(target) if weight is None else weight
+                error = calibration_error(probability.double(), target.double(), weights.double())
+                low, high = calibration.by_chance(probability, weight, rows.sampling)
                 figures[split][name] = {
-                    "expected_calibration_error": asdict(error),
+                    "calibration_error": error,
+                    "if_right": {"low": low, "high": high},
                     "brier": asdict(calibration.brier(probability, target, edges, weight)),
                 }
-            said.append((f"calibration, {split}", _said(error)))
+            fit.metrics.update({f"{split}/calibration_by_chance_low": low, f"{split}/calibration_by_chance_high": high})
+            said.append((f"calibration, {split}", calibration_line(error, low, high)))
         self._write(fit, table, figures)
         if fit.module.network.recalibration:
             slope, intercept = fit.module.network.recalibration
@@ -72,13 +77,6 @@ class CalibrationTable(Result):
 def _probabilities(module: LogisticRegression, rows: Examples) -> Iterator[tuple[str, Tensor]]:
     """Yield the name and the values, (rows,), of the probabilities as fitted, and as they are given after a recalibration."""
     network = module.network
-    logit = rows.exact.double() @ network.weight.detach().double() + network.bias.detach().double()
-    yield "raw", logit.sigmoid()
+    yield "raw", network.exact_logit(rows.exact).sigmoid().float()
     if network.recalibration:
-        slope, intercept = network.recalibration
-        yield "recalibrated", (slope * logit + intercept).sigmoid()
-
-
-def _said(error: "CalibrationError") -> str:
-    interval = f"{error.value:.3f} off on average (95 % interval {error.low:.3f} to {error.high:.3f})"
-    return f"{interval}; right probabilities would show {error.by_chance:.3f} by chance"
+        yield "recalibrated", network.scores(rows.exact)[0]

@@ -3,7 +3,7 @@
 Conventions: probability, target and weight are (rows,); weights are frequencies. For bins k with n_k of n rows, mean
 probability f_k and share of class 1 o_k, over all rows o:
 
-    expected calibration error = sum_k n_k/n |f_k - o_k|                                         (Naeini et al. 2015)
+    calibration error = sum_k n_k/n |f_k - o_k|, in 15 bins of equal width                       (Naeini et al. 2015)
     Brier score = mean (p - y)^2
                 = reliability - resolution + uncertainty + within_variance - within_covariance   (Stephenson et al. 2008)
         reliability       = sum_k n_k/n (f_k - o_k)^2      how far the bins are off: 0 is best
@@ -20,10 +20,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logreg.metrics import CALIBRATION_BINS, calibration_bins
 from logreg.statistics.wald import normal_quantile
 
-MOST_CELLS = 5_000
-"""Rows beyond this number are resampled as cells of neighbouring rows: the same sums at a bounded cost."""
+MOST_ROWS, MOST_CELLS = 2_000, 200
+"""The classes of more rows, or of weighted ones, are drawn in cells of neighbours: nearly the same sums, at a bounded cost."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,6 @@ class Reliability:
     observed_low: Tensor
     observed_high: Tensor
 
-    @property
-    def expected_calibration_error(self) -> float:
-        """The mean distance between probability and share, over rows."""
-        return float((self.count * (self.probability - self.observed).abs()).sum() / self.count.sum())
-
 
 @dataclass(frozen=True)
 class Brier:
@@ -62,22 +58,6 @@ class Brier:
     uncertainty: float
     within_variance: float
     within_covariance: float
-
-
-@dataclass(frozen=True)
-class CalibrationError:
-    """The expected calibration error with its uncertainty.
-
-    Attributes:
-        value: over the rows at hand.
-        low: lower end of the bootstrap interval; `high`: the upper one.
-        by_chance: what probabilities that are exactly right would score on so many rows: about this much is noise.
-    """
-
-    value: float
-    low: float
-    high: float
-    by_chance: float
 
 
 def bin_edges(probability: Tensor, bins: int = 10, equal: str = "mass") -> Tensor:
@@ -142,47 +122,45 @@ def brier(probability: Tensor, target: Tensor, edges: Tensor, weight: Tensor | N
     )
 
 
-def calibration_error(
+def by_chance(
     probability: Tensor,
-    target: Tensor,
-    edges: Tensor,
     weight: Tensor | None = None,
+    sampling: bool = False,
     level: float = 0.95,
-    draws: int = 500,
+    draws: int = 1000,
     seed: int = 0,
-) -> CalibrationError:
-    """Return the expected calibration error with a bootstrap interval, and what chance alone would make it.
+) -> tuple[float, float]:
+    """Return the band in which the calibration error of probabilities that are exactly right lies (Broecker and Smith 2007).
 
-    The bootstrap is Poisson's: each row counts Poisson(weight) times in a draw, which for many rows is Efron's with
-    replacement, and all draws are one matrix product. Its draws are noisier than the rows and so lie too high; the interval is
-    theirs, moved so that their mean falls on the value. Chance is by the normal approximation of a bin's number of ones:
-    E|N(0, s^2)| = s sqrt(2 / pi) with s^2 = sum p (1 - p). A calibration error is never below 0, so it is pushed up by noise;
-    by how much is what `by_chance` says.
+    The rows' classes are drawn anew from the probabilities themselves, many times, and the error of each draw is taken as
+    `metrics.calibration_error` takes it. An interval around the error itself would not do: noise pushes an error up, never
+    down, so that where probabilities are right, and the true error is 0, no such interval holds it.
+
+    Args:
+        probability: (rows,).
+        weight: of the rows: counts of equal rows, or sampling weights; None: 1 each.
+        sampling: they are sampling weights: a row of weight 2 is one row.
+        level: share of the draws within the band.
+        draws: how many.
+        seed: of the draws.
     """
-    p, y = probability.double(), target.double()
+    p = probability.double()
     w = torch.ones_like(p) if weight is None else weight.double()
-    index = _bins(p, edges)
-    bins = len(edges) - 1
-    cells = _cells(p, y, index)
-    number = int(cells.max()) + 1
-    mass = torch.zeros(number, dtype=torch.float64).index_add_(0, cells, w)
-    gap = torch.zeros(number, dtype=torch.float64).index_add_(0, cells, w * (p - y)) / mass.clamp(min=1e-300)
-    owner = torch.zeros(number, dtype=torch.long).index_put_((cells,), index)
-    member = torch.zeros(number, bins, dtype=torch.float64)
-    member[torch.arange(number), owner] = gap
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.poisson(mass.expand(draws, -1), generator)
-    errors = (drawn @ member).abs().sum(dim=1) / drawn.sum(dim=1).clamp(min=1)
-    value = float((mass @ member).abs().sum() / w.sum())
-    spread = torch.quantile(errors, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)) - errors.mean()
-    ends = (value + spread).clamp(min=0)
-    variance = torch.zeros(bins, dtype=torch.float64).index_add_(0, index, w * p * (1 - p))
-    return CalibrationError(
-        value=value,
-        low=ends[0].item(),
-        high=ends[1].item(),
-        by_chance=float((variance * 2 / math.pi).sqrt().sum() / w.sum()),
-    )
+    if sampling or bool((w != w.round()).any()):  # no binomial: a bin's sum is nearly normal
+        variance = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
+        variance.index_add_(0, calibration_bins(p), w ** (2 if sampling else 1) * p * (1 - p))
+        gap = torch.randn(draws, CALIBRATION_BINS, generator=generator, dtype=torch.float64) * variance.sqrt()
+    else:
+        count, mean, bins = _cells(p, w)
+        if bool((count == 1).all()):
+            ones = (torch.rand(draws, len(mean), generator=generator) < mean).double()
+        else:
+            ones = torch.binomial(count.expand(draws, -1), mean.expand(draws, -1), generator=generator)
+        gap = (ones - count * mean) @ torch.nn.functional.one_hot(bins, CALIBRATION_BINS).double()
+    errors = gap.abs().sum(dim=1) / w.sum()
+    low, high = torch.quantile(errors, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
+    return low, high
 
 
 def _bins(probability: Tensor, edges: Tensor) -> Tensor:
@@ -197,18 +175,17 @@ def _sums(probability: Tensor, target: Tensor, weight: Tensor | None, index: Ten
     return sums.index_add_(1, index, torch.stack([w, w * p, w * y]))
 
 
-def _cells(probability: Tensor, target: Tensor, index: Tensor) -> Tensor:
-    """Return each row's cell: itself, or, of many rows, its neighbours by probability within its bin and class."""
-    rows = len(probability)
-    if rows <= MOST_CELLS:
-        return torch.arange(rows)
-    order = torch.argsort(probability)
-    order = order[torch.argsort(index[order] * 2 + (target[order] > 0.5).long(), stable=True)]
-    stratum = (index * 2 + (target > 0.5).long())[order]
-    starts = torch.cat([torch.ones(1, dtype=torch.bool), stratum[1:] != stratum[:-1]])
-    first = torch.where(starts, torch.arange(rows), 0).cummax(0).values
-    size = -(-rows // (MOST_CELLS // 2))
-    fresh = starts | ((torch.arange(rows) - first) % size == 0)
-    cells = torch.empty(rows, dtype=torch.long)
-    cells[order] = fresh.long().cumsum(0) - 1
-    return cells
+def _cells(p: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return weight, mean probability and bin of each row, or of many rows of neighbours by probability within a bin."""
+    order = torch.argsort(p)
+    p, w = p[order], w[order]
+    bins, place = calibration_bins(p), torch.arange(len(p))
+    starts = torch.cat([torch.ones(1, dtype=torch.bool), bins[1:] != bins[:-1]])
+    first = torch.where(starts, place, 0).cummax(0).values
+    is_few = len(p) <= MOST_ROWS and bool((w == 1).all())
+    size = 1 if is_few else -(-len(p) // MOST_CELLS)
+    cell = ((place - first) % size == 0).long().cumsum(0) - 1
+    number = int(cell[-1]) + 1
+    count = torch.zeros(number, dtype=torch.float64).index_add_(0, cell, w)
+    total = torch.zeros(number, dtype=torch.float64).index_add_(0, cell, w * p)
+    return count, total / count.clamp(min=1e-300), torch.zeros(number, dtype=torch.long).index_put_((cell,), bins)

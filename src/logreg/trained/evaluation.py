@@ -5,6 +5,7 @@ from collections import Counter
 from logreg.data import quality, reading
 from logreg.errors import UserError, did_you_mean
 from logreg.metrics import BinaryMetrics, undefined
+from logreg.statistics.calibration import by_chance
 from logreg.trained.model_file import Model
 from logreg.trained.prediction import probabilities, unseen_notes
 
@@ -54,6 +55,9 @@ def evaluate(
     if notes is not None:
         notes += unseen_notes(unseen)
     found = metrics.compute()
+    probability, _, all_weights = metrics.rows()
+    low, high = by_chance(probability, all_weights)
+    found |= {"calibration_by_chance_low": low, "calibration_by_chance_high": high}
     if notes is not None and (reason := undefined(found)):
         notes.append(f"{reason[0].upper()}{reason[1:]}.")
     return found

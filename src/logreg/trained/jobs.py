@@ -54,7 +54,7 @@ def evaluate(cfg: DictConfig) -> None:
     _check_run(cfg.run)
     if cfg.output is not None:
         _check_output(cfg.output, ("-", ".json"))
-    from logreg.log.summary import aligned, metrics_table
+    from logreg.log.summary import aligned, calibration_line, metrics_table
     from logreg.trained.evaluation import evaluate
     from logreg.trained.model_file import load_model
 
@@ -71,7 +71,12 @@ def evaluate(cfg: DictConfig) -> None:
     if cfg.output is not None:
         _write(cfg.output, text)
     (_, head), *lines = metrics_table({"": metrics})
-    rows = [*lines, ("threshold", f"{model.threshold:.4g}".rjust(len(head)))]
+    error, low, high = (metrics[f"calibration_{name}"] for name in ("error", "by_chance_low", "by_chance_high"))
+    rows = [
+        *lines,
+        ("calibration", calibration_line(error, low, high)),
+        ("threshold", f"{model.threshold:.4g}".rjust(len(head))),
+    ]
     told = sys.stderr if cfg.output is not None and files.is_stream(Path(cfg.output)) else sys.stdout
     print(aligned(f"Evaluated {cfg.run} on {path}", rows), file=told)
 
