@@ -226,3 +226,15 @@ def test_levels_of_a_category_are_compared_with_the_reference_level():
 
     for column, on in ((0, (1, 0)), (1, (0, 1))):
         assert table.marginal_effect[column] == pytest.approx(mean_probability(*on) - mean_probability(0, 0), rel=1e-10)
+
+
+def test_products_are_found_by_their_values_in_a_table_that_is_mostly_0():
+    from logreg.statistics.steps import products
+
+    draw = torch.Generator().manual_seed(1)
+    x = torch.rand(2000, 40, generator=draw).double() * (torch.rand(2000, 40, generator=draw) < 0.1)
+    x[:, 7], x[:, 9], x[:, 11], x[:, 12] = x[:, 3] * x[:, 5], x[:, 2] ** 2, x[:, 2] ** 3, 0.0
+    center, scale = x.mean(0), x.std(0).where(x.std(0) > 0, 1.0)
+    likelihood = Likelihood((x - center) / scale, torch.arange(2000) % 2)
+    assert products(likelihood, center, scale, []) == {7: (3, 5), 9: (2, 2), 11: (2, 2, 2)}
+    assert products(likelihood, center, scale, [7, 9, 11]) == {}

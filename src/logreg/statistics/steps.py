@@ -20,6 +20,7 @@ MOST_COLUMNS = 100
 """Beyond so many no products are looked for: there are half as many pairs as columns squared."""
 
 SAMPLE_ROWS = 32
+LARGEST_ROWS = 8
 ROUNDING = 1e-10
 
 Products = Mapping[int, tuple[int, ...]]
@@ -62,8 +63,7 @@ def products(likelihood: Likelihood, center: Tensor, scale: Tensor, indicators: 
     for start, (design, _, _) in enumerate(likelihood.chunks()):
         own = design[:, :-1] * scale + center
         if start == 0:
-            every = max(1, len(own) // SAMPLE_ROWS)
-            left = _candidates(own[::every], ways, set(indicators))
+            left = _candidates(own, ways, set(indicators))
         left = {column: [way for way in some if _is_product(own, column, way)] for column, some in left.items()}
     return _factors({column: some for column, some in left.items() if some})
 
@@ -93,17 +93,21 @@ def joint_effect(
 
 
 def _candidates(own: Tensor, ways: Sequence[tuple[int, ...]], without: set[int]) -> dict[int, list[tuple[int, ...]]]:
-    """Return, for each column, the ways in which it may be a product, judged by a few rows."""
-    made = torch.stack([own[:, list(way)].prod(dim=1) for way in ways], dim=1)
-    return {
-        column: [
-            ways[number]
-            for number in _near(made, own[:, column : column + 1]).all(dim=0).nonzero()[:, 0].tolist()
-            if column not in ways[number]
-        ]
-        for column in range(own.shape[1])
-        if column not in without
-    }
+    """Return, for each column, the ways in which it may be a product, judged by a few rows.
+
+    Among them are the rows in which it is largest: in a table that is mostly 0 any others fit everything.
+    """
+    padded = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)  # a factor of 1 for those of two
+    factors = torch.tensor([(*way, own.shape[1])[:3] for way in ways])
+    some = padded[:: max(1, len(own) // SAMPLE_ROWS)]
+    made = some[:, factors].prod(dim=2)
+    found = {}
+    for column in set(range(own.shape[1])) - without:
+        largest = padded[own[:, column].abs().topk(min(LARGEST_ROWS, len(own))).indices]
+        fits = _near(largest[:, factors].prod(dim=2), largest[:, column : column + 1]).all(dim=0)
+        fits &= _near(made, some[:, column : column + 1]).all(dim=0) & (largest[0, column] != 0)
+        found[column] = [ways[number] for number in fits.nonzero()[:, 0].tolist() if column not in ways[number]]
+    return found
 
 
 def _is_product(own: Tensor, column: int, way: tuple[int, ...]) -> bool:
