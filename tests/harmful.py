@@ -36,7 +36,8 @@ TARGETS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "_target_": "logreg.run.environment._run", "_args_": ["touch", str(mark)], "cwd": "/"},
     "a process, re-exported": lambda mark: {
         "_target_": "logreg.run.environment.subprocess.run", "args": ["touch", str(mark)]},
-    "writer of this package": lambda mark: {"_target_": "logreg.run.files.write", "path": str(mark), "content": "x"},
+    "writer of this package": lambda mark: {
+        "_target_": "logreg.run.files.write", "path": {"_target_": "pathlib.Path", "_args_": [str(mark)]}, "content": "x"},
     "a partial": lambda mark: {"_target_": "harm.Harm", "_partial_": True, "mark": str(mark)},
     "exec": lambda mark: {"_target_": "builtins.exec", "_args_": [f"open({str(mark)!r}, 'w')"]},
 }  # fmt: skip
@@ -182,7 +183,8 @@ STATUS = {"status": "finished", "digest": "0", "overrides": [], "value": 1.0}
 
 DIRECTORIES: Mapping[str, Change] = {
     **{f"config {place}: {target}": in_yaml("config.yaml", place, target)
-       for place in CONFIG_PLACES for target in (list(TARGETS)[:1] if place not in ("data", "data.source") else TARGETS)},
+       for place in CONFIG_PLACES
+       for target in (TARGETS if place in ("data", "data.source", "data.path") else list(TARGETS)[:1])},
     **{f"checkpoint {place}: {target}": in_checkpoint(place, target)
        for place in CHECKPOINT_PLACES
        for target in (list(TARGETS)[:1] if place != "hyper_parameters.network" else TARGETS)},

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from harmful import DIRECTORIES, TARGETS
+from harmful import DIRECTORIES, TARGETS, in_checkpoint_as
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -178,7 +178,7 @@ def test_harmful_targets_in_the_checkpoint_run_nothing(
         checkpoint["hyper_parameters"]["preprocessing"]["columns"][0]["fill"] = harmful
 
     tampered(run, change)
-    with pytest.raises(UserError, match=r"can use|another run"):
+    with pytest.raises(UserError, match=r"can use|another run|is refused: it names model\.weight\._target_=os\.system"):
         start(job)
     assert not mark.exists()
 
@@ -338,3 +338,55 @@ def test_the_harm_is_real(harm: Path) -> None:
             marked.add(name)
     sys.modules.pop("harm", None)
     assert marked >= {"a package of theirs", "a process by this package", "writer of this package"}
+
+
+# ---- as a person types it
+
+
+def typed(folder: Path, door: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / f"{door}.py"), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(env), capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_a_package_of_ones_own_is_named_by_a_config_folder(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: own_package.Own\nweight: null\nbias: null\n")
+    (tmp_path / "own_package.py").write_text("from logreg.networks import Logits\n\n\nclass Own(Logits):\n    pass\n")
+    path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{tmp_path}"}
+    own, table = ["--config-dir", "conf"], ["run=run", f"data.path={small / 'table.csv'}"]
+    data = ["model=own", "data=table", table[1], "data.target=passed", "data.positive=yes", "data.drop=[id]"]
+    done = typed(tmp_path, "train", *own, *data, "trainer.max_epochs=2", "hydra.run.dir=run", **path)
+    assert done.returncode == 0, done.stderr
+    assert typed(tmp_path, "evaluate", *own, *table, **path).returncode == 0
+    own = [f"hydra.searchpath=[file://{tmp_path}/conf]"]
+    assert typed(tmp_path, "predict", *own, *table, "output=p.csv", **path).returncode == 0
+    done = typed(tmp_path, "evaluate", *table, **path)
+    assert done.returncode == 2
+    told = " ".join(done.stderr.split())
+    assert "it names model._target_=own_package.Own, and no file of your conf/model/ names that" in told
+
+
+@pytest.mark.slow
+def test_a_harmful_sweep_and_selection_run_nothing(small: Path, harm: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    for number, name in enumerate(name for name in DIRECTORIES if not name.startswith("link")):
+        shutil.copytree(small / "run", run := sweep / f"{number}")
+        DIRECTORIES[name](run, harm)
+        if not (run / "status.json").exists():
+            (run / "status.json").write_text('{"status": "running", "digest": "0"}')
+    (sweep / "multirun.yaml").write_text(f"x: !!python/object/apply:os.system ['touch {harm}']\n")
+    path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{tmp_path / 'theirs'}"}
+    data = ["data=table", f"data.path={small / 'table.csv'}", *AGAIN, *WITHOUT]
+    done = typed(tmp_path, "train", "-m", "seed=1", *data, f"sweep.resume={sweep}", **path)
+    assert "Traceback" not in done.stderr
+    harmful = in_checkpoint_as("state_dict", Payload)
+    changes = [harmful, *(DIRECTORIES[name] for name in ("selection.json", "link .lock", "link .hydra/"))]
+    for number, change in enumerate(changes):
+        shutil.copytree(small / "run", run := tmp_path / f"selection-{number}")
+        change(run, harm)
+        more = ["optimizer=newton", "data.folds=2", "selection.count=2", f"hydra.run.dir={run}"]
+        done = typed(tmp_path, "select_penalty", *data, *more, **path)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+    assert not list(harm.parent.iterdir())

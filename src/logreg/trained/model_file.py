@@ -148,7 +148,11 @@ def _network(record: Any, path: Path, conf: Sequence[Path] | None) -> Network:
         UserError: it names anything else, or what it names is no network.
     """
     where = f"The checkpoint {path}"
-    network = recorded.build(recorded.choice("model", record, where, conf))
+    node = recorded.choice("model", record, where, conf)
+    try:
+        network = recorded.build(node)
+    except UserError as error:
+        raise _strange(path, str(error)) from error
     if not isinstance(network, Network):
         raise UserError(f"{where} is refused: its model is a {type(network).__name__}, no subclass of logreg.networks.Network.")
     return network
