@@ -81,8 +81,10 @@ def _watch(directory: Path, dies_at: int, changes: list[str]) -> None:
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if (event in CHANGES or writes) and isinstance(args[0], str | bytes | Path):
             path = directory / os.fsdecode(args[0])
-            if path.is_relative_to(directory) and not (event == "os.mkdir" and path.is_dir()):
-                changes.append(f"{event} {path.relative_to(directory)}")
+            change = f"{event} {path.relative_to(directory)}" if path.is_relative_to(directory) else ""
+            is_none = (event == "os.mkdir" and path.is_dir()) or ".probe." in change or [change] == changes[-1:]
+            if change and not is_none:
+                changes.append(change)
                 if len(changes) == dies_at:
                     os.kill(os.getpid(), signal.SIGKILL)
 
