@@ -49,7 +49,9 @@ check: $(DEV)  ## lint, formatting and types
 tutorials: $(RUN)  ## print every number of the tutorials beside the project's own
 	$(BIN)/python scripts/tutorials.py $(ARGS)
 
-dashboard: $(RUN)  ## open TensorBoard on every run and sweep
+# From other machines: ssh -L 6006:localhost:6006 HOST. `tensorboard --bind_all` would open every run, its config and its tables'
+# column names to everybody who reaches this machine, without a password.
+dashboard: $(RUN)  ## open TensorBoard on every run and sweep, for this machine alone (--bind_all: for everybody, no password)
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin scalars=20000,images=100
 
 pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
