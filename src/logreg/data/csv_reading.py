@@ -97,7 +97,8 @@ def _parts(
     if notices is not None:
         notices += [notice for notice in header.notices if notice not in notices]
     first = first[header.length :]
-    chosen = set(header.kept if columns is None else columns)
+    apart = bool(kinds is None or form.null_values or set(keep) & set(kinds))  # what is kept is read as something else, too
+    chosen = set(header.kept if columns is None else [*columns, *(() if apart else keep)])
     wanted = [name for name in header.kept if name in chosen]
     if kinds is None:
         numbers, whole = _number_columns(first, header, form, wanted)
@@ -109,7 +110,7 @@ def _parts(
     as_it_is, verbatim = replace(form, null_values=()), dict.fromkeys(header.names, pl.String)
 
     def parse(block: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
-        kept = csv_faults.parse_block(block, verbatim, header, as_it_is, keep) if keep else pl.DataFrame()
+        kept = csv_faults.parse_block(block, verbatim, header, as_it_is, keep) if keep and apart else pl.DataFrame()
         if plain and not whole & _with_codes(block, header, form):
             try:
                 frame = csv_faults.parse_block(block, plain, header, form, wanted, diagnosed=False)
@@ -119,6 +120,8 @@ def _parts(
             except BlockError:
                 pass  # some numbers are not whole, or too large: as text, they are seen one by one
         frame = csv_faults.parse_block(block, schema, header, form, wanted)
+        if keep and not apart:
+            kept = frame.select(keep)
         return frame.with_columns([_settled(text, text.name in whole) for text in frame if text.dtype == pl.String]), kept
 
     first_row = 1
