@@ -205,3 +205,43 @@ def test_solver_state_survives_a_round_trip():
         optimizer.see(data.features, data.target)
         optimizer.step(optimizer.evaluate)
     np.testing.assert_array_equal(coefficients(half), coefficients(whole))
+
+
+class Losses(pl.Callback):
+    """Notes the logged loss of every epoch, and that of the weights as they stand at its end."""
+
+    def __init__(self, data):
+        self.data, self.logged, self.own = data, [], []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch:
+            self.note(trainer, pl_module)
+
+    def on_train_end(self, trainer, pl_module):
+        self.note(trainer, pl_module)
+
+    def note(self, trainer, pl_module):
+        self.logged.append(float(trainer.callback_metrics["train/loss"]))
+        weight, bias = (each.detach().double() for each in (pl_module.network.weight, pl_module.network.bias))
+        logit = self.data.features.double() @ weight + bias
+        self.own.append(float(torch.nn.functional.binary_cross_entropy_with_logits(logit, self.data.target[:, 0].double())))
+
+
+def test_only_accepted_points_count():
+    data = examples("fair")
+    losses = Losses(data)
+    network = Logits(data.features.shape[1], weight=3.0, bias=3.0)
+    module = LogisticRegression(network.double(), torch.nn.BCEWithLogitsLoss(), Newton)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
+    noise.silence()
+    pl.Trainer(max_epochs=100, accelerator="cpu", callbacks=[losses], **quiet).fit(module, InMemoryDataModule(data))
+    assert module.converged
+    assert len(set(losses.logged)) < len(losses.logged), "no trial was rejected: the test shows nothing"
+    assert all(after <= before + 1e-12 for before, after in zip(losses.logged, losses.logged[1:], strict=False))
+    np.testing.assert_allclose(losses.logged, losses.own, rtol=1e-6)
+
+
+@pytest.mark.parametrize("more", [(), ("model.weight=0.3", "model.bias=0.1")])
+def test_a_solver_starts_at_zero_unless_a_start_is_given(fit, more):
+    run = fit("optimizer=newton", "penalty=elastic_net", "penalty.l2=0.1", *more)
+    assert (run.curve("train/loss")[0] == pytest.approx(np.log(2), rel=1e-6)) == (not more)

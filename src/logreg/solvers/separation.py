@@ -34,6 +34,8 @@ columns are off by a rounding of float64 have an optimum too, where it is 1e-15.
 SUSPICIOUS = 1e-3
 """The same: below, the search may be on its way to infinity, and the direction of its steps is looked at."""
 
+LARGEST_DENOMINATOR = 1000
+
 MOST_STEPS = 200
 LOOK_EVERY = 4
 MOST_IN_CONE = 20_000
@@ -231,7 +233,7 @@ def _separates(exact: ExactRows, rule: Direction, rows: Tensor) -> bool:
 
 def _mended(exact: ExactRows, still: Tensor, span: Basis, direction: Tensor) -> Iterator[Direction]:
     """Yield directions near `direction`, a step of the search, at which the rows `still` lie on the boundary, exactly."""
-    vectors = exact.null_space(still, [column for column in span.kept if bool(exact.is_whole[column])])
+    vectors = _null_space(exact, span, still) if len(still) else []
     if not vectors:
         return
     size = torch.cat([span.size, torch.ones(1, dtype=torch.float64)])
@@ -355,14 +357,36 @@ def _infinite(exact: ExactRows, whole: Basis | None, boundary: Basis | None) -> 
     return tuple(sorted({place for column in lost for place in (column, *_own_relation(exact, boundary, column))}))
 
 
-def _own_relation(exact: ExactRows, boundary: Basis, column: int) -> list[int]:
-    """Return on which coefficients an aliased one depends in own units, by their places."""
+def _own_relation(exact: ExactRows, boundary: Basis, column: int) -> dict[int, float]:
+    """Return what an aliased column is in own units: place -> factor, that of 1 behind the features."""
     center, scale = exact.features.center.cpu(), exact.features.scale.cpu()
     factors = boundary.relation(column)
     constant = factors.pop(len(center), 0.0)
+    own = {place: value * float(scale[column] / scale[place]) for place, value in factors.items()}
     parts = [float(center[column]), constant * float(scale[column])]
-    parts += [-value * float(scale[column] / scale[place] * center[place]) for place, value in factors.items()]
-    return [*factors, *([len(center)] if abs(sum(parts)) > 1e-9 * max(map(abs, parts)) else [])]
+    parts += [-value * float(center[place]) for place, value in own.items()]
+    return own | ({len(center): sum(parts)} if abs(sum(parts)) > 1e-9 * max(map(abs, parts)) else {})
+
+
+def _null_space(exact: ExactRows, span: Basis, rows: Tensor) -> list[Direction]:
+    """Return a basis of the exact directions at which every one of the rows has 0, along the columns that are whole.
+
+    Among dummies a column depends on others by small fractions, which float64 shows and exact arithmetic confirms; where it
+    does not, the rows are eliminated one by one.
+    """
+    found: list[Direction] = []
+    boundary = basis(Objective(exact.features[rows], exact.sign[rows]))
+    for column in boundary.aliased:
+        if column not in span.kept:
+            continue
+        direction = [Fraction(0)] * (exact.columns + 1)
+        direction[column] = Fraction(1)
+        for place, value in _own_relation(exact, boundary, column).items():
+            direction[place] = -Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
+        if bool(exact.sides(tuple(direction), rows).any()):
+            return exact.null_space(rows, [column for column in span.kept if bool(exact.is_whole[column])])
+        found.append(tuple(direction))
+    return found
 
 
 def _at(table: Objective, rows: Tensor) -> Objective:
