@@ -4,6 +4,7 @@ import random
 import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from runs import Run, same_results, same_weights
 
 from logreg.errors import UserError
 from logreg.run.checkpoint_io import load
-from logreg.run.resume import latest_overrides
+from logreg.run.resume import check_same_run, latest_overrides
 from logreg.run.run_directory import RunDirectory
 
 MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
@@ -260,3 +261,13 @@ def test_killed_twenty_times_and_resumed_to_the_same_weights(
         assert run.curve() == Run(tmp_path / "whole").curve()
         shutil.rmtree(run.path)
     assert killed >= 10  # the others had finished
+
+
+def test_a_hint_never_repeats_what_was_typed(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit("trainer.max_epochs=3")
+    monkeypatch.setattr(sys, "argv", ["train.py", "trainer.max_epochs=3", f"ckpt_path={run.path}"])
+    checkpoint, rerun = run.checkpoint(), f"trainer.max_epochs=3 ckpt_path={run.path}"
+    now = {**checkpoint["hyper_parameters"]["config"], "seed": 2}
+    with pytest.raises(UserError, match="conf/ has changed since: type each old value as KEY=VALUE") as told:
+        check_same_run(checkpoint, now, 3, rerun)
+    assert rerun not in str(told.value) and "seed was 1 and is 2" in str(told.value)

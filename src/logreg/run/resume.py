@@ -60,6 +60,8 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
     differences = [line for part in parts for line in _part_differences(part, saved.get(part), hparams.get(part))]
     if differences:
         cure = f" Type the run's own settings again: {rerun}" if rerun else " Give the run's own settings again"
+        if rerun is not None and set(shlex.split(rerun)) <= set(sys.argv[1:]):  # to type that again would not help
+            cure = " What was typed is what the run was given, so conf/ has changed since: type each old value as KEY=VALUE"
         more = [f"and {len(differences) - MOST_NAMED} more"] if len(differences) > MOST_NAMED else []
         raise UserError(
             f"This is another run than the one that was saved: {'; '.join(differences[:MOST_NAMED] + more)}.{cure}; or leave"
