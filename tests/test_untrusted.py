@@ -273,7 +273,7 @@ def resumable(table: Path, run: Path, command: str = "config") -> DictConfig:
 
 def go_on_with_a_sweep(table: Path, run: Path) -> None:
     (run.parent / "multirun.yaml").touch()
-    sweeps.report(run.parent, None, "min")
+    sweeps.report(run.parent, {"monitor": None, "monitor_mode": "min"})
     report.sweep_report(run.parent)
     cfg = resumable(table, run)
     cfg.ckpt_path = None
