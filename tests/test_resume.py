@@ -95,6 +95,19 @@ def test_a_finished_run_trains_no_epoch_more(fit: Callable[..., Run], tmp_path: 
         assert same_results(again, before)
 
 
+def test_a_run_is_resumed_that_was_killed_at_the_end_of_an_epoch(fork: Callable[..., Forked], tmp_path: Path) -> None:
+    """Lightning counts an epoch a moment after it is saved there."""
+    settings = ("trainer.max_epochs=6", "callbacks.checkpoints.every_n_seconds=0")
+    whole = fork(*settings, "hydra.run.dir=whole")
+    killed = Forked((*settings, "hydra.run.dir=run"), tmp_path, {}, dies_at=30)
+    assert killed.wait() == -signal.SIGKILL, killed.output()
+    assert Run(tmp_path / "run").checkpoint()["epoch"] < 6
+    resumed = fork(*settings, "hydra.run.dir=run", "ckpt_path=run")
+    assert resumed.wait() == 0, resumed.output()
+    assert whole.wait() == 0
+    assert same_results(Run(tmp_path / "run"), Run(tmp_path / "whole"))
+
+
 def test_more_patience_lets_a_run_go_on_that_had_ended(fit: Callable[..., Run], tmp_path: Path) -> None:
     settings = (*WITH_VAL, "optimizer.lr=5", "trainer.max_epochs=1000")
     run = fit(*settings, "callbacks.early_stopping.patience=3")
