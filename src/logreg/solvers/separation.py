@@ -13,15 +13,13 @@ that stay finite, and their errors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from logreg.solvers import directions
 from logreg.solvers.basis import Basis, basis, outward
-from logreg.solvers.cone import interior
 from logreg.solvers.exact import Direction, ExactRows, UndecidedError
 from logreg.solvers.newton import NewtonSteps, Solution, ended
 from logreg.solvers.objective import Evaluation, Objective, evaluation, rows_in_a_block
@@ -34,12 +32,8 @@ columns are off by a rounding of float64 have an optimum too, where it is 1e-15.
 SUSPICIOUS = 1e-3
 """The same: below, the search may be on its way to infinity, and the direction of its steps is looked at."""
 
-LARGEST_DENOMINATOR = 1000
-
 MOST_STEPS = 200
 LOOK_EVERY = 4
-MOST_IN_CONE = 20_000
-"""Values of the distinct rows up to which the cone of directions is built where Newton's steps show none."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +95,14 @@ def optimum(table: Objective, start: Tensor | None = None, tolerance: float = 1e
     columns = list(span.kept)
     try:
         while len(rows):
-            rule = _one_class(exact, rows) or _by_one_column(exact, rows, columns)
+            rule = directions.of_one(exact, rows, columns)
             if rule is None:
                 if rules:
                     search = _Search(_at(table, rows), None, tolerance)
                 found = search.run(None, exact, rows)
                 if isinstance(found, Solution):
                     return _separated(table, exact, rules, rows, span, found, search.span) if rules else found
-                rule = found or _by_cone(exact, rows, columns)
+                rule = found or directions.of_cone(exact, rows, columns)
             if rule is None:
                 break
             sides = exact.sides(rule, rows)
@@ -126,7 +120,7 @@ def by_columns(table: Objective) -> Separation | None:
     rows = torch.arange(len(table.features)) if table.weight is None else (table.weight.reshape(-1) > 0).nonzero()[:, 0]
     exact, rules = ExactRows(table), []
     columns = list(range(exact.columns))
-    while len(rows) and (rule := _one_class(exact, rows) or _by_one_column(exact, rows, columns)) is not None:
+    while len(rows) and (rule := directions.of_one(exact, rows, columns)) is not None:
         rules.append(rule)
         rows = rows[exact.sides(rule, rows) == 0]
     return _separated(table, exact, rules, rows, None) if rules else None
@@ -205,8 +199,8 @@ class _Search:
         """
         table, sign = self.table, self.table.target.reshape(-1).double() * 2 - 1
         tried: set[int] = set()
-        directions = [path[-1], *(path[-1] - path[-1 - back] for back in (1, 2, 4) if back < len(path))]
-        for number, direction in enumerate(directions):
+        ways = [path[-1], *(path[-1] - path[-1 - back] for back in (1, 2, 4) if back < len(path))]
+        for number, direction in enumerate(ways):
             margins = sign * table.logits(direction).cpu()
             largest = float(margins.abs().max())
             if float(margins.min()) > 0 and (found := self._checked(exact, rows, direction)) is not None:
@@ -216,110 +210,14 @@ class _Search:
                 if int(still.sum()) in tried or bool((margins < -part * largest).any()):
                     continue
                 tried.add(int(still.sum()))
-                for candidate in _mended(exact, rows[still], self.span, direction):
-                    if _separates(exact, candidate, rows):
+                for candidate in directions.mended(exact, rows[still], self.span, direction):
+                    if directions.separates(exact, candidate, rows):
                         return candidate
         return None
 
     def _checked(self, exact: ExactRows, rows: Tensor, direction: Tensor) -> Direction | None:
         rule = exact.from_scaled(self.span.outward(direction))
-        return rule if _separates(exact, rule, rows) else None
-
-
-def _separates(exact: ExactRows, rule: Direction, rows: Tensor) -> bool:
-    sides = exact.sides(rule, rows)
-    return bool((sides >= 0).all() and (sides > 0).any())
-
-
-def _mended(exact: ExactRows, still: Tensor, span: Basis, direction: Tensor) -> Iterator[Direction]:
-    """Yield directions near `direction`, a step of the search, at which the rows `still` lie on the boundary, exactly."""
-    vectors = _null_space(exact, span, still) if len(still) else []
-    if not vectors:
-        return
-    size = torch.cat([span.size, torch.ones(1, dtype=torch.float64)])
-
-    def seen(theta: Tensor) -> Tensor:  # about the middle of the rows, where the bias has nothing to do with the columns
-        return torch.cat([theta[:-1], (theta[-1] + span.mean @ theta[:-1])[None]]) * size
-
-    basis_ = torch.stack([seen(exact.to_scaled(vector)) for vector in vectors], dim=1)
-    length = basis_.norm(dim=0)
-    share = torch.linalg.lstsq(basis_ / length, seen(span.outward(direction))[:, None]).solution[:, 0]
-    for least in (1e-2, 1e-5, 0.0):  # with fewer terms the rule is short
-        chosen = (share.abs() > least * share.abs().max()).nonzero()[:, 0].tolist()
-        weight = {place: _rounded(float(share[place] / length[place])) for place in chosen}
-        parts = [(weight[place], vectors[place]) for place in chosen]
-        yield tuple(sum((share_ * vector[k] for share_, vector in parts), Fraction(0)) for k in range(exact.columns + 1))
-
-
-def _rounded(value: float) -> Fraction:
-    """Return a number to twenty binary digits: the rows that are not on the boundary are far enough from it."""
-    exponent = torch.frexp(torch.tensor(value, dtype=torch.float64)).exponent.item()
-    unit = Fraction(2) ** (int(exponent) - 20)
-    return round(Fraction(value) / unit) * unit
-
-
-def _one_class(exact: ExactRows, rows: Tensor) -> Direction | None:
-    signs = exact.sign[rows]
-    if not bool((signs == signs[0]).all()):
-        return None
-    return (*(Fraction(0),) * exact.columns, Fraction(int(signs[0])))
-
-
-def _by_one_column(exact: ExactRows, rows: Tensor, columns: list[int]) -> Direction | None:
-    """Return a direction along one column alone: complete before quasi-complete."""
-    low = torch.full((2, exact.columns), torch.inf, dtype=torch.float64)
-    high, start = -low, 0
-    for block in exact.blocks(rows):
-        sign = exact.sign[rows[start : start + len(block)]]
-        for each in (0, 1):
-            part = block[sign == 2 * each - 1, :-1]
-            if len(part):
-                low[each], high[each] = torch.minimum(low[each], part.amin(0)), torch.maximum(high[each], part.amax(0))
-        start += len(block)
-    found: dict[bool, Direction] = {}
-    for column in columns:
-        for way, (below, above) in ((1, (high[0], low[1])), (-1, (high[1], low[0]))):
-            end, begin = float(below[column]), float(above[column])
-            is_constant = float(low[:, column].min()) == float(high[:, column].max())
-            if end <= begin and not is_constant and (end < begin) not in found:
-                factor = int(exact.factor[column])
-                at = _between(Fraction(end) / factor, Fraction(begin) / factor)
-                direction = [Fraction(0)] * (exact.columns + 1)
-                direction[column], direction[-1] = Fraction(way), -way * at
-                found[end < begin] = tuple(direction)
-    return found.get(True) or found.get(False)
-
-
-def _between(low: Fraction, high: Fraction) -> Fraction:
-    """Return a short number in the middle of two, or both where they are the same."""
-    middle, digits = (low + high) / 2, Fraction(1)
-    while low < high:
-        if low < (short := round(middle * digits) / digits) < high:
-            return short
-        digits *= 10
-    return low
-
-
-def _by_cone(exact: ExactRows, rows: Tensor, columns: list[int]) -> Direction | None:
-    """Return a direction of the cone of all of them; None where there is none.
-
-    Raises:
-        UndecidedError: the table is too large for it, or has columns that are not whole.
-    """
-    if not all(bool(exact.is_whole[column]) for column in columns) or len(columns) > 12:
-        raise UndecidedError
-    places = [*columns, exact.columns]
-    distinct = torch.unique(torch.cat([block[:, places] for block in exact.blocks(rows)]) * exact.sign[rows, None], dim=0)
-    if distinct.numel() > MOST_IN_CONE:
-        raise UndecidedError
-    vector = interior([tuple(map(int, row)) for row in distinct.tolist()], len(places))
-    if vector is None:
-        raise UndecidedError
-    direction = [Fraction(0)] * (exact.columns + 1)
-    factor = [*(int(exact.factor[column]) for column in columns), 1]
-    for place, value, times in zip(places, vector, factor, strict=True):
-        direction[place] = Fraction(value * times)
-    return tuple(direction) if _separates(exact, tuple(direction), rows) else None
+        return rule if directions.separates(exact, rule, rows) else None
 
 
 def _separated(
@@ -354,39 +252,7 @@ def _infinite(exact: ExactRows, whole: Basis | None, boundary: Basis | None) -> 
     if boundary is None or whole is None:
         return (*(range(exact.columns) if whole is None else whole.kept), exact.columns)
     lost = [column for column in boundary.aliased if column in whole.kept]
-    return tuple(sorted({place for column in lost for place in (column, *_own_relation(exact, boundary, column))}))
-
-
-def _own_relation(exact: ExactRows, boundary: Basis, column: int) -> dict[int, float]:
-    """Return what an aliased column is in own units: place -> factor, that of 1 behind the features."""
-    center, scale = exact.features.center.cpu(), exact.features.scale.cpu()
-    factors = boundary.relation(column)
-    constant = factors.pop(len(center), 0.0)
-    own = {place: value * float(scale[column] / scale[place]) for place, value in factors.items()}
-    parts = [float(center[column]), constant * float(scale[column])]
-    parts += [-value * float(center[place]) for place, value in own.items()]
-    return own | ({len(center): sum(parts)} if abs(sum(parts)) > 1e-9 * max(map(abs, parts)) else {})
-
-
-def _null_space(exact: ExactRows, span: Basis, rows: Tensor) -> list[Direction]:
-    """Return a basis of the exact directions at which every one of the rows has 0, along the columns that are whole.
-
-    Among dummies a column depends on others by small fractions, which float64 shows and exact arithmetic confirms; where it
-    does not, the rows are eliminated one by one.
-    """
-    found: list[Direction] = []
-    boundary = basis(Objective(exact.features[rows], exact.sign[rows]))
-    for column in boundary.aliased:
-        if column not in span.kept:
-            continue
-        direction = [Fraction(0)] * (exact.columns + 1)
-        direction[column] = Fraction(1)
-        for place, value in _own_relation(exact, boundary, column).items():
-            direction[place] = -Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
-        if bool(exact.sides(tuple(direction), rows).any()):
-            return exact.null_space(rows, [column for column in span.kept if bool(exact.is_whole[column])])
-        found.append(tuple(direction))
-    return found
+    return tuple(sorted({place for column in lost for place in (column, *directions.own_relation(exact, boundary, column))}))
 
 
 def _at(table: Objective, rows: Tensor) -> Objective:
