@@ -25,8 +25,9 @@ PARTS: dict[str, type] = {
     "global_step": int,
 }
 
-EPOCHS = ("loops", "fit_loop", "epoch_progress", "current", "processed")
+EPOCHS = ("loops", "fit_loop", "epoch_progress", "current", "completed")
 STEPS = ("loops", "fit_loop", "epoch_loop.automatic_optimization.optim_progress", "optimizer", "step", "total", "completed")
+SOLVER_STEPS = ("loops", "fit_loop", "epoch_loop.manual_optimization.optim_step_progress", "total", "completed")
 """Where Lightning keeps the number of epochs and of updates, which the checkpoint names a second time."""
 
 
@@ -89,10 +90,12 @@ def _odd_parts(checkpoint: Mapping[str, Any]) -> Iterator[str]:
     for number in _leaves(checkpoint["loops"]):
         if not isinstance(number, int | float | bool | str | Tensor | None) or (isinstance(number, int) and number < 0):
             yield f"its loops hold {number!r}"
-    for name, where in (("epoch", EPOCHS), ("global_step", STEPS)):
-        behind = 1 if name == "epoch" else 0  # saved at the end of an epoch, which Lightning counts a moment later
-        if not isinstance(kept := _at(checkpoint, where), int) or not 0 <= kept - checkpoint[name] <= behind:
-            yield f"its loops stand at {name} {kept}, and it says {checkpoint[name]}"
+    for name, places in (("epoch", [EPOCHS]), ("global_step", [STEPS, SOLVER_STEPS])):
+        kept = [_at(checkpoint, where) for where in places]
+        if checkpoint[name] not in kept:
+            yield f"its loops stand at {name} {kept[0]}, and it says {checkpoint[name]}"
+    if (begun := _at(checkpoint, (*EPOCHS[:-1], "processed"))) not in (checkpoint["epoch"], checkpoint["epoch"] + 1):
+        yield f"its loops have {begun} epochs behind them, and it says {checkpoint['epoch']}"  # one more: saved at its end
 
 
 def _differences(saved: Any, weights: Mapping[str, Tensor]) -> Iterator[str]:
