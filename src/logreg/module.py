@@ -238,7 +238,7 @@ class LogisticRegression(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the means and the learning rate of an unfinished epoch, the threshold and the recalibration."""
         checkpoint["epoch_means"] = self._epoch.plain()
-        checkpoint["learning_rate"] = self._learning_rate
+        checkpoint["learning_rate"] = self._learning_rate if self._epoch.rows else 0.0
         checkpoint["threshold"] = self.threshold
         checkpoint["recalibration"] = self.network.recalibration
 
