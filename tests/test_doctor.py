@@ -92,7 +92,7 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved_over(fit: Calla
     run = fit("trainer.max_epochs=5", directory=tmp_path / "run")
     before = {path.name: path.read_bytes() for path in (run.path / "checkpoints").iterdir()}
     poison = torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True)
-    poison["state_dict"]["network.0.weight"][:] = math.nan
+    poison["state_dict"]["network.0.weight"][:] = torch.tensor([3e38, -3e38])  # finite, and their products with a row are not
     torch.save(poison, tmp_path / "poisoned.ckpt")
     with pytest.raises(RunError, match=r"A probability is no number in epoch 5"):
         fit("trainer.max_epochs=9", f"ckpt_path={tmp_path / 'poisoned.ckpt'}", directory=tmp_path / "run")
