@@ -83,11 +83,13 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         worst = int(off.argmax())
         names = [*(f"weight of {name}" for name in fit.datamodule.feature_names), "bias"]
         largest = float(off[worst])
-        apart = f"coefficients within {f'{largest:.2g}' if largest < 100 else decimal(largest, ',.0f')} ({names[worst]})"
+        size = f"{largest:.2g}" if largest < 100 else decimal(largest, ",.0f")
+        apart = f"coefficients within {size} ({names[worst]})" if largest else "the same coefficients"
     norm = f"gradient {here.gradient_norm:.1e} at most"
     gap = AT_THE_OPTIMUM * abs(best.value)
     if excess <= gap:
-        return f"reached: {max(excess, 0.0):.1e} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}"
+        above = f"{excess:.1e}" if excess > 0 else "0"
+        return f"reached: {above} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
     return (
         f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {remedy(fit, here, best, gap)}"
