@@ -2,17 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from processes import ROOT, environment
+from runs import Run
 
 from logreg.data import memory
 from logreg.data.columns import Category
-from logreg.data.memory import GIB, Limit, available, check_features, check_file
+from logreg.data.memory import check_features, check_file
 from logreg.data.table import table
 from logreg.errors import UserError
+from logreg.memory import GIB, Limit, available, check_squares
 
 
 def machine(root: Path, free_kib: int, groups: str, **files: str) -> Path:
@@ -107,3 +110,19 @@ def test_levels_are_encoded_without_a_table_of_their_square() -> None:
     refusing = Category("c", ("a", "b"), (0.5, 0.5))
     assert refusing.encode(pl.Series("c", ["b", None])).tolist()[0] == [1.0]
     assert refusing.encode(pl.Series("c", [None], dtype=pl.String)).isnan().all()
+
+
+@pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
+def test_a_hessian_for_which_there_is_no_room_is_refused_before_training(
+    fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    check_squares(20_000, Limit(24 * GIB, "this machine"))
+    with pytest.raises(UserError, match=r"20,000 features make matrices .* take 23\.8 GiB, and this machine leaves 8 GiB"):
+        check_squares(20_000, Limit(8 * GIB, "this machine"))
+    monkeypatch.setattr("logreg.memory.WORTH_A_LOOK", 0)
+    monkeypatch.setattr("logreg.memory.available", lambda: Limit(0, "this machine"))
+    with pytest.raises(
+        UserError, match=r"2 features make matrices of 2 x 2.*Type optimizer=lbfgs penalty=weak or optimizer=adam"
+    ):
+        fit(f"optimizer={optimizer}")
+    fit("optimizer=lbfgs", "penalty.l2=0.1")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from logreg import penalties
+from logreg import memory, penalties
 from logreg.epoch_means import EpochMeans
 from logreg.errors import RunError, UserError
 from logreg.losses import takes_logits
@@ -20,7 +20,7 @@ from logreg.penalties import ElasticNet, Firth
 from logreg.proximal import shrink_after_steps
 from logreg.solvers.basis import Basis, coordinates
 from logreg.solvers.objective import Objective
-from logreg.solvers.solver import Solver
+from logreg.solvers.solver import Newton, Solver
 
 Batch = tuple[Tensor, ...]
 """features (batch, features), target (batch, 1), 0 or 1, and, where rows have weights, weight (batch, 1)."""
@@ -111,7 +111,7 @@ class LogisticRegression(pl.LightningModule):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
             self.takes_exact_features = True
             optimizer.penalty = self.penalty
-            optimizer.basis = self._basis()
+            optimizer.basis = self._basis(is_second_order=isinstance(optimizer, Newton))
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
             assert isinstance(self.penalty, ElasticNet)
@@ -249,12 +249,18 @@ class LogisticRegression(pl.LightningModule):
         states = checkpoint.get("optimizer_states", ())
         self._has_ended = any(state.get("solver", {}).get("finished", False) for state in states)
 
-    def _basis(self) -> Basis | None:
-        """Return the basis of the training rows' columns; None where the data module does not have the rows at hand."""
+    def _basis(self, is_second_order: bool) -> Basis | None:
+        """Return the basis of the training rows' columns; None where the data module does not have the rows at hand.
+
+        Raises:
+            UserError: there is no room for the basis, or for a Hessian.
+        """
         rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
         if rows is None:
             return None
         penalty = self.penalty if isinstance(self.penalty, ElasticNet) else penalties.NONE
+        if is_second_order or not penalty:
+            memory.check_squares(rows.exact.shape[1])
         return coordinates(Objective(rows.exact, rows.target, penalty=penalty))
 
     @property

@@ -1,9 +1,6 @@
-"""How much memory a table takes, and how much there is: told before anything is encoded, not by a kill while it is."""
+"""How much memory a table takes: told before anything is encoded, not by a kill while it is."""
 
-import os
-import resource
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +8,9 @@ import polars as pl
 from logreg.data import parquet_reading, reading
 from logreg.data.faults import short_list
 from logreg.errors import UserError
+from logreg.memory import GIB, Limit, available
 from logreg.overrides import suggestion
 
-GIB = 2**30
 SAMPLE_BYTES = 2**18
 SINGLE = 4
 """Bytes of a feature of a row in float32, in which batches train; all splits are held."""
@@ -21,23 +18,6 @@ KEPT = {"category": 1}
 """Bytes of a feature of a row as it is kept: a level is 0 or 1. A number or a day takes 8, "is missing" 1."""
 ASIDE = 2**27
 """Bytes for the rows that are worked on at a time, and the largest column, once more, as float64."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Bytes that this process may still take, and who says so."""
-
-    free: int
-    who: str
-
-
-def available(root: Path = Path("/")) -> Limit:
-    """Return the tightest of the machine's free memory, the limits of the control groups (v1 and v2) and of the process.
-
-    Args:
-        root: where /proc and /sys are.
-    """
-    return min([*_machine(root), *_control_groups(root), *_process(root)], key=lambda limit: limit.free)
 
 
 def check_file(path: str | Path, columns: Sequence[str], all_columns: int, limit: Limit | None = None) -> None:
@@ -133,52 +113,3 @@ def _csv_rows(path: Path) -> int:
         sample = file.read(SAMPLE_BYTES)
     lines = sample.count(b"\n")
     return size // max(len(sample) // max(lines, 1), 1)
-
-
-def _machine(root: Path) -> Iterator[Limit]:
-    free = _fields(root / "proc/meminfo").get("MemAvailable:")
-    if free is None:
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
-    yield Limit(free * 1024, "this machine")
-
-
-def _process(root: Path) -> Iterator[Limit]:
-    used = _fields(root / "proc/self/status")
-    for kind, field in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
-        limit = resource.getrlimit(kind)[0]
-        if limit != resource.RLIM_INFINITY and field in used:
-            yield Limit(max(limit - used[field] * 1024, 0), "the limit of this process (ulimit)")
-
-
-def _control_groups(root: Path) -> Iterator[Limit]:
-    """Yield what each control group above this process leaves; the file cache that it would give back counts as free."""
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            base = root / "sys/fs/cgroup/memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        group = base / path.lstrip("/")
-        for folder in (group, *group.parents):
-            limit, used = (next(iter(_lines(folder / name)), "") for name in names[:2])
-            if limit.isdigit() and used.isdigit():
-                cache = _fields(folder / "memory.stat").get(names[2], 0)
-                yield Limit(max(int(limit) - int(used) + cache, 0), f"the control group {folder} (its {names[0]})")
-            if folder == base:
-                break
-
-
-def _fields(path: Path) -> dict[str, int]:
-    """Return the first number behind each name in a file of lines such as "MemAvailable:  12 kB"."""
-    words = [line.split() for line in _lines(path)]
-    return {line[0]: int(line[1]) for line in words if len(line) > 1 and line[1].isdigit()}
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
