@@ -45,7 +45,10 @@ def check_squares(columns: int, limit: Limit | None = None) -> None:
         UserError: they take more than there is.
     """
     need = SQUARES * 8 * columns**2
-    if need < WORTH_A_LOOK or need <= (limit := limit or available()).free:
+    if need < WORTH_A_LOOK:
+        return
+    limit = limit or available()
+    if need <= limit.free:
         return
     raise UserError(
         f"{columns:,} features make matrices of {columns:,} x {columns:,}, which take {need / GIB:.3g} GiB, and {limit.who}"
