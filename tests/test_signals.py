@@ -78,7 +78,7 @@ def test_a_run_of_a_sweep_is_not_called_failed_for_a_signal(tmp_path: Path) -> N
         raise ConfigKeyError("'NoneType' object has no attribute '_invalidate_flags_cache'")
 
     with pytest.raises(Interrupted), raised():
-        run_member(config, job, pytest.fail)
+        run_member(config, job, pytest.fail, lambda config: {})
     assert member.read(tmp_path / "run").status == member.RUNNING
 
 
