@@ -9,6 +9,7 @@ import pytest
 from processes import environment
 from runs import compose_config, finished, rows
 
+from logreg.errors import Unwritable
 from logreg.sweeps import member
 
 
@@ -39,21 +40,25 @@ def test_a_mistake_is_told_before_the_first_run(fork, tmp_path, given, told):
     assert not list(tmp_path.glob("outputs/*/*"))
 
 
-@pytest.mark.parametrize("launcher", ["basic", "batched"])
-def test_a_status_that_cannot_be_written_ends_the_sweep(fork, tmp_path, launcher):
+def test_a_status_that_cannot_be_written_ends_the_sweep(tmp_path):
     """As on a full disk: nobody would know of the runs that follow."""
-    obstacle = tmp_path / "sweep" / "seed=2,trainer.max_epochs=2" / "status.json"
-    obstacle.mkdir(parents=True)
-    command = ("-m", f"hydra/launcher={launcher}", "seed=1,2,3", "trainer.max_epochs=2")
-    ran = fork(*command, "hydra.sweep.dir=sweep")
-    assert ran.wait() == 1, ran.output()
-    told = " ".join(ran.output().split())
-    assert f"{obstacle} cannot be written: Is a directory. The sweep ends here. Interrupted: 1 run finished." in told
-    assert "Traceback" not in told
-    obstacle.rmdir()
-    ran = fork(*command, "sweep.resume=sweep")
+    (tmp_path / "status.json").mkdir()
+    for note in (lambda status: member.write(tmp_path, status), lambda status: member.write_synced({tmp_path: status})):
+        with pytest.raises(Unwritable) as end:
+            note(member.Status("finished", "digest"))
+        assert end.value.code == 1
+        assert end.value.reason == f"{tmp_path / 'status.json'} cannot be written: Is a directory. The sweep ends here."
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_run_whose_status_is_a_folder_gets_a_folder_of_its_own(fork, tmp_path, launcher):
+    (tmp_path / "sweep" / "seed=2,trainer.max_epochs=2" / "status.json").mkdir(parents=True)
+    ran = fork("-m", f"hydra/launcher={launcher}", "seed=1,2,3", "trainer.max_epochs=2", "hydra.sweep.dir=sweep")
     assert ran.wait() == 0, ran.output()
-    assert len(finished(tmp_path / "sweep")) == 3
+    told = " ".join(ran.output().split())
+    assert "status.json is damaged (no ordinary file). The run that it belongs to is not known" in told
+    assert "Traceback" not in told
+    assert [row["status"] for row in rows(tmp_path / "sweep")] == ["finished"] * 3
 
 
 @pytest.mark.parametrize("launcher", ["basic", "batched"])
@@ -151,10 +156,10 @@ def test_a_run_that_leaves_or_breaks_is_a_failed_run(tmp_path, error, reason):
     def job(cfg):
         raise error
 
-    assert math.isnan(run_member(cfg, job, told.append))
+    assert math.isnan(run_member(cfg, job, told.append, lambda config: {}))
     status = member.read(tmp_path / "run")
     assert status is not None
     assert (status.status, status.reason, status.mistake) == ("failed", reason, False)
     assert str(told[0]) == reason
-    assert run_member(cfg, lambda cfg: 0.5, told.append) == 0.5  # again: it failed, so it has its turn
-    assert run_member(cfg, job, told.append) == 0.5  # again: it is finished, so it is not run
+    assert run_member(cfg, lambda cfg: 0.5, told.append, lambda config: {}) == 0.5  # again: it failed, so it has its turn
+    assert run_member(cfg, job, told.append, lambda config: {}) == 0.5  # again: it is finished, so it is not run
