@@ -22,7 +22,7 @@ from logreg.data.csv_format import CsvFormat
 from logreg.data.datamodule import InMemoryDataModule
 from logreg.data.preprocessing import Preprocessing
 from logreg.data.table import table
-from logreg.errors import UserError
+from logreg.errors import ITEM, UserError
 from logreg.networks import Logits
 from logreg.run.checkpoint_io import load
 
@@ -228,7 +228,8 @@ def test_any_small_table_trains_to_finite_weights_or_is_refused(
     try:
         data = table(str(path), "y", missing=missing, positive=positive, split=split)
     except UserError as error:
-        assert "\n" not in str(error), "one paragraph"
+        told = str(error).replace(ITEM, "").replace("x\ny", "")  # a value that is to be typed stands as it is, in quotes
+        assert "\n" not in told, "one paragraph, or a list of them"
         return
     assert_trains_to_finite_weights(data)
     if split == "none" and missing != "drop":
