@@ -220,17 +220,17 @@ def _refuse_mixed(series: pl.Series, most: str, texts: pl.Series, where: str) ->
     rows = series.is_in(texts.implode()).fill_null(False).arg_true()
     words = short_list([shown(text) for text in texts.sort()])
     held = f"{where}: the column '{series.name}' holds {most}, and text in {rows_at(rows)}: {words}."
-    if rows.to_list() == [0] and len(series) > 2:
+    if rows.to_list() == [0] and len(series) > 2 and texts[0].isprintable():
         raise UserError(
             f"{held} If the first row holds units or a second line of names, remove it from the file; if the text means a"
             f" missing value, type {suggestion('data.null_values', [texts[0]])}.",
             ("null_values", texts[0]),
         )
-    texts = texts.sort()[:MOST_NAMED]
+    typed = [text for text in texts.sort()[:MOST_NAMED] if text.isprintable()]  # a line break cannot be told in one line
+    advice = f" If that means a missing value, type {suggestion('data.null_values', typed)}." if typed else ""
     raise UserError(
-        f"{held} If that means a missing value, type {suggestion('data.null_values', texts.to_list())}."
-        f"{_as_categories(series.name, series.n_unique(), len(series))}",
-        ("null_values", *texts),
+        f"{held}{advice}{_as_categories(series.name, series.n_unique(), len(series))}",
+        ("null_values", *typed) if typed else (),
     )
 
 
