@@ -3,7 +3,7 @@
 python evaluate.py run=outputs/<run> data.path=labelled.csv
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.trained.jobs:evaluate", config_name="evaluate")
+    main("logitlab.trained.jobs:evaluate", config_name="evaluate")

@@ -4,7 +4,7 @@ python explain.py run=outputs/<run>
 python explain.py run=outputs/<run> data.path=new.csv row=7
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.trained.jobs:explain", config_name="explain")
+    main("logitlab.trained.jobs:explain", config_name="explain")

@@ -3,7 +3,7 @@
 python export.py run=outputs/<run>
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.trained.jobs:export", config_name="export")
+    main("logitlab.trained.jobs:export", config_name="export")

@@ -4,7 +4,7 @@ python report.py run=outputs/<run>
 python report.py run=outputs/sweeps/<sweep> output=comparison.html
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.report.job:report", config_name="report")
+    main("logitlab.report.job:report", config_name="report")

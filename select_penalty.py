@@ -4,7 +4,7 @@ python select_penalty.py data=table data.path=table.csv data.target=answer
 python select_penalty.py data=study selection.penalty=l1 selection.choose=min
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.selection.job:select", config_name="select_penalty")
+    main("logitlab.selection.job:select", config_name="select_penalty")

@@ -4,7 +4,7 @@ python train.py model=sequential trainer.accelerator=gpu
 python train.py -m model=sequential,class optimizer.lr=0.01,0.1,1
 """
 
-from logreg.cli.door import main
+from logitlab.cli.door import main
 
 if __name__ == "__main__":
-    main("logreg.experiment:train", config_name="config")
+    main("logitlab.experiment:train", config_name="config")

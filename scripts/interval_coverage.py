@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from logreg.metrics import calibration_error
-from logreg.solvers.firth import firth
-from logreg.solvers.newton import newton
-from logreg.statistics.calibration import by_chance
-from logreg.statistics.likelihood import Likelihood
-from logreg.statistics.table import CoefficientTable, coefficient_table
+from logitlab.metrics import calibration_error
+from logitlab.solvers.firth import firth
+from logitlab.solvers.newton import newton
+from logitlab.statistics.calibration import by_chance
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import CoefficientTable, coefficient_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 COMMENT = ("<!-- scripts/interval_coverage.py -->", "<!-- end -->")

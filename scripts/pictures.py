@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from logreg.plots import lessons, style
+from logitlab.plots import lessons, style
 
 ROOT = Path(__file__).parents[1]
 SCORES = np.array([45, 50, 55, 60, 65, 70], dtype=float)

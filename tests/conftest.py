@@ -13,9 +13,9 @@ import pytest
 from processes import ROOT, Forked, environment
 from runs import Run, compose_config
 
-from logreg.cli import checks
-from logreg.cli.command import _top_level_keys
-from logreg.plots import drawing
+from logitlab.cli import checks
+from logitlab.cli.command import _top_level_keys
+from logitlab.plots import drawing
 
 
 def pytest_configure() -> None:
@@ -35,7 +35,7 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
     """Train in this process: `fit("model=class", "optimizer.lr=0.1")`; the run directory is tmp_path/run unless given."""
 
     def train(*overrides: str, directory: Path = tmp_path / "run") -> Run:
-        from logreg.experiment import train as job
+        from logitlab.experiment import train as job
 
         cfg = compose_config(*overrides, directory=directory)
         checks.check(cfg, known=_top_level_keys("config"))

@@ -19,9 +19,9 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-from logreg.cli.command import CONF
-from logreg.run import run_directory
-from logreg.run.checkpoint_io import load
+from logitlab.cli.command import CONF
+from logitlab.run import run_directory
+from logitlab.run.checkpoint_io import load
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 

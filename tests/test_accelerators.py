@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from logreg.cli import accelerators
+from logitlab.cli import accelerators
 
 
 def test_agrees_with_torch() -> None:

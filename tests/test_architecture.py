@@ -4,9 +4,9 @@ import ast
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import logreg
+import logitlab
 
-SOURCE = Path(logreg.__file__).parent
+SOURCE = Path(logitlab.__file__).parent
 
 
 def room(module: str) -> str:
@@ -18,7 +18,7 @@ def imported(path: Path) -> set[str]:
     """Return the rooms that a file names in its imports, those within functions too."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("logreg"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("logitlab"):
             names |= {room(f"{node.module}.{alias.name}") for alias in node.names}
     return names
 

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from processes import Forked
 from runs import Run
 
-from logreg.cli.arguments import PATHS, ArgumentError, prepared
+from logitlab.cli.arguments import PATHS, ArgumentError, prepared
 
 GROUPS = {"model", "logger"}
 

@@ -6,15 +6,15 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from logreg import networks, noise
-from logreg.batched.batches import member_batches
-from logreg.batched.module import BatchedLogisticRegression
-from logreg.batched.optimizers import BATCHED
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.losses import binary_cross_entropy
-from logreg.module import LogisticRegression
-from logreg.profiler import NoProfiler
+from logitlab import networks, noise
+from logitlab.batched.batches import member_batches
+from logitlab.batched.module import BatchedLogisticRegression
+from logitlab.batched.optimizers import BATCHED
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.losses import binary_cross_entropy
+from logitlab.module import LogisticRegression
+from logitlab.profiler import NoProfiler
 
 NETWORKS = [networks.Sequential, networks.BinaryClassifier, networks.Tensors, networks.Logits]
 OPTIMIZERS = {

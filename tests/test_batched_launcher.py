@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from runs import compose_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from logreg.batched.grouping import group_key, why_alone
+from logitlab.batched.grouping import group_key, why_alone
 
 DIFFERENT_BY_RIGHT = ("launcher", "members", "compose_exactly", "output_dir", "dir:", "_target_: hydra", "hydra.sweep.dir")
 

@@ -14,11 +14,11 @@ from runs import Run, compose_config
 from test_batched_launcher import same
 from trained import compose_job, write_table
 
-from logreg.batched.experiment import train_together
-from logreg.batched.member import Member
-from logreg.report import job as report
-from logreg.results.result import Fit, Result, Row
-from logreg.trained import jobs
+from logitlab.batched.experiment import train_together
+from logitlab.batched.member import Member
+from logitlab.report import job as report
+from logitlab.results.result import Fit, Result, Row
+from logitlab.trained import jobs
 
 DATA = ("data=table", "data.target=passed", "data.positive=yes", "data.drop=[id]", "data.batch_size=32")
 TRAINING = ("trainer.precision=64-true", "trainer.max_epochs=15", "threshold=f1", "hydra.sweep.subdir=${hydra.job.num}")

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logreg.data import batches as module
-from logreg.data.batches import Batches
-from logreg.data.prefetching import prefetched
+from logitlab.data import batches as module
+from logitlab.data.batches import Batches
+from logitlab.data.prefetching import prefetched
 
 
 def batches(rows: int, batch_size: int | None = None, *, shuffle: bool = False, seed: int = 0, epoch: int = 0) -> Batches:

@@ -7,9 +7,9 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from logreg.metrics import calibration_error
-from logreg.statistics.calibration import bin_edges, brier, by_chance, reliability, wilson
-from logreg.statistics.recalibration import recalibration
+from logitlab.metrics import calibration_error
+from logitlab.statistics.calibration import bin_edges, brier, by_chance, reliability, wilson
+from logitlab.statistics.recalibration import recalibration
 
 Rows = tuple[torch.Tensor, torch.Tensor]
 
@@ -107,7 +107,7 @@ def test_the_error_of_wrong_probabilities_lies_above_the_band():
 
 
 def test_a_weight_of_two_is_a_row_twice_in_the_band_too_and_many_rows_are_drawn_in_cells(monkeypatch: pytest.MonkeyPatch):
-    from logreg.statistics import calibration
+    from logitlab.statistics import calibration
 
     p = torch.sigmoid(rows(2_000)[0])
     fast, twice = by_chance(p.repeat(2)), by_chance(p, torch.full((2_000,), 2.0))

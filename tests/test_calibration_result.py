@@ -11,9 +11,9 @@ from runs import Run, compose_config
 from sklearn.calibration import calibration_curve
 from trained import train_table
 
-from logreg.errors import UserError
-from logreg.parts import build_datamodule
-from logreg.trained.model_file import load_model
+from logitlab.errors import UserError
+from logitlab.parts import build_datamodule
+from logitlab.trained.model_file import load_model
 
 
 def test_the_files_of_a_run_without_recalibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,18 +7,18 @@ import pytest
 import torch
 from real_tables import TABLES
 
-from logreg import noise
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.module import LogisticRegression
-from logreg.networks import Logits
-from logreg.results import optimum
-from logreg.results.certificate import Certificate
-from logreg.results.result import Fit
-from logreg.run.run_directory import RunDirectory
-from logreg.solvers.descent import largest_lr
-from logreg.solvers.newton import newton
-from logreg.solvers.solver import LBFGS, Newton
+from logitlab import noise
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.module import LogisticRegression
+from logitlab.networks import Logits
+from logitlab.results import optimum
+from logitlab.results.certificate import Certificate
+from logitlab.results.result import Fit
+from logitlab.run.run_directory import RunDirectory
+from logitlab.solvers.descent import largest_lr
+from logitlab.solvers.newton import newton
+from logitlab.solvers.solver import LBFGS, Newton
 
 
 def sgd(parameters):

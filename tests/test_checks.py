@@ -6,11 +6,11 @@ import pytest
 from processes import ROOT
 from runs import compose_config
 
-from logreg.cli import accelerators, checks
-from logreg.cli.checks import check
-from logreg.cli.command import _groups, _top_level_keys
-from logreg.cli.rules import Number, OneOf
-from logreg.errors import UserError
+from logitlab.cli import accelerators, checks
+from logitlab.cli.checks import check
+from logitlab.cli.command import _groups, _top_level_keys
+from logitlab.cli.rules import Number, OneOf
+from logitlab.errors import UserError
 
 KNOWN = _top_level_keys("config")
 
@@ -23,7 +23,7 @@ MISTAKES = {
     "+data.bach_size=2": "Did you mean 'batch_size'?",
     "+optimizer.moment=1": "optimizer.moment is not an argument of torch.optim.SGD. Did you mean 'momentum'?",
     "+callbacks.checkpoints.every=1": "callbacks.checkpoints.every is not an argument",
-    "+data.source.rows=3": "data.source.rows is not an argument of logreg.data.toy.toy",
+    "+data.source.rows=3": "data.source.rows is not an argument of logitlab.data.toy.toy",
     # a number
     "trainer.max_epochs=abc": "trainer.max_epochs=abc is not allowed: trainer.max_epochs takes a whole number from 1 up.",
     "trainer.max_epochs=-5": "takes a whole number from 1 up",
@@ -92,12 +92,12 @@ MISTAKES = {
     "+trainer.limit_val_batches=0": "trainer.limit_val_batches=0 looks at no val rows",
     "+trainer.val_check_interval=0.5": "trainer.val_check_interval=0.5 looks at the val rows inside an epoch",
     # a target
-    "data.source._target_=logregistic.evil": "names nothing: there is no such class or function",
+    "data.source._target_=logitlabistic.evil": "names nothing: there is no such class or function",
     "data.source._target_=3": "data.source._target_=3 is not allowed: it takes the dotted name of a class or a function",
     "data.source._target_=toy": "names nothing",
     "logger._target_=pathlib.Psth": "logger._target_=pathlib.Psth names nothing",
-    "model._target_=logreg.networks.Sequentail": "names nothing: there is no such class or function",
-    "data.source={_target_:logreg.data.nothing.rows}": "names nothing",
+    "model._target_=logitlab.networks.Sequentail": "names nothing: there is no such class or function",
+    "data.source={_target_:logitlab.data.nothing.rows}": "names nothing",
     # things that go wrong together
     "trainer.devices=0": "leaves nothing to train on: type trainer.devices=1",
     "trainer.devices='0'": "leaves nothing to train on",
@@ -109,7 +109,7 @@ MISTAKES = {
     # a part that is none
     "+callbacks.x=1": "callbacks.x=1 is not allowed: it must be a mapping with a _target_ that names what to build",
     "callbacks.doctor=3": "callbacks.doctor=3 is not allowed",
-    "results.metrics=5": "'results.metrics={_target_:logreg.results.metrics.Metrics}', or null to leave it out",
+    "results.metrics=5": "'results.metrics={_target_:logitlab.results.metrics.Metrics}', or null to leave it out",
     "data.source=5": "data.source=5 is not allowed: it names the function that hands over the rows",
     "data.source=null": "data.source=null is not allowed",
     # both bounds, the reason, and values as they are typed

@@ -41,7 +41,7 @@ def imported(ran: Ran) -> set[str]:
         (["trainer.max_epochs=ten"], 2),
         (["optimizer.lr=-1"], 2),
         (["seed=x"], 2),
-        (["model._target_=logreg.networks.Sequental"], 2),
+        (["model._target_=logitlab.networks.Sequental"], 2),
         (["trainer.devices=0"], 2),
         (["trainer.precision=16-mixed"], 2),
         (["ckpt_path=missing"], 2),

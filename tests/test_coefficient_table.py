@@ -7,9 +7,9 @@ import torch
 from real_tables import TABLES
 from scipy.stats import chi2
 
-from logreg.solvers.newton import newton
-from logreg.statistics.likelihood import Likelihood
-from logreg.statistics.table import CoefficientTable, Units, coefficient_table, indicators
+from logitlab.solvers.newton import newton
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import CoefficientTable, Units, coefficient_table, indicators
 
 EXACT = {"rtol": 1e-6, "atol": 0}
 
@@ -110,8 +110,8 @@ def test_profile_intervals_are_where_the_likelihood_ratio_test_says():
 def test_tiny_p_values_keep_their_digits():
     from scipy.stats import norm, t
 
-    from logreg.statistics.student import t_quantile, t_two_sided
-    from logreg.statistics.wald import chi2_survival, normal_quantile, two_sided
+    from logitlab.statistics.student import t_quantile, t_two_sided
+    from logitlab.statistics.wald import chi2_survival, normal_quantile, two_sided
 
     z = torch.tensor([0.0, 0.5, 1.96, 8.0, -20.0, 37.0], dtype=torch.float64)
     np.testing.assert_allclose(two_sided(z), 2 * norm.sf(z.abs()), rtol=1e-11)
@@ -145,7 +145,7 @@ def test_collinear_columns_are_named_and_the_others_keep_their_errors():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dependencies_are_found_through_scaling_and_rounding(dtype: torch.dtype):
-    from logreg.statistics.collinear import dependencies
+    from logitlab.statistics.collinear import dependencies
 
     draw = torch.Generator().manual_seed(5)
     x = torch.rand(500, 6, generator=draw, dtype=torch.float64) * torch.tensor([1e-3, 1.0, 1e5, 3.0, 1.0, 20.0]) + 100
@@ -229,7 +229,7 @@ def test_levels_of_a_category_are_compared_with_the_reference_level():
 
 
 def test_products_are_found_by_their_values_in_a_table_that_is_mostly_0():
-    from logreg.statistics.steps import products
+    from logitlab.statistics.steps import products
 
     draw = torch.Generator().manual_seed(1)
     x = torch.rand(2000, 40, generator=draw).double() * (torch.rand(2000, 40, generator=draw) < 0.1)

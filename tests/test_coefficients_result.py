@@ -14,7 +14,7 @@ from processes import Forked
 from real_tables import TABLES
 from runs import Run, same_weights
 
-from logreg.errors import UserError
+from logitlab.errors import UserError
 
 TO_THE_OPTIMUM = ("model=logits", "optimizer=newton", "trainer.precision=64-true", "data.split=none")
 

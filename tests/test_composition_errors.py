@@ -5,8 +5,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from runs import CONF
 
-from logreg.cli.composition_errors import explain
-from logreg.errors import UserError
+from logitlab.cli.composition_errors import explain
+from logitlab.errors import UserError
 
 MISTAKES = {
     "trainer.max_epoch=3": "'trainer.max_epoch' is not a key of the config. Did you mean 'max_epochs'? trainer has: acc",

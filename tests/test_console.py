@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import ROOT, environment
 
-from logreg import spreadsheet
-from logreg.console import Printable, one_line, printable
+from logitlab import spreadsheet
+from logitlab.console import Printable, one_line, printable
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 TURNED = "a\u202ecba"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from logreg.data import reading
-from logreg.data.csv_format import CsvFormat
-from logreg.errors import UserError
+from logitlab.data import reading
+from logitlab.data.csv_format import CsvFormat
+from logitlab.errors import UserError
 
 PIECES = ["a", "b", "1", "01", "-2.5", "é", "가", " ", "#", ";", "\t", "\u00a0", "\u2028", "\ufeff", "x y"]
 SIGNS = ['"', '"', ",", ",", "\n", "\n", "\r\n", "\r", '""', '","', '"\n"']
@@ -49,7 +49,7 @@ def expected(content: str) -> list[list[str]]:
 def test_20_000_files_are_read_as_the_csv_module_reads_them_or_refused(
     files: int, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logreg.data.csv_blocks.BLOCK_BYTES", block)
+    monkeypatch.setattr("logitlab.data.csv_blocks.BLOCK_BYTES", block)
     random_, path = random.Random(block), tmp_path / "t.csv"
     read = 0
     for _ in range(files):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.hours import hours
-from logreg.data.scores import scores
-from logreg.data.toy import toy
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.hours import hours
+from logitlab.data.scores import scores
+from logitlab.data.toy import toy
 
 
 @pytest.mark.parametrize(("source", "rows", "features"), [(toy, 6, 2), (hours, 4, 1), (scores, 6, 1)])

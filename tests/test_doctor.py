@@ -11,8 +11,8 @@ import pytest
 import torch
 from runs import Run
 
-from logreg.callbacks import doctor
-from logreg.errors import RunError
+from logitlab.callbacks import doctor
+from logitlab.errors import RunError
 
 
 def told(capsys: pytest.CaptureFixture) -> list[str]:

@@ -10,8 +10,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from logreg.log import event_files
-from logreg.log.tensorboard import RunLogger
+from logitlab.log import event_files
+from logitlab.log.tensorboard import RunLogger
 
 
 def as_tensorboard_writes(contents: list[bytes]) -> bytes:

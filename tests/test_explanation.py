@@ -14,12 +14,12 @@ import torch
 from runs import Run, compose_config
 from trained import compose_job, train_table
 
-from logreg.errors import UserError
-from logreg.experiment import train
-from logreg.number_format import apart
-from logreg.trained import jobs
-from logreg.trained.explanation import in_digits
-from logreg.trained.model_file import load_model
+from logitlab.errors import UserError
+from logitlab.experiment import train
+from logitlab.number_format import apart
+from logitlab.trained import jobs
+from logitlab.trained.explanation import in_digits
+from logitlab.trained.model_file import load_model
 
 HEAD = "Each sentence is about one column, the other columns held fixed"
 TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")

@@ -12,10 +12,10 @@ import torch
 from runs import Run
 from trained import compose_job
 
-from logreg.errors import UserError
-from logreg.trained import jobs
-from logreg.trained.exporting import input_matrix, run_onnx, sample_rows
-from logreg.trained.model_file import load_model
+from logitlab.errors import UserError
+from logitlab.trained import jobs
+from logitlab.trained.exporting import input_matrix, run_onnx, sample_rows
+from logitlab.trained.model_file import load_model
 
 
 def mixed_table(path: Path, rows: int = 400, seed: int = 2) -> Path:

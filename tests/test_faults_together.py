@@ -12,10 +12,10 @@ from processes import Forked
 from runs import Run
 from sklearn.linear_model import LogisticRegression
 
-from logreg.data.table import table
-from logreg.errors import UserError
-from logreg.trained.evaluation import evaluate
-from logreg.trained.model_file import load_model
+from logitlab.data.table import table
+from logitlab.errors import UserError
+from logitlab.trained.evaluation import evaluate
+from logitlab.trained.model_file import load_model
 
 
 def passengers(rows: int = 120, seed: int = 0) -> pl.DataFrame:

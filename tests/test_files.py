@@ -12,11 +12,11 @@ from processes import ROOT, environment
 from runs import Run
 from trained import compose_job, train_table, write_table
 
-from logreg.errors import UserError
-from logreg.report import job as report
-from logreg.run import files
-from logreg.run.run_directory import RunDirectory
-from logreg.trained import jobs
+from logitlab.errors import UserError
+from logitlab.report import job as report
+from logitlab.run import files
+from logitlab.run.run_directory import RunDirectory
+from logitlab.trained import jobs
 
 WRITTEN_BY_A_RUN = [
     ".lock",
@@ -112,7 +112,7 @@ def test_report_and_export_follow_no_link_of_a_run(trained: Run, victim: Path) -
 
 @pytest.mark.parametrize("name", [".lock", "multirun.yaml", "member", "sweep.csv", ".chunks"])
 def test_a_sweep_with_a_link_is_not_written_into(tmp_path: Path, victim: Path, name: str) -> None:
-    from logreg.sweeps.callback import _lock
+    from logitlab.sweeps.callback import _lock
 
     sweep = tmp_path / "sweep"
     sweep.mkdir()

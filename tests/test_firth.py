@@ -10,13 +10,13 @@ from real_tables import TABLES
 from scipy.optimize import minimize
 from scipy.stats import chi2
 
-from logreg.data.toy import toy
-from logreg.errors import UserError
-from logreg.penalties import Firth
-from logreg.results import coefficients as coefficients_result
-from logreg.solvers.firth import FirthObjective, firth
-from logreg.statistics.likelihood import Likelihood
-from logreg.statistics.table import coefficient_table
+from logitlab.data.toy import toy
+from logitlab.errors import UserError
+from logitlab.penalties import Firth
+from logitlab.results import coefficients as coefficients_result
+from logitlab.solvers.firth import FirthObjective, firth
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import coefficient_table
 
 
 def test_one_yes_or_no_column_gives_half_a_case_more_in_each_cell():

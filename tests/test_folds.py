@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from runs import compose_config
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from logreg.cli import checks
-from logreg.cli.command import _top_level_keys
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.hours import hours
-from logreg.data.scores import scores
-from logreg.data.splits import by_folds, by_fractions, by_groups
-from logreg.data.study import study
-from logreg.data.table import table
-from logreg.data.toy import toy
-from logreg.errors import UserError
+from logitlab.cli import checks
+from logitlab.cli.command import _top_level_keys
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.hours import hours
+from logitlab.data.scores import scores
+from logitlab.data.splits import by_folds, by_fractions, by_groups
+from logitlab.data.study import study
+from logitlab.data.table import table
+from logitlab.data.toy import toy
+from logitlab.errors import UserError
 
 TABLE = ("data=table", "data.path=t", "data.target=y")
 

@@ -14,7 +14,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
-from logreg.plots import fonts, scores, style
+from logitlab.plots import fonts, scores, style
 
 NAME = "공부 시간"
 
@@ -65,7 +65,7 @@ def test_a_machine_without_the_glyphs_draws_what_it_can_and_says_one_sentence(ba
     drawn = picture()
     note = fonts.note([drawn, picture()])
     assert note is not None and note.startswith("No font of this machine has 간, 공, 부, 시: ")
-    assert "apt install fonts-noto-cjk" in note and "logreg" not in note
+    assert "apt install fonts-noto-cjk" in note and "logitlab" not in note
     ElementTree.fromstring(style.svg(drawn))  # warnings are errors here
     assert style.png(drawn).startswith(b"\x89PNG")
 

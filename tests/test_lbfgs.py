@@ -5,9 +5,9 @@ import pytest
 import torch
 from real_tables import TABLES
 
-from logreg.solvers.lbfgs import LBFGSSteps
-from logreg.solvers.newton import minimum, newton
-from logreg.solvers.objective import Objective
+from logitlab.solvers.lbfgs import LBFGSSteps
+from logitlab.solvers.newton import minimum, newton
+from logitlab.solvers.objective import Objective
 
 
 def standardised(name):

@@ -5,9 +5,9 @@ import torch
 from sklearn.metrics import log_loss
 from torch import nn
 
-from logreg.errors import UserError
-from logreg.losses import binary_cross_entropy
-from logreg.networks import Logits, Sequential
+from logitlab.errors import UserError
+from logitlab.losses import binary_cross_entropy
+from logitlab.networks import Logits, Sequential
 
 FORMS = [Sequential, Logits]
 

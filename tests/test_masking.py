@@ -8,8 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 from runs import Run
 
-from logreg import masking
-from logreg.results.result import Result
+from logitlab import masking
+from logitlab.results.result import Result
 
 SECRET, VALUE = "hunter2hunter2", "fromtheenvironment"
 

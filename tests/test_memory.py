@@ -10,12 +10,12 @@ import pytest
 from processes import ROOT, environment
 from runs import Run
 
-from logreg.data import memory
-from logreg.data.columns import Category
-from logreg.data.memory import check_features, check_file
-from logreg.data.table import table
-from logreg.errors import UserError
-from logreg.memory import GIB, Limit, available, check_squares
+from logitlab.data import memory
+from logitlab.data.columns import Category
+from logitlab.data.memory import check_features, check_file
+from logitlab.data.table import table
+from logitlab.errors import UserError
+from logitlab.memory import GIB, Limit, available, check_squares
 
 
 def machine(root: Path, free_kib: int, groups: str, **files: str) -> Path:
@@ -119,8 +119,8 @@ def test_a_hessian_for_which_there_is_no_room_is_refused_before_training(
     check_squares(20_000, Limit(24 * GIB, "this machine"))
     with pytest.raises(UserError, match=r"20,000 features make matrices .* take 23\.8 GiB, and this machine leaves 8 GiB"):
         check_squares(20_000, Limit(8 * GIB, "this machine"))
-    monkeypatch.setattr("logreg.memory.WORTH_A_LOOK", 0)
-    monkeypatch.setattr("logreg.memory.available", lambda: Limit(0, "this machine"))
+    monkeypatch.setattr("logitlab.memory.WORTH_A_LOOK", 0)
+    monkeypatch.setattr("logitlab.memory.available", lambda: Limit(0, "this machine"))
     with pytest.raises(
         UserError, match=r"2 features make matrices of 2 x 2.*Type optimizer=lbfgs penalty=weak or optimizer=adam"
     ):

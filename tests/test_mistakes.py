@@ -12,7 +12,7 @@ import pytest
 from processes import ROOT, Forked, environment
 from runs import Run
 
-from logreg.errors import UserError
+from logitlab.errors import UserError
 
 Fork = Callable[..., Forked]
 
@@ -109,7 +109,7 @@ def test_the_keys_that_a_table_lacks_are_named_at_once(fork: Fork) -> None:
 
 def test_without_its_configs_a_command_says_so(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    shutil.copytree(ROOT / "src/logreg", tmp_path / "src/logreg", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src/logitlab", tmp_path / "src/logitlab", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "train.py", tmp_path)
     env = environment() | {"PYTHONPATH": str(tmp_path / "src")}
     ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
@@ -148,7 +148,7 @@ def test_what_hydra_stumbles_over_ends_in_words(fork: Fork, typed: str) -> None:
 
 def test_a_class_that_is_no_result_is_told_before_the_fit(fit: Callable[..., Run], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a BinaryMetrics, and a Result belongs there"):
-        fit("+results.x={_target_:logreg.metrics.BinaryMetrics}")
+        fit("+results.x={_target_:logitlab.metrics.BinaryMetrics}")
     with pytest.raises(UserError, match="is a Metrics, and a Callback belongs there"):
-        fit("+callbacks.x={_target_:logreg.results.metrics.Metrics}", directory=tmp_path / "other")
+        fit("+callbacks.x={_target_:logitlab.results.metrics.Metrics}", directory=tmp_path / "other")
     assert not (tmp_path / "run" / "metrics.json").exists()

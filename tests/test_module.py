@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from logreg import noise
-from logreg.data.datamodule import InMemoryDataModule, Prepared
-from logreg.data.toy import toy
-from logreg.epoch_means import EpochMeans
-from logreg.errors import RunError, UserError
-from logreg.losses import binary_cross_entropy
-from logreg.module import LogisticRegression
-from logreg.networks import Logits, Network, Sequential, Tensors
+from logitlab import noise
+from logitlab.data.datamodule import InMemoryDataModule, Prepared
+from logitlab.data.toy import toy
+from logitlab.epoch_means import EpochMeans
+from logitlab.errors import RunError, UserError
+from logitlab.losses import binary_cross_entropy
+from logitlab.module import LogisticRegression
+from logitlab.networks import Logits, Network, Sequential, Tensors
 
 
 def with_validation() -> InMemoryDataModule:

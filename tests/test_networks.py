@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from logreg.errors import UserError
-from logreg.losses import binary_cross_entropy
-from logreg.networks import BinaryClassifier, Logits, Network, Sequential, Tensors
+from logitlab.errors import UserError
+from logitlab.losses import binary_cross_entropy
+from logitlab.networks import BinaryClassifier, Logits, Network, Sequential, Tensors
 
 ALL = (Sequential, BinaryClassifier, Tensors, Logits)
 WEIGHT, BIAS = [0.3, -1.2, 2.0], -0.7

@@ -6,9 +6,9 @@ import statsmodels.api as sm
 import torch
 from real_tables import TABLES
 
-from logreg.data.toy import toy
-from logreg.solvers.newton import newton
-from logreg.solvers.quadratic import solve
+from logitlab.data.toy import toy
+from logitlab.solvers.newton import newton
+from logitlab.solvers.quadratic import solve
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from processes import environment
 
-from logreg import noise
+from logitlab import noise
 
 
 def test_lightning_talks_of_itself_in_warnings_only() -> None:
@@ -35,7 +35,7 @@ def test_other_warnings_still_come() -> None:
 
 def test_a_line_of_a_callback_comes_once_beside_hydras_handler() -> None:
     code = (
-        "import logging; logging.basicConfig(); import lightning.pytorch; from logreg import noise; noise.silence();"
+        "import logging; logging.basicConfig(); import lightning.pytorch; from logitlab import noise; noise.silence();"
         "logging.getLogger('lightning.pytorch.callbacks.early_stopping').info('improved')"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)

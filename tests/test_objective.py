@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from logreg.penalties import ElasticNet
-from logreg.solvers import objective as module
-from logreg.solvers.objective import Objective
+from logitlab.penalties import ElasticNet
+from logitlab.solvers import objective as module
+from logitlab.solvers.objective import Objective
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 import torch
 from trained import compose_job, train_table
 
-from logreg.errors import UserError
-from logreg.run.checkpoint_file import load, sealed
-from logreg.trained import jobs
+from logitlab.errors import UserError
+from logitlab.run.checkpoint_file import load, sealed
+from logitlab.trained import jobs
 
 GONE = object()
 ODD = (GONE, "x", math.nan, [])

@@ -151,7 +151,7 @@ def test_slurm_gets_the_array_and_its_options(run_train, tmp_path, one_after_ano
         "cpus-per-task=1",
         "time=30",
         "mail-user=me",
-        "job-name=logreg",
+        "job-name=logitlab",
     ):
         assert f"#SBATCH --{option}\n" in script
     same_tables(tmp_path / "sweep", one_after_another)

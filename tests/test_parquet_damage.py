@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from processes import Forked
 
-from logreg.data import reading
-from logreg.errors import UserError
+from logitlab.data import reading
+from logitlab.errors import UserError
 
 ROWS = 100
 FRAME = pl.DataFrame({"x": [index * 0.37 for index in range(ROWS)], "y": [index % 2 for index in range(ROWS)]})

@@ -7,8 +7,8 @@ import torch
 from real_tables import TABLES
 from sklearn.linear_model import LogisticRegression
 
-from logreg.penalties import ElasticNet, Firth
-from logreg.solvers.newton import newton
+from logitlab.penalties import ElasticNet, Firth
+from logitlab.solvers.newton import newton
 
 STRENGTHS = [(0.0, 0.05), (0.02, 0.0), (0.01, 0.02), (0.1, 0.0)]
 
@@ -59,7 +59,7 @@ def test_shrinking():
 
 
 def test_firth_as_a_term_for_autograd_has_the_modified_score_as_gradient():
-    from logreg.solvers.firth import FirthObjective
+    from logitlab.solvers.firth import FirthObjective
 
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(20, 2, generator=generator, dtype=torch.float64)

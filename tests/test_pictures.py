@@ -20,13 +20,13 @@ from PIL import Image
 from scipy.optimize import minimize, minimize_scalar
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
-from logreg.data.scaling import Scaling
-from logreg.data.toy import toy
-from logreg.plots import coefficients as drawn
-from logreg.plots import drawing, gallery, surface
-from logreg.plots.moments import Descent, TrainingPictures
-from logreg.plots.rows import Moment, sample
-from logreg.results import pictures as result
+from logitlab.data.scaling import Scaling
+from logitlab.data.toy import toy
+from logitlab.plots import coefficients as drawn
+from logitlab.plots import drawing, gallery, surface
+from logitlab.plots.moments import Descent, TrainingPictures
+from logitlab.plots.rows import Moment, sample
+from logitlab.results import pictures as result
 
 PICTURES = "results.pictures.at_least=30"
 """Draws the training, however busy the machine is; left out of every other test."""
@@ -300,7 +300,7 @@ def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
 
 PARENT = """
 import sys, time
-from logreg.plots.drawing import DrawingProcess
+from logitlab.plots.drawing import DrawingProcess
 artist = DrawingProcess()
 print(artist.pid, flush=True)
 time.sleep(60)
@@ -329,7 +329,7 @@ def is_alive(pid):
 
 
 def test_the_process_that_draws_imports_no_torch():
-    probe = "import sys, logreg.plots.worker; print({'torch', 'lightning', 'hydra', 'matplotlib.pyplot'} & set(sys.modules))"
+    probe = "import sys, logitlab.plots.worker; print({'torch', 'lightning', 'hydra', 'matplotlib.pyplot'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -361,8 +361,8 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logreg.plots.drawing, logreg.experiment, logreg.results.pictures, logreg.results.dashboard\n"
-        "print({'logreg.plots.gallery', 'logreg.plots.style'} & set(sys.modules))"
+        "import logitlab.plots.drawing, logitlab.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
+        "print({'logitlab.plots.gallery', 'logitlab.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

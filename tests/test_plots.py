@@ -10,8 +10,8 @@ pytest.importorskip("matplotlib", reason="the pictures need the extra: pip insta
 
 from scipy.special import expit
 
-from logreg.plots import coefficients, descent, lessons, scores, style, training
-from logreg.plots.sigmoid import sigmoid_of
+from logitlab.plots import coefficients, descent, lessons, scores, style, training
+from logitlab.plots.sigmoid import sigmoid_of
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 LABELS = np.array([0, 0, 0, 1, 1, 1], dtype=float)
@@ -238,7 +238,7 @@ def test_a_picture_is_the_same_bytes_every_time():
 def test_a_picture_leaves_matplotlibs_settings_and_pyplot_alone():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "from logreg.plots import lessons, style; style.png(lessons.sigmoid())\n"
+        "from logitlab.plots import lessons, style; style.png(lessons.sigmoid())\n"
         "assert all(matplotlib.rcParams[key] == value for key, value in before.items() if key != 'backend')\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules"
     )

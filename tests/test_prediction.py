@@ -18,12 +18,12 @@ from processes import ROOT, environment
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
-from logreg.data import parquet_reading, reading
-from logreg.errors import RunError, UserError
-from logreg.experiment import train
-from logreg.trained import jobs
-from logreg.trained.model_file import load_model
-from logreg.trained.prediction import predict
+from logitlab.data import parquet_reading, reading
+from logitlab.errors import RunError, UserError
+from logitlab.experiment import train
+from logitlab.trained import jobs
+from logitlab.trained.model_file import load_model
+from logitlab.trained.prediction import predict
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_parts_have_fewer_rows_where_texts_are_long(tmp_path: Path) -> None:
 PEAK = """
 import sys
 from pathlib import Path
-from logreg.trained.model_file import load_model
-from logreg.trained.prediction import predict
+from logitlab.trained.model_file import load_model
+from logitlab.trained.prediction import predict
 predict(load_model(sys.argv[1]), sys.argv[2], sys.argv[3], "all")
 status = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024)

@@ -14,10 +14,10 @@ from runs import Run
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from logreg.data.preprocessing import Preprocessing
-from logreg.data.table import table
-from logreg.errors import UserError
-from logreg.trained.model_file import load_model
+from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.table import table
+from logitlab.errors import UserError
+from logitlab.trained.model_file import load_model
 
 NEWTON = ("optimizer=newton", "logger=none", "callbacks.early_stopping=null")
 

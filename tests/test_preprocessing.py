@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 import torch
 
-from logreg.data.columns import Category, Date, Number
-from logreg.data.preprocessing import Preprocessing
-from logreg.data.scaling import Scaling
-from logreg.errors import UserError
+from logitlab.data.columns import Category, Date, Number
+from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.scaling import Scaling
+from logitlab.errors import UserError
 
 ENCODERS = [
     Number("age", fill=40.0, indicator=True),

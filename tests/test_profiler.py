@@ -2,7 +2,7 @@
 
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from logreg.profiler import NoProfiler
+from logitlab.profiler import NoProfiler
 
 
 def test_is_as_silent_as_lightnings_own() -> None:

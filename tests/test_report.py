@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 from processes import ROOT, environment
 from sklearn.metrics import confusion_matrix
 
-from logreg.errors import RunError, UserError
-from logreg.report import job, page, replay
-from logreg.report.record import Record, read, read_members, thinned
-from logreg.sweeps import member
-from logreg.sweeps.member import Status
+from logitlab.errors import RunError, UserError
+from logitlab.report import job, page, replay
+from logitlab.report.record import Record, read, read_members, thinned
+from logitlab.sweeps import member
+from logitlab.sweeps.member import Status
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -110,7 +110,7 @@ def test_where_the_rows_are_gone_the_rest_is_shown(fit, monkeypatch):
 def test_a_config_from_elsewhere_is_checked_before_it_is_followed(fit):
     run = fit("trainer.max_epochs=2")
     config = run.path / ".hydra" / "config.yaml"
-    config.write_text(config.read_text().replace("logreg.data.toy.toy", "os.getcwd"))
+    config.write_text(config.read_text().replace("logitlab.data.toy.toy", "os.getcwd"))
     text = job.run_report(run.path)
     assert "it names data.source._target_=os.getcwd, and no file of your conf/data/ names that" in text
 

@@ -13,10 +13,10 @@ import pytest
 from processes import Forked
 from runs import Run, same_results, same_weights
 
-from logreg.errors import UserError
-from logreg.run.checkpoint_io import load
-from logreg.run.resume import check_same_run, latest_overrides
-from logreg.run.run_directory import RunDirectory
+from logitlab.errors import UserError
+from logitlab.run.checkpoint_io import load
+from logitlab.run.resume import check_same_run, latest_overrides
+from logitlab.run.run_directory import RunDirectory
 
 MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
 
@@ -123,8 +123,8 @@ def test_more_patience_lets_a_run_go_on_that_had_ended(fit: Callable[..., Run], 
     [
         ("optimizer.lr=0.5", "optimizer.lr was 1.0 and is 0.5"),
         ("optimizer=adam", "optimizer._target_ was torch.optim.SGD and is torch.optim.Adam"),
-        ("model=class", "model._target_ was logreg.networks.Sequential and is logreg.networks.BinaryClassifier"),
-        ("data=hours", "data.source._target_ was logreg.data.toy.toy and is logreg.data.hours.hours"),
+        ("model=class", "model._target_ was logitlab.networks.Sequential and is logitlab.networks.BinaryClassifier"),
+        ("data=hours", "data.source._target_ was logitlab.data.toy.toy and is logitlab.data.hours.hours"),
         ("data.shuffle=true", "data.shuffle was false and is true"),
         ("seed=2", "seed was 1 and is 2"),
         ("trainer.max_epochs=3", "nothing is left to train. Type a larger trainer.max_epochs."),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from logreg.data.scaling import Scaling
+from logitlab.data.scaling import Scaling
 
 X = torch.tensor([[45.0, 3.0], [50.0, 3.0], [70.0, 3.0]])
 

@@ -18,14 +18,14 @@ from optuna.trial import TrialState
 from processes import ROOT, environment
 from runs import Run, finished, rows
 
-from hydra_plugins.logreg_optuna_sweeper import _going_on
-from hydra_plugins.logreg_optuna_sweeper._core import Search
-from hydra_plugins.logreg_optuna_sweeper._space import Space
-from hydra_plugins.logreg_optuna_sweeper.optuna_sweeper import OptunaSweeper
-from logreg.cli.arguments import ArgumentError
-from logreg.errors import UserError
-from logreg.sweeps.points import Points
-from logreg.sweeps.study import Judged, mend, open_storage
+from hydra_plugins.logitlab_optuna_sweeper import _going_on
+from hydra_plugins.logitlab_optuna_sweeper._core import Search
+from hydra_plugins.logitlab_optuna_sweeper._space import Space
+from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from logitlab.cli.arguments import ArgumentError
+from logitlab.errors import UserError
+from logitlab.sweeps.points import Points
+from logitlab.sweeps.study import Judged, mend, open_storage
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweep.dir=sweep")
 FAST = ("trainer.max_epochs=2", "results=null", "callbacks.checkpoints.every_n_seconds=60")
@@ -365,7 +365,7 @@ def test_mistakes_end_in_a_paragraph_before_torch_is_imported(fork, tmp_path):
     ran = fork(*SEARCH, LR, "hydra.sweeper.n_trials=1", *FAST)
     assert ran.wait() == 0, ran.output()
     code = "import sys, atexit; atexit.register(lambda: print('torch' in sys.modules)); from train import main; "
-    code += "main('logreg.experiment:train', config_name='config')"
+    code += "main('logitlab.experiment:train', config_name='config')"
     for words, told in REFUSED:
         command = [sys.executable, "-c", code, *SEARCH, *words, *FAST]
         env = environment({"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"})

@@ -20,16 +20,16 @@ from sklearn.model_selection import PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.data.splits import by_folds, by_fractions
-from logreg.data.study import study
-from logreg.data.table import table
-from logreg.penalties import ElasticNet
-from logreg.selection.path import follow, strengths
-from logreg.selection.rule import choices, line
-from logreg.solvers.newton import NewtonSteps, newton
-from logreg.solvers.objective import Objective
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.data.splits import by_folds, by_fractions
+from logitlab.data.study import study
+from logitlab.data.table import table
+from logitlab.penalties import ElasticNet
+from logitlab.selection.path import follow, strengths
+from logitlab.selection.rule import choices, line
+from logitlab.solvers.newton import NewtonSteps, newton
+from logitlab.solvers.objective import Objective
 
 FOLDS = 4  # 484 rows are divided into four of 121: C is the same in each
 
@@ -129,7 +129,7 @@ def test_the_command_chooses_trains_and_goes_on(tmp_path, cancer):
     assert float(chosen["loss"]) <= float(least["loss"]) + float(least["standard_error"])
     assert f"penalty.l2={float(chosen['penalty.l2']):.4g} (selection.choose=1se)" in told
     saved = run.checkpoint()["hyper_parameters"]["config"]["penalty"]
-    assert saved == {"_target_": "logreg.penalties.ElasticNet", "l1": 0.0, "l2": float(chosen["penalty.l2"])}
+    assert saved == {"_target_": "logitlab.penalties.ElasticNet", "l1": 0.0, "l2": float(chosen["penalty.l2"])}
     assert "  train  484 rows" in told
     data = table(str(cancer), "benign", folds=5, fold="all")
     optimum = newton(data.examples.features, data.examples.target, l2=saved["l2"])

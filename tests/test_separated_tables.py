@@ -15,10 +15,10 @@ import statsmodels.api as sm
 import torch
 from scipy.optimize import linprog
 
-from logreg.data.scaling import Scaling
-from logreg.solvers.newton import Solution
-from logreg.solvers.objective import Objective
-from logreg.solvers.separation import Separation, optimum
+from logitlab.data.scaling import Scaling
+from logitlab.solvers.newton import Solution
+from logitlab.solvers.objective import Objective
+from logitlab.solvers.separation import Separation, optimum
 
 CASES = Path(__file__).parent / "cases"
 ROOT = Path(__file__).parents[1]
@@ -148,7 +148,7 @@ def test_one_column_that_separates_is_named_and_the_others_keep_their_numbers(tm
 
 
 def test_metrics_are_written_before_anything_is_drawn_and_where_a_result_fails(fit, monkeypatch):
-    from logreg.results.dashboard import Dashboard
+    from logitlab.results.dashboard import Dashboard
 
     seen = []
 

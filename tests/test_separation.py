@@ -7,12 +7,12 @@ from real_tables import TABLES
 from scipy.optimize import linprog
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
-from logreg.data.hours import hours
-from logreg.data.scores import scores
-from logreg.data.toy import toy
-from logreg.solvers.newton import Solution
-from logreg.solvers.objective import Objective
-from logreg.solvers.separation import Separation, optimum, separation
+from logitlab.data.hours import hours
+from logitlab.data.scores import scores
+from logitlab.data.toy import toy
+from logitlab.solvers.newton import Solution
+from logitlab.solvers.objective import Objective
+from logitlab.solvers.separation import Separation, optimum, separation
 
 
 def is_separable(x, y):

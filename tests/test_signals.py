@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigKeyError
 from runs import compose_config
 
-from logreg.errors import Interrupted
-from logreg.run.signals import STOPPING, held, raised, reraise
-from logreg.sweeps import member
-from logreg.sweeps.run_member import run_member
+from logitlab.errors import Interrupted
+from logitlab.run.signals import STOPPING, held, raised, reraise
+from logitlab.sweeps import member
+from logitlab.sweeps.run_member import run_member
 
 
 @pytest.mark.parametrize("number", STOPPING)

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from logreg.signatures import find_definition, is_missing, parameter_names
+from logitlab.signatures import find_definition, is_missing, parameter_names
 
 TARGETS = (
     "lightning.pytorch.Trainer",
@@ -15,11 +15,11 @@ TARGETS = (
     "torch.optim.Adam",
     "torch.optim.LBFGS",
     "torch.nn.BCELoss",
-    "logreg.networks.Sequential",
-    "logreg.networks.Tensors",
-    "logreg.losses.binary_cross_entropy",
-    "logreg.callbacks.checkpoints.Checkpoints",
-    "logreg.log.tensorboard.RunLogger",
+    "logitlab.networks.Sequential",
+    "logitlab.networks.Tensors",
+    "logitlab.losses.binary_cross_entropy",
+    "logitlab.callbacks.checkpoints.Checkpoints",
+    "logitlab.log.tensorboard.RunLogger",
     "torchmetrics.classification.BinaryAUROC",
 )
 
@@ -35,7 +35,7 @@ def test_names_are_those_of_the_imported_object(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["logreg.networks.Sequentail", "logreg.nothing.There", "torch.optim.SDG", "no_such_package.Thing", "Bare"]
+    "target", ["logitlab.networks.Sequentail", "logitlab.nothing.There", "torch.optim.SDG", "no_such_package.Thing", "Bare"]
 )
 def test_what_is_not_there_is_not_found(target: str) -> None:
     assert find_definition(target) is None

@@ -7,20 +7,20 @@ import statsmodels.api as sm
 import torch
 from real_tables import TABLES
 
-from logreg import noise
-from logreg.callbacks.convergence import Convergence
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.errors import UserError
-from logreg.losses import WeightedCrossEntropy
-from logreg.module import LogisticRegression
-from logreg.networks import Logits
-from logreg.penalties import ElasticNet, Firth
-from logreg.solvers.firth import firth
-from logreg.solvers.newton import newton
-from logreg.solvers.solver import LBFGS, Newton
-from logreg.statistics.likelihood import Likelihood
-from logreg.statistics.table import Units, coefficient_table
+from logitlab import noise
+from logitlab.callbacks.convergence import Convergence
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.errors import UserError
+from logitlab.losses import WeightedCrossEntropy
+from logitlab.module import LogisticRegression
+from logitlab.networks import Logits
+from logitlab.penalties import ElasticNet, Firth
+from logitlab.solvers.firth import firth
+from logitlab.solvers.newton import newton
+from logitlab.solvers.solver import LBFGS, Newton
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import Units, coefficient_table
 
 
 def examples(name, weight=None):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from logreg.errors import UserError
-from logreg.run.run_directory import RunDirectory
+from logitlab.errors import UserError
+from logitlab.run.run_directory import RunDirectory
 
 
 def as_nobody(directory: Path) -> str:

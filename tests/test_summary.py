@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from logreg.log.summary import aligned, decimal, metrics_table, summary
-from logreg.results import coefficient_lines
-from logreg.sweeps.columns import aligned as aligned_columns
-from logreg.sweeps.report import number
+from logitlab.log.summary import aligned, decimal, metrics_table, summary
+from logitlab.results import coefficient_lines
+from logitlab.sweeps.columns import aligned as aligned_columns
+from logitlab.sweeps.report import number
 
 LONG = "none, the weights grow for ever: x1 + 0.929 x2 > 5.667 exactly where y = 1. For a finite answer type penalty=firth"
 

@@ -9,8 +9,8 @@ import pytest
 from processes import environment
 from runs import compose_config, finished, rows
 
-from logreg.errors import Unwritable
-from logreg.sweeps import member
+from logitlab.errors import Unwritable
+from logitlab.sweeps import member
 
 
 def test_two_processes_do_not_sweep_in_one_directory(fork, tmp_path):
@@ -107,8 +107,8 @@ def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launc
 
 LEAVES = """
 import sys
-from logreg import experiment
-from logreg.cli.door import main
+from logitlab import experiment
+from logitlab.cli.door import main
 
 train = experiment.train
 
@@ -118,7 +118,7 @@ def leaving(cfg):
     return train(cfg)
 
 experiment.train = leaving
-main("logreg.experiment:train", config_name="config")
+main("logitlab.experiment:train", config_name="config")
 """
 
 
@@ -148,7 +148,7 @@ def test_a_run_that_calls_sys_exit_does_not_stop_the_others(tmp_path, launcher):
     ("error", "reason"), [(SystemExit(0), "the run called sys.exit(0)"), (ValueError("no\nway"), "ValueError: no")]
 )
 def test_a_run_that_leaves_or_breaks_is_a_failed_run(tmp_path, error, reason):
-    from logreg.sweeps.run_member import run_member
+    from logitlab.sweeps.run_member import run_member
 
     cfg = compose_config("trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}", directory=tmp_path / "run")
     told = []

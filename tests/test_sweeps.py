@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from runs import Run, finished, rows
 
-from logreg.sweeps import member
-from logreg.sweeps.composition import Base, Composer, YamlTemplate
-from logreg.sweeps.places import Places
-from logreg.sweeps.student import compare, holm, interval, summary
+from logitlab.sweeps import member
+from logitlab.sweeps.composition import Base, Composer, YamlTemplate
+from logitlab.sweeps.places import Places
+from logitlab.sweeps.student import compare, holm, interval, summary
 
 RUNS = ("optimizer.lr=0.1,1", "seed=range(3)", "trainer.max_epochs=40")
 KILLS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -259,7 +259,7 @@ def test_jobs_composed_together_are_what_hydra_composes(tmp_path):
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from logreg.cli.command import CONF
+    from logitlab.cli.command import CONF
 
     setup_globals()
     loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))

@@ -16,15 +16,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logreg.data import reading
-from logreg.data.csv_blocks import blocks
-from logreg.data.csv_format import CsvFormat
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.preprocessing import Preprocessing
-from logreg.data.table import table
-from logreg.errors import ITEM, UserError
-from logreg.networks import Logits
-from logreg.run.checkpoint_io import load
+from logitlab.data import reading
+from logitlab.data.csv_blocks import blocks
+from logitlab.data.csv_format import CsvFormat
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.table import table
+from logitlab.errors import ITEM, UserError
+from logitlab.networks import Logits
+from logitlab.run.checkpoint_io import load
 
 
 def mixed(rows: int = 200, seed: int = 0) -> pl.DataFrame:
@@ -258,7 +258,7 @@ def test_blocks_end_where_rows_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "t.csv"
     path.write_text("x,text,y\n" + rows)
     whole = reading.read(path)
-    monkeypatch.setattr("logreg.data.csv_blocks.BLOCK_BYTES", 97)
+    monkeypatch.setattr("logitlab.data.csv_blocks.BLOCK_BYTES", 97)
     assert b"".join(blocks(path, CsvFormat())) == path.read_bytes()
     assert all(block.count(b'"') % 2 == 0 for block in blocks(path, CsvFormat()))
     assert reading.read(path).equals(whole)

@@ -17,9 +17,9 @@ import pytest
 import torch
 from processes import Forked
 
-from logreg.data import reading
-from logreg.data.table import table
-from logreg.errors import UserError
+from logitlab.data import reading
+from logitlab.data.table import table
+from logitlab.errors import UserError
 
 ROWS = "".join(f"{index},{index % 7},{int(index % 3 == 0)}\n" for index in range(40))
 GOOD = "age,score,passed\n" + ROWS

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from processes import Forked
 
-from logreg.cli.arguments import prepared
-from logreg.data import reading
-from logreg.data.table import table
-from logreg.errors import UserError, tell
-from logreg.overrides import suggestion
+from logitlab.cli.arguments import prepared
+from logitlab.data import reading
+from logitlab.data.table import table
+from logitlab.errors import UserError, tell
+from logitlab.overrides import suggestion
 
 ROWS = 60
 

@@ -14,10 +14,10 @@ from processes import Forked
 from runs import Run, session_groups
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginEvents
 
-from logreg.errors import RunError
-from logreg.log.event_files import scalars
-from logreg.log.event_writer import next_name
-from logreg.log.tensorboard import RunLogger, knobs
+from logitlab.errors import RunError
+from logitlab.log.event_files import scalars
+from logitlab.log.event_writer import next_name
+from logitlab.log.tensorboard import RunLogger, knobs
 
 
 def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run], tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_a_full_disk_under_the_log_does_not_stop_training(fork: Callable[..., Fo
 
 def test_knobs_are_the_choices_and_the_values_under_them_without_hydras_own_keys():
     config = {
-        "model": {"_target_": "logreg.networks.Sequential", "weight": [0.1, -0.2], "bias": None},
+        "model": {"_target_": "logitlab.networks.Sequential", "weight": [0.1, -0.2], "bias": None},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1},
-        "data": {"source": {"_target_": "logreg.data.toy.toy"}, "shuffle": False},
+        "data": {"source": {"_target_": "logitlab.data.toy.toy"}, "shuffle": False},
         "seed": 1,
     }
     assert knobs(config, {"model": "sequential", "optimizer": "sgd", "data": "toy"}) == {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logreg.log.thinning import WHOLE, Note, Thinning
+from logitlab.log.thinning import WHOLE, Note, Thinning
 
 
 def thinned(values, tags=("loss",)):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from runs import Run
 
-from logreg import threads
-from logreg.module import LogisticRegression
+from logitlab import threads
+from logitlab.module import LogisticRegression
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logreg.thresholds import best_threshold
+from logitlab.thresholds import best_threshold
 
 EDGES = [0.0, 1e-7, 0.1, 0.25, 0.5, 0.5000001, 0.7, 0.9, 0.99999994, 1.0]
 

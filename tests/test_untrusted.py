@@ -23,18 +23,18 @@ from processes import ROOT, environment
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
-from logreg.errors import RunError, UserError
-from logreg.experiment import train
-from logreg.report import job as report
-from logreg.report import page
-from logreg.run import files
-from logreg.run.checkpoint_file import load
-from logreg.run.run_directory import RunDirectory
-from logreg.selection import job as selection
-from logreg.sweeps import report as sweeps
-from logreg.sweeps.run_member import go_on
-from logreg.trained import exporting, jobs
-from logreg.trained.model_file import load_model
+from logitlab.errors import RunError, UserError
+from logitlab.experiment import train
+from logitlab.report import job as report
+from logitlab.report import page
+from logitlab.run import files
+from logitlab.run.checkpoint_file import load
+from logitlab.run.run_directory import RunDirectory
+from logitlab.selection import job as selection
+from logitlab.sweeps import report as sweeps
+from logitlab.sweeps.run_member import go_on
+from logitlab.trained import exporting, jobs
+from logitlab.trained.model_file import load_model
 
 JOBS = ["predict", "evaluate", "export", "resume"]
 
@@ -75,7 +75,7 @@ def start(trained: Path, tmp_path: Path) -> Callable[[str], None]:
         elif job == "export":
             jobs.export(compose_job("export", run))
         elif job == "resume":
-            from logreg.experiment import train
+            from logitlab.experiment import train
 
             again = ["data=table", f"data.path={trained / 'table.csv'}", "data.target=passed", "data.positive=yes"]
             more = ["data.drop=[id]", "optimizer=adam", "trainer.max_epochs=3", f"ckpt_path={tmp_path / 'run'}"]
@@ -127,10 +127,10 @@ def test_a_checkpoint_with_code_is_refused(
         "os.system",
         "builtins.exec",
         "pathlib.Path.touch",
-        "logreg.networks.torch.hub.load",
-        "logreg.cli.command.os.system",
-        "logreg.run.checkpoint_io.AtomicCheckpointIO",
-        "logreg.networks.Network",
+        "logitlab.networks.torch.hub.load",
+        "logitlab.cli.command.os.system",
+        "logitlab.run.checkpoint_io.AtomicCheckpointIO",
+        "logitlab.networks.Network",
         "torch.nn.Linear",
         "evil.Network",
         ["os.system"],
@@ -352,7 +352,7 @@ def typed(folder: Path, door: str, *arguments: str, **env: str) -> subprocess.Co
 def test_a_package_of_ones_own_is_named_by_a_config_folder(small: Path, tmp_path: Path) -> None:
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: own_package.Own\nweight: null\nbias: null\n")
-    (tmp_path / "own_package.py").write_text("from logreg.networks import Logits\n\n\nclass Own(Logits):\n    pass\n")
+    (tmp_path / "own_package.py").write_text("from logitlab.networks import Logits\n\n\nclass Own(Logits):\n    pass\n")
     path = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{tmp_path}"}
     own, table = ["--config-dir", "conf"], ["run=run", f"data.path={small / 'table.csv'}"]
     data = ["model=own", "data=table", table[1], "data.target=passed", "data.positive=yes", "data.drop=[id]"]

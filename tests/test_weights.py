@@ -13,10 +13,10 @@ import statsmodels.api as sm
 import torch
 from runs import Run
 
-from logreg.errors import UserError
-from logreg.solvers.newton import newton
-from logreg.statistics.likelihood import Likelihood
-from logreg.statistics.table import CoefficientTable, coefficient_table
+from logitlab.errors import UserError
+from logitlab.solvers.newton import newton
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import CoefficientTable, coefficient_table
 
 BIRTHWT = pl.read_csv(Path(__file__).parent / "birthwt.csv")
 NUMBERS = ["age", "lwt", "smoke", "ptl", "ht", "ui", "ftv"]

@@ -24,12 +24,12 @@ from rivals import stock_table
 from torch import Tensor, nn
 from tutorials import composed
 
-from logreg import noise
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.log.tensorboard import RunLogger
-from logreg.parts import build_module, build_monitor, build_trainer
-from logreg.run.run_directory import RunDirectory
+from logitlab import noise
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.log.tensorboard import RunLogger
+from logitlab.parts import build_module, build_monitor, build_trainer
+from logitlab.run.run_directory import RunDirectory
 
 ROWS, FEATURES, BATCH = 2_000_000, 28, 8_192
 FEWER = 20

@@ -34,10 +34,10 @@ from harness import alternately, table
 from torch import Tensor, nn
 from tutorials import composed
 
-from logreg.data.batches import Batches
-from logreg.data.toy import toy
-from logreg.experiment import train
-from logreg.profiler import NoProfiler
+from logitlab.data.batches import Batches
+from logitlab.data.toy import toy
+from logitlab.experiment import train
+from logitlab.profiler import NoProfiler
 
 FILES_SHOWN = 12
 

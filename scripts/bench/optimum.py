@@ -19,13 +19,13 @@ from harness import alternately, comparison, table
 from sklearn.linear_model import LogisticRegression as Sklearn  # type: ignore[import-untyped]
 from torch import Tensor
 
-from logreg import noise
-from logreg.data.datamodule import InMemoryDataModule
-from logreg.data.examples import Examples
-from logreg.module import LogisticRegression
-from logreg.networks import Logits
-from logreg.solvers.objective import Objective
-from logreg.solvers.solver import LBFGS, Newton, Solver
+from logitlab import noise
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.examples import Examples
+from logitlab.module import LogisticRegression
+from logitlab.networks import Logits
+from logitlab.solvers.objective import Objective
+from logitlab.solvers.solver import LBFGS, Newton, Solver
 
 SIZES = ((2_000_000, 28), (200_000, 200), (50_000, 2_000))
 TOLERANCE = 1e-6

@@ -1,6 +1,6 @@
 """Reading a CSV file of 2,000,000 rows and 28 features.
 
-Ours is `logreg.data.reading.read`, which also checks for NUL bytes, quotes, short rows and encodings; polars is `read_csv` of
+Ours is `logitlab.data.reading.read`, which also checks for NUL bytes, quotes, short rows and encodings; polars is `read_csv` of
 the same file. "data=table" is everything from the file to scaled, split float32 matrices, in a process of its own: its memory
 is the largest resident size above that of the imported libraries, over the size of the float32 table (214 MiB).
 """
@@ -17,17 +17,17 @@ import polars as pl
 from epoch import FEATURES, ROWS, simulated
 from harness import alternately, duration, ratio, table
 
-from logreg.data import reading
+from logitlab.data import reading
 
 WHOLE = """
 import sys, threading, time
 from pathlib import Path
-import logreg.data  # before polars, as in train.py: polars' allocator is told to give freed memory back
+import logitlab.data  # before polars, as in train.py: polars' allocator is told to give freed memory back
 import lightning.pytorch, torch, polars
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-from logreg.data.table import table
+from logitlab.data.table import table
 before, most, done = resident(), 0.0, False
 def watch():
     global most

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from logreg.report import job
+from logitlab.report import job
 
 
 @pytest.fixture

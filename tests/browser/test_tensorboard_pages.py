@@ -20,7 +20,7 @@ MEMBERS = {f"sweep/optimizer.lr={rate},trainer.max_epochs=50": rate for rate in 
 """The runs of the sweep, and what differs."""
 
 TABS = ("timeseries", "scalars", "custom_scalars", "images", "distributions", "histograms", "hparams", "pr_curves", "text")
-SCREENSHOTS = os.environ.get("LOGREG_SCREENSHOTS")
+SCREENSHOTS = os.environ.get("LOGITLAB_SCREENSHOTS")
 """A folder to keep the screenshots in."""
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 PARTS = {
-    "composing, checking": ("hydra_plugins.logreg_batched_launcher._core:sort",),
+    "composing, checking": ("hydra_plugins.logitlab_batched_launcher._core:sort",),
     "training": ("lightning.pytorch:Trainer.fit",),
-    "status, .hydra/": ("hydra_plugins.logreg_batched_launcher._planned:Planned.write_config",),
-    "TensorBoard log": ("logreg.batched.writing:MemberWriter._write_events",),
-    "checkpoints": ("logreg.batched.writing:MemberWriter._write_checkpoint",),
-    "metrics, coefficients": ("logreg.experiment:apply_results",),
-    "noting as finished, sync": ("hydra_plugins.logreg_batched_launcher._core:_note",),
-    "sweep.csv, table": ("logreg.sweeps.report:report",),
+    "status, .hydra/": ("hydra_plugins.logitlab_batched_launcher._planned:Planned.write_config",),
+    "TensorBoard log": ("logitlab.batched.writing:MemberWriter._write_events",),
+    "checkpoints": ("logitlab.batched.writing:MemberWriter._write_checkpoint",),
+    "metrics, coefficients": ("logitlab.experiment:apply_results",),
+    "noting as finished, sync": ("hydra_plugins.logitlab_batched_launcher._core:_note",),
+    "sweep.csv, table": ("logitlab.sweeps.report:report",),
 }
 WRITING = "rest of writing: folders, lock, environment.json"
 seconds: dict[str, float] = defaultdict(float)
@@ -51,16 +51,16 @@ def main() -> None:
     sys.argv.pop(0)
     sys.path.insert(0, str(Path(sys.argv[0]).parent / "src"))
     before = time.perf_counter()
-    watch(WRITING, "logreg.batched.writing:MemberWriter.write")
+    watch(WRITING, "logitlab.batched.writing:MemberWriter.write")
     for name, places in PARTS.items():
         for place in places:
             watch(name, place)
     seconds["importing torch, Lightning, TensorBoard"] = time.perf_counter() - before
-    from logreg.cli.command import main as train
+    from logitlab.cli.command import main as train
 
     code: Any = 0
     try:
-        train("logreg.experiment:train", config_name="config")
+        train("logitlab.experiment:train", config_name="config")
     except SystemExit as end:
         code = end.code
     inside = ("status, .hydra/", "TensorBoard log", "checkpoints", "metrics, coefficients")

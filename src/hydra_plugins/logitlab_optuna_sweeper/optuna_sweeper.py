@@ -1,0 +1,84 @@
+"""The sweeper's face towards Hydra; what it does is in _core.py, imported when it is used. Its configs are in conf/."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+PACKAGES = ("optuna", "cmaes")
+NO_PRUNER = "optuna.pruners.NopPruner"
+
+
+class OptunaSweeper(Sweeper):
+    """Asks an Optuna study for the values of some runs, hands them to the launcher together, and tells it what came out."""
+
+    config: DictConfig
+    hydra_context: HydraContext
+    launcher: Launcher
+
+    def __init__(
+        self,
+        sampler: Any,
+        pruner: Any,
+        storage: str,
+        study_name: str,
+        n_trials: int | None = None,
+        n_jobs: int = 1,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the config.
+
+        Args:
+            sampler: config of an Optuna sampler, or of logitlab.sweeps.points.Points for a grid.
+            pruner: config of an Optuna pruner.
+            storage: path of a journal, or a URL of Optuna's.
+            study_name: of the study in it.
+            n_trials: runs in all; None: DEFAULT_TRIALS of _core.py, or all of a grid.
+            n_jobs: runs that are launched together.
+            params: key -> values of the space, in the words of an override.
+        """
+        self.sampler = sampler
+        self.pruner = pruner
+        self.storage = storage
+        self.study_name = study_name
+        self.n_trials = n_trials
+        self.n_jobs = n_jobs
+        self.params = params or {}
+
+    @property
+    def prunes(self) -> bool:
+        """Whether runs are told their trial, so that they can be ended early."""
+        return bool(self.pruner["_target_"] != NO_PRUNER)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra hands over.
+
+        Raises:
+            ArgumentError: Optuna is not installed.
+        """
+        from logitlab.cli.arguments import ArgumentError
+        from logitlab.errors import how_to_install
+
+        if missing := [package for package in PACKAGES if find_spec(package) is None]:
+            raise ArgumentError(
+                f"hydra/sweeper=optuna needs the package {missing[0]}, which is not installed: type {how_to_install('optuna')}."
+                " Hydra's own sweeper goes through lists and ranges without it."
+            )
+        self.config = config
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.launcher = Plugins.instance().instantiate_launcher(
+            config=config, hydra_context=hydra_context, task_function=task_function
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run the study to its end; return what the runs of each launch returned."""
+        from hydra_plugins.logitlab_optuna_sweeper import _core
+
+        return _core.sweep(self, arguments)

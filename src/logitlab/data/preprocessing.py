@@ -1,0 +1,152 @@
+"""From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from logitlab.data.columns import Category, Column, Number, from_plain
+from logitlab.data.scaling import Scaling
+from logitlab.errors import UserError, did_you_mean
+from logitlab.threads import one_thread
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BLOCK_VALUES = 2**19
+"""Values that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
+
+
+class Preprocessing:
+    """Columns of a table -> features in their own units -> scaled features.
+
+    Everything is worked out in float64; where float32 is asked for it is rounded once, at the end.
+
+    Attributes:
+        encoders: one for each input column.
+        scaling: from own units to what the network sees.
+    """
+
+    def __init__(self, encoders: Sequence[Column], scaling: Scaling) -> None:
+        self.encoders = tuple(encoders)
+        self.scaling = scaling
+
+    @classmethod
+    def of_numbers(cls, names: Iterable[str], scaling: Scaling) -> "Preprocessing":
+        """Return the preprocessing of columns that are numbers and never missing."""
+        return cls([Number(name) for name in names], scaling)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the input columns."""
+        return tuple(encoder.name for encoder in self.encoders)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """How each input column is to be read: number, category or date."""
+        return {encoder.name: encoder.kind for encoder in self.encoders}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature, as in ("age", "age is missing", "sex=male")."""
+        return tuple(name for encoder in self.encoders for name in encoder.feature_names)
+
+    def transform(
+        self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return the features of a table's rows, (rows, features).
+
+        Columns are found by name; their order does not matter and others are passed over.
+
+        Args:
+            frame: has at least `columns`.
+            where: what a fault is reported of: the name of the file.
+            first_row: the number of the frame's first row in that file.
+            dtype: of the result.
+
+        Raises:
+            UserError: a column is missing, or a value is missing, infinite or no float32 after scaling.
+        """
+        self.check_columns(frame.columns, where)
+        matrix = torch.empty(len(frame), len(self.feature_names), dtype=dtype)
+        with one_thread():
+            self._fill(matrix, frame, where, first_row)
+        return matrix
+
+    def _fill(self, matrix: Tensor, frame: "pl.DataFrame", where: str, first_row: int) -> None:
+        rows = max(BLOCK_VALUES // max(matrix.shape[1], 1), 1)
+        for start in range(0, len(frame), rows):
+            block = frame[start : start + rows]
+            values = self.scaling.transform(self.own_units(block))
+            self._check(block, values, where, first_row + start)
+            matrix[start : start + rows] = values
+
+    def checked_own_units(self, frame: "pl.DataFrame", where: str, first_row: int) -> Tensor:
+        """Return `own_units` of rows whose scaled features are finite in float32; arguments and errors are `transform`'s."""
+        values = self.own_units(frame)
+        self._check(frame, self.scaling.transform(values), where, first_row)
+        return values
+
+    def own_units(self, frame: "pl.DataFrame") -> Tensor:
+        """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""
+        columns = {column.name: column for column in frame.get_columns()}
+        return torch.cat([encoder.encode(columns[encoder.name]) for encoder in self.encoders], dim=1)
+
+    def check_columns(self, names: Iterable[str], where: str = "the table") -> None:
+        """Refuse a table that lacks a column.
+
+        Raises:
+            UserError: names the columns that are missing and their nearest names.
+        """
+        names = list(names)
+        there = set(names)
+        missing = [name for name in self.columns if name not in there]
+        if missing:
+            near = did_you_mean(missing[0], names)
+            raise UserError(
+                f"{where} lacks {'the column' if len(missing) == 1 else f'{len(missing)} columns:'} "
+                f"{', '.join(map(repr, missing[:5]))}{', ...' if len(missing) > 5 else ''}, which the model takes.{near} It"
+                f" has: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}."
+            )
+
+    def unseen(self, frame: "pl.DataFrame") -> dict[tuple[str, str], int]:
+        """Return (column, category) -> rows with a category that the training rows did not have, in order of appearance."""
+        return {
+            (encoder.name, value): number
+            for encoder in self.encoders
+            if isinstance(encoder, Category)
+            for value, number in encoder.unseen(frame[encoder.name]).value_counts().iter_rows()
+        }
+
+    def in_own_units(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (features,) and bias () in the table's own units: the same logit from the features before scaling."""
+        return self.scaling.in_own_units(weight, bias)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the preprocessing as plain values, for a checkpoint."""
+        return {"columns": [encoder.plain() for encoder in self.encoders], "scaling": self.scaling.plain()}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Return the preprocessing that `plain` wrote down."""
+        return cls([from_plain(column) for column in values["columns"]], Scaling.from_plain(values["scaling"]))
+
+    def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
+        if not (single := scaled.float()).isfinite().all():
+            self._refuse(block, single, where, first_row)
+
+    def _refuse(self, block: "pl.DataFrame", values: Tensor, where: str, first_row: int) -> None:
+        row, feature = (~values.isfinite()).nonzero()[0].tolist()
+        owners = [encoder.name for encoder in self.encoders for _ in encoder.feature_names]
+        name = owners[feature]
+        came = block[name][row]
+        if came is None or came != came:
+            raise UserError(
+                f"{where}: the column '{name}' has no value in row {first_row + row}, and the model was trained without"
+                " missing values. Fill it in, or train with data.missing=mean, which learns what a missing value means."
+            )
+        raise UserError(
+            f"{where}: the column '{name}' holds {came} in row {first_row + row}, which is no number that can be computed"
+            " with in float32. Mend the value, or leave the row out."
+        )

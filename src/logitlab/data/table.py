@@ -1,0 +1,329 @@
+"""A table of one's own, from CSV or Parquet: read, split, fitted on its training rows, and served."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from logitlab.data import fitting, kinds, memory, quality, reading, splitting
+from logitlab.data.card import TableCard
+from logitlab.data.columns import Category, Column, as_text
+from logitlab.data.csv_format import CsvFormat
+from logitlab.data.datamodule import InMemoryDataModule, Prepared
+from logitlab.data.description import checksums
+from logitlab.data.examples import Examples
+from logitlab.data.faults import Faults, short_list
+from logitlab.data.labels import Labels
+from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.roles import Roles
+from logitlab.data.scaling import Scaling
+from logitlab.data.splits import Rows
+from logitlab.errors import UserError
+from logitlab.features import Features, narrowest
+from logitlab.threads import one_thread
+
+FULL_BATCH_VALUES = 2**21
+"""Tables of up to so many values (rows x features) train on one batch of all rows."""
+
+MINI_BATCH_ROWS = 8_192
+
+PART_ROWS = 16_384
+PART_VALUES = 2**21
+"""So many rows of the table at most, and values of features, are turned into the matrix at a time, and let go."""
+
+
+def table(
+    path: str,
+    target: str,
+    positive: Any = None,
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    weight: str | None = None,
+    weight_kind: str | None = None,
+    cluster: str | None = None,
+    missing: str = "refuse",
+    missing_target: str = "refuse",
+    separator: str = ",",
+    encoding: str = "utf-8",
+    decimal_comma: bool = False,
+    null_values: Sequence[str] = (),
+    split: str = "fractions",
+    split_by: str | None = None,
+    val_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    val_path: str | None = None,
+    test_path: str | None = None,
+    split_seed: int = 0,
+    folds: int | None = None,
+    fold: int | str | None = None,
+    scale: str = "standard",
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
+    max_categories: int = kinds.MAX_CATEGORIES,
+    max_columns: int = reading.MAX_COLUMNS,
+    seed: int = 0,
+) -> InMemoryDataModule:
+    """Return the data module of a table; conf/data/table.yaml says what each argument does.
+
+    Everything that is learnt of the columns is learnt of the training rows: other values in val or test rows change nothing.
+
+    Raises:
+        UserError: the table cannot be read, or holds what cannot be trained on.
+    """
+    form = CsvFormat(separator, encoding, decimal_comma, null_values)
+    val_fraction = val_fraction if folds is None else 0.0
+    plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
+    names = reading.column_names(path, form, max_columns)
+    roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
+    memory.check_file(path, roles.needed, len(names))
+    draft = _Draft(path, roles, roles.notices)
+    frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
+    draft.take(frame, positive, Rules(missing, missing_target, max_categories, max_columns))
+    draft.settle_weights(weight_kind)
+    sums = checksums({column.name: partial(_bytes, column) for column in draft.source})
+    draft.source = []
+    del frame
+    draft.split(plan, own_split)
+    preprocessing = draft.fit(scale, fill_missing=missing == "mean")
+    with one_thread():
+        examples = draft.examples(preprocessing)
+    rows = len(examples["train"])
+    batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
+    return InMemoryDataModule(
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.card(len(preprocessing.feature_names)), sums),
+        batch_size=batch_size,
+        shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
+        seed=seed,
+    )
+
+
+def _bytes(column: pl.Series) -> Any:
+    """Return what makes a column the column it is, for a checksum: its numbers, or its texts."""
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return column.cast(pl.String).fill_null("").str.join("\0").item().encode()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The keys data.missing, data.missing_target, data.max_categories and data.max_columns."""
+
+    missing: str
+    missing_target: str
+    max_categories: int
+    max_columns: int
+
+
+@dataclass
+class _Draft:
+    """A table on its way to being served; each step needs the one before.
+
+    Attributes:
+        path: of the file, for faults.
+        roles: of the columns.
+        notices: sentences for the card.
+        parts: the feature columns in row order; let go as they are turned into the matrix.
+        kinds: of the feature columns that are kept.
+        numbers: of the rows, in the file.
+        rows: of each split.
+        constants: features that are left out.
+        encoders: of the features that are kept.
+        scalings: of the features that are kept.
+        source: the columns as they were read.
+    """
+
+    path: str
+    roles: Roles
+    notices: list[str] = field(default_factory=list)
+    frame: pl.DataFrame = field(default_factory=pl.DataFrame)
+    kinds: dict[str, str] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
+    constants: list[str] = field(default_factory=list)
+    encoders: list[Column] = field(default_factory=list)
+    scalings: list[Scaling] = field(default_factory=list)
+    source: list[pl.Series] = field(default_factory=list)
+
+    def take(self, frame: pl.DataFrame, positive: Any, rules: "Rules") -> None:
+        """Check the table, settle the kinds of its columns, and read the target and the weights.
+
+        Raises:
+            UserError: with everything that is wrong.
+        """
+        roles, faults = self.roles, Faults(self.path)
+        frame = self._settled(frame, rules, faults)
+        self.numbers = pl.arange(1, len(frame) + 1, dtype=pl.UInt32, eager=True)
+        with faults.collecting():
+            frame = self._complete(frame, rules)
+        if roles.target in self.kinds:
+            with faults.collecting():
+                Labels.check_answers(frame[roles.target], self.path)
+            with faults.collecting():
+                self.labels = Labels.fit(frame[roles.target], positive, self.path)
+                if self.labels.rest:
+                    others = short_list(self.labels.rest)
+                    self.notices.append(f"{roles.target}={self.labels.positive} is told from all other values: {others}.")
+        self.weight = self.cluster = None
+        if roles.weight in self.kinds:
+            with faults.collecting():
+                self.weight = quality.weights(frame[roles.weight], self.path)
+        if roles.cluster in self.kinds:
+            with faults.collecting():
+                self.cluster = quality.groups(frame[roles.cluster], self.path)
+        faults.refuse()
+        self.target = self.labels.encode(frame[roles.target], self.path)
+        self.kinds = {name: self.kinds[name] for name in roles.features}
+        self.split_values = None if roles.split_by is None else frame[roles.split_by]
+        self.frame = frame.select(roles.features)
+        self.source = frame.get_columns()
+        becomes = memory.features_of(self.frame, self.kinds, rules.missing == "mean")
+        held = int(self.frame.estimated_size())
+        memory.check_features(len(frame), becomes, self.kinds, held, self.path, rules.max_columns)
+
+    def _settled(self, frame: pl.DataFrame, rules: "Rules", faults: Faults) -> pl.DataFrame:
+        """Return the columns in the types of their kinds; those with faults have no kind."""
+        columns = {column.name: column for column in frame.get_columns()}
+        for name, column in columns.items():
+            with faults.collecting():
+                kinds.check_type(column, self.path)
+                kind = "no feature"
+                if name in self.roles.features:
+                    is_category = name in self.roles.categorical
+                    kind, column = kinds.settle(column, is_category, self.path, rules.max_categories)
+                if kind != "no feature" or name == self.roles.target:
+                    columns[name] = quality.checked(column, self.path)
+                self.kinds[name] = kind
+        return pl.DataFrame(list(columns.values()))
+
+    def _complete(self, frame: pl.DataFrame, rules: "Rules") -> pl.DataFrame:
+        """Return the rows that are not to be left out for a missing value, and keep their numbers."""
+        target = frame[self.roles.target]
+        if rules.missing_target == "drop" and 0 < target.null_count() < len(target):
+            answered = target.is_not_null()
+            self.notices.append(f"{target.null_count():,} rows without an answer were left out (data.missing_target=drop).")
+            frame, self.numbers = frame.filter(answered), self.numbers.filter(answered)
+        features = [name for name in self.roles.features if name in self.kinds]
+        incomplete = quality.incomplete(frame, features, rules.missing, self.path)
+        if incomplete is not None:
+            self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")
+            frame, self.numbers = frame.filter(~incomplete), self.numbers.filter(~incomplete)
+        return frame
+
+    def settle_weights(self, kind: str | None) -> None:
+        """Settle whether the row weights are counts or sampling weights."""
+        self.sampling = False
+        if self.weight is not None:
+            self.sampling, notice = quality.kind_of_weights(self.weight, self.roles.weight, kind)
+            self.notices.append(notice)
+
+    def split(self, plan: "splitting.Plan", own_split: pl.Series | None) -> None:
+        """Give each row its split, and check that each can do its work."""
+        if own_split is not None:
+            own_split = own_split.gather(self.numbers - 1)
+        self.rows = splitting.split(plan, self.target, self.split_values, own_split, self.path)
+        self.notices += splitting.check(self.rows, self.target, plan, self.labels, self.path)
+
+    def fit(self, scale: str, fill_missing: bool) -> Preprocessing:
+        """Learn of the training rows what there is to learn of the columns."""
+        rows = self.rows["train"].numpy()
+        weight = None if self.weight is None else self.weight[self.rows["train"]]
+        self.described: list[dict[str, Any]] = []
+        for (name, kind), values in zip(self.kinds.items(), self.frame.get_columns(), strict=True):
+            train = values.gather(rows)
+            if fitting.is_constant(train):
+                self.constants.append(name)
+                self.described.append({"name": name, "role": "constant, left out", "value": as_text(train[:1])[0]})
+                continue
+            column = fitting.fit_column(train, kind, fill_missing, weight)
+            scaling = fitting.fit_scaling(column, train, scale, weight)
+            if kind == "number" and (notice := quality.identifier_notice(values, self.numbers)):
+                self.notices.append(notice)
+            if train.null_count() and column.feature_names == (f"{name} is missing",):
+                value = as_text(train.drop_nulls()[:1])[0]
+                self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
+            if kind == "category":
+                self.notices += kinds.spelling_notices(train)
+            self.encoders.append(column)
+            self.scalings.append(scaling)
+            self.described.append({"role": "feature", **fitting.described(column, train, scaling)})
+        if self.constants:
+            self.notices.append(f"Left out, for all training rows have one value there: {short_list(self.constants)}.")
+        if not self.encoders:
+            raise UserError(
+                f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from."
+            )
+        quality.check_names([name for column in self.encoders for name in column.feature_names], self.path)
+        centers = [center for scaling in self.scalings for center in scaling.center]
+        scales = [scale for scaling in self.scalings for scale in scaling.scale]
+        return Preprocessing(self.encoders, Scaling(centers, scales))
+
+    def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
+        """Turn the rows into `Features`, part by part; the table's own columns are let go on the way."""
+        features = preprocessing.feature_names
+        rows = {name: rows for name, rows in self.rows.items() if len(rows)}
+        places = self._places_by_type()
+        becomes = {column.name: len(column.feature_names) for column in self.encoders}
+        row_bytes = sum(len(each) * dtype.itemsize for dtype, each in places.items())
+        held = int(self.frame.estimated_size())
+        memory.check_features(len(self.target), becomes, self.kinds, held, self.path, len(features), row_bytes)
+        parts_of = {
+            name: [(each, torch.empty(len(rows[name]), len(each), dtype=dtype)) for dtype, each in places.items()]
+            for name in rows
+        }
+        done = dict.fromkeys(rows, 0)
+        step = max(min(PART_ROWS, PART_VALUES // len(features)), 1)
+        parts = [self.frame[start : start + step] for start in range(0, len(self.frame), step)]
+        self.frame = pl.DataFrame()
+        parts.reverse()
+        start = 0
+        membership = torch.empty(len(self.target), dtype=torch.int8)
+        for number, name in enumerate(rows):
+            membership[rows[name]] = number
+        while parts:
+            part = parts.pop()
+            values = preprocessing.checked_own_units(part, self.path, start + 1)
+            split = membership[start : start + len(part)]
+            for number, name in enumerate(rows):
+                mine = values[split == number] if len(rows) > 1 else values
+                for each, kept in parts_of[name]:
+                    kept[done[name] : done[name] + len(mine)] = mine[:, each]
+                done[name] += len(mine)
+            start += len(part)
+        scaling = preprocessing.scaling
+        center, scale = torch.tensor([scaling.center, scaling.scale], dtype=torch.float64)
+        return {name: self._examples(Features(parts_of[name], center, scale), rows[name], features) for name in rows}
+
+    def _places_by_type(self) -> dict[torch.dtype, Tensor]:
+        """Return the narrowest type that holds all values of a feature -> the places of such features."""
+        types: list[torch.dtype] = []
+        for column in self.encoders:
+            series, width = self.frame[column.name], len(column.feature_names)
+            if isinstance(column, Category):
+                takes_shares = len(column.unseen(series)) or (column.missing == "unseen" and series.null_count())
+                types += [torch.float64 if takes_shares else torch.int8] * width
+            else:
+                types += [narrowest(column.encode(series)[:, 0]), torch.int8][:width]
+        return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype]) for dtype in dict.fromkeys(types)}
+
+    def card(self, features: int) -> TableCard:
+        """Return what to tell of the table."""
+        roles = self.roles
+        columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
+        columns += self.described
+        for role, name in (("row weight", roles.weight), ("split", roles.split_by), ("cluster", roles.cluster)):
+            columns += [] if name is None else [{"name": name, "role": role}]
+        columns += [{"name": name, "role": "not used"} for name in roles.dropped]
+        title = f"Table {self.path}: {len(self.target):,} rows, {len(self.encoders)} columns become {features} features"
+        lines = splitting.lines(self.rows, self.target, self.labels)
+        return TableCard(title, columns, lines, self.notices, self.rows, self.numbers)
+
+    def _examples(self, features: Features, rows: Tensor, names: tuple[str, ...]) -> Examples:
+        weight = None if self.weight is None else self.weight[rows]
+        if weight is not None and self.sampling:
+            weight = (weight / weight.double().mean()).float()
+        cluster = None if self.cluster is None else self.cluster[rows]
+        return Examples(features, self.target[rows], names, self.roles.target, weight, cluster, self.sampling)

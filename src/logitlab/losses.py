@@ -1,0 +1,67 @@
+"""The loss that goes with a network."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from logitlab.errors import UserError
+from logitlab.networks import Network
+
+
+def binary_cross_entropy(
+    network: Network,
+    pos_weight: float | Literal["balanced"] | None = None,
+    class_weights: tuple[float, float] = (1.0, 1.0),
+    row_weights: bool = False,
+) -> nn.Module:
+    """Return the mean over rows of -(y log p + (1 - y) log(1 - p)), in the form that suits what the network returns.
+
+    nn.BCELoss takes the probability p, nn.BCEWithLogitsLoss the logit: the same number, but where a float32 sigmoid is
+    exactly 0 or 1 (beyond a logit of 16.6) the first has lost its gradient and the second has not.
+
+    Args:
+        network: tells whether it returns a probability or a logit.
+        pos_weight: how many rows of class 0 a row of class 1 counts as; "balanced": as many as make the classes count alike.
+            The probabilities then speak of a table in which class 1 is that much more frequent; the order of the rows by
+            them hardly changes.
+        class_weights: the sum of the row weights of class 0 and of class 1 among the training rows, for "balanced".
+        row_weights: the batches carry a weight for each row.
+
+    Raises:
+        UserError: pos_weight=balanced and a class has no rows.
+    """
+    if pos_weight == "balanced":
+        if not all(class_weights):
+            raise UserError("loss.pos_weight=balanced needs training rows of both classes. Type loss.pos_weight=null.")
+        pos_weight = class_weights[0] / class_weights[1]
+    if pos_weight is None and not row_weights:
+        return nn.BCEWithLogitsLoss() if network.returns_logits else nn.BCELoss()
+    return WeightedCrossEntropy(1.0 if pos_weight is None else pos_weight, network.returns_logits)
+
+
+class WeightedCrossEntropy(nn.Module):
+    """The mean over rows of -w (c y log p + (1 - y) log(1 - p)): c is `pos_weight`, w the row's weight.
+
+    Row weights have the mean 1 over all rows of a split, so that the mean over a batch stays an unbiased estimate. With w = 1
+    it is nn.BCEWithLogitsLoss(pos_weight=c); scikit-learn's class_weight={0: 1, 1: c} differs by a constant factor.
+    """
+
+    def __init__(self, pos_weight: float, takes_logits: bool) -> None:
+        """Take the weight of class 1 and whether `forward` is given the logit or the probability."""
+        super().__init__()
+        self.pos_weight = pos_weight
+        self.takes_logits = takes_logits
+
+    def forward(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the loss, (), for the network's output, the target and the row weights, each (batch, 1)."""
+        factor = 1 + (self.pos_weight - 1) * target
+        if weight is not None:
+            factor = factor * weight
+        cross_entropy = functional.binary_cross_entropy_with_logits if self.takes_logits else functional.binary_cross_entropy
+        return cross_entropy(output, target, factor)
+
+
+def takes_logits(loss: nn.Module) -> bool:
+    """Tell whether a loss is given logits; otherwise it is given probabilities."""
+    return isinstance(loss, nn.BCEWithLogitsLoss) or getattr(loss, "takes_logits", False)

@@ -1,0 +1,74 @@
+"""What is made of a finished fit: one file each in this folder, named in conf/results/."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import lightning.pytorch as pl
+import torch
+
+from logitlab.callbacks.weights import Weights
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.module import LogisticRegression
+from logitlab.monitor import Monitor
+from logitlab.results import optimum
+from logitlab.run.run_directory import RunDirectory
+
+Row = tuple[str, str]
+"""A line of the closing summary: a name and what is to be said of it."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished fit.
+
+    Attributes:
+        run: the directory to write into.
+        trainer: the Trainer that trained; its loggers are still open.
+        module: the trained module, on the CPU.
+        datamodule: the data that it was trained on.
+        metrics: final metrics by name; a result may add its own, metrics.json is written after the last.
+        monitor: the metric that the run is judged by.
+    """
+
+    run: RunDirectory
+    trainer: pl.Trainer
+    module: LogisticRegression
+    datamodule: InMemoryDataModule
+    metrics: dict[str, float]
+    monitor: Monitor = Monitor("train/loss")  # noqa: RUF009 (it never changes)
+
+    @cached_property
+    def optimum(self) -> optimum.Verdict:
+        """The optimum of what was aimed at; sought when it is first asked for."""
+        network = self.module.network
+        theta = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double().cpu()
+        aim = optimum.objective(self.module, self.datamodule.examples)
+        return optimum.verdict(aim, theta if self.module.converged else None)
+
+    @cached_property
+    def weights(self) -> Weights | None:
+        """The callback that kept the weights over time; None without it."""
+        return next((each for each in self.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
+
+    @cached_property
+    def shown_until(self) -> int:
+        """The step up to which the moments of the training are on the dashboard already, by a finished run that went on."""
+        is_longer = self.weights is not None and (self.run.path / "metrics.json").exists()
+        return self.weights.resumed_at if is_longer and self.weights is not None else 0
+
+
+class Result(ABC):
+    """Writes something about a fit into the run directory and says a few lines about it.
+
+    A result is called once, after the fit. What must look on while training goes on is a Lightning callback instead.
+
+    Attributes:
+        draws: it shows what others have worked out; metrics.json is written before.
+    """
+
+    draws = False
+
+    @abstractmethod
+    def __call__(self, fit: Fit) -> list[Row]:
+        """Write what there is to write; return the lines for the summary."""

@@ -1,0 +1,334 @@
+"""The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from logitlab.statistics import covariance, marginal_effects, steps
+from logitlab.statistics.collinear import Dependency, dependencies
+from logitlab.statistics.goodness import Goodness
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.marginal_effects import Switch
+from logitlab.statistics.optimum import no_optimum
+from logitlab.statistics.profile import Profile, penalised
+from logitlab.statistics.wald import Wald, quantile, two_sided, wald
+
+EFFECTS = ("marginal_effect", "marginal_effect_std_error", "step_effect")
+NUMBERS = ("estimate", "std_error", "z", "p", "ci_low", "ci_high", *EFFECTS)
+"""What a coefficient table says of each coefficient, besides its column's mean."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The features are z = (x - center) / scale of columns x in their own units, (features,) each.
+
+    A weight of z belongs to the weight / scale of x, and the bias to the bias less the sum of weight * center / scale.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix M, (features + 1, features + 1), by which theta of z becomes M theta of x, and its covariance M V M'."""
+        matrix = torch.diag(torch.cat([1 / self.scale, self.scale.new_ones(1)]))
+        matrix[-1, :-1] = -self.center / self.scale
+        return matrix
+
+
+@dataclass(frozen=True)
+class CoefficientTable:
+    """Columns of (features + 1,) float64 with the bias last; NaN where there is nothing to say.
+
+    Attributes:
+        names: of the coefficients.
+        estimate: in own units.
+        std_error: NaN for all where `why_none` says why, and for those that collinear columns leave open.
+        z: and p, ci_low, ci_high: Wald's, or all four of the profile likelihood.
+        marginal_effect: average marginal effect; NaN for the bias and for columns that move together (`products`). Its error is
+            `marginal_effect_std_error`.
+        step: of each column, a difference that one can picture; `step_effect`: the average difference in probability for it,
+            NaN for the bias and for products (`statistics/steps.py`).
+        mean: of each column over the rows; NaN for the bias.
+        indicator: the column is on or off, 1 or 0.
+        kind: of the errors: classical, hc0, hc1 or cluster.
+        interval: "wald" or "profile".
+        level: of the intervals.
+        goodness: of the fit as a whole.
+        dependencies: exact linear combinations among the columns, in own units.
+        notes: of a coefficient without an estimate why it has none, by its place.
+        why_none: why there are no errors, the end of a sentence; None where there are.
+        firth: the estimates maximise Firth's penalised likelihood.
+        degrees: of freedom of Student's t, for cluster errors: the number of groups less 1; None: the normal distribution.
+        products: columns that are in every row the product of others, with these.
+    """
+
+    names: tuple[str, ...]
+    estimate: Tensor
+    std_error: Tensor
+    z: Tensor
+    p: Tensor
+    ci_low: Tensor
+    ci_high: Tensor
+    marginal_effect: Tensor
+    marginal_effect_std_error: Tensor
+    step: Tensor
+    step_effect: Tensor
+    mean: Tensor
+    indicator: tuple[bool, ...]
+    kind: str
+    interval: str
+    level: float
+    goodness: Goodness
+    dependencies: list[Dependency] = field(default_factory=list)
+    why_none: str | None = None
+    notes: Mapping[int, str] = field(default_factory=dict)
+    firth: bool = False
+    degrees: int | None = None
+    products: steps.Products = field(default_factory=dict)
+
+    def columns(self) -> dict[str, list]:
+        """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
+        reach = quantile(self.level, self.degrees) * self.marginal_effect_std_error
+        numbers = {
+            "estimate": self.estimate,
+            "std_error": self.std_error,
+            "z": self.z,
+            "p": self.p,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "odds_ratio": self.estimate.exp(),
+            "odds_ratio_low": self.ci_low.exp(),
+            "odds_ratio_high": self.ci_high.exp(),
+            "marginal_effect": self.marginal_effect,
+            "marginal_effect_std_error": self.marginal_effect_std_error,
+            "marginal_effect_low": self.marginal_effect - reach,
+            "marginal_effect_high": self.marginal_effect + reach,
+            "step": self.step,
+            "step_effect": self.step_effect,
+            "mean": self.mean,
+        }
+        named = {name: column.tolist() for name, column in numbers.items()}
+        notes = [self.notes.get(place, "") for place in range(len(self.names))]
+        return {"name": list(self.names), **named, "indicator": [int(each) for each in self.indicator], "note": notes}
+
+    def without(self, notes: Mapping[int, str]) -> "CoefficientTable":
+        """Return the table without the coefficients of these places; the notes say why they have none."""
+        gap = torch.zeros(len(self.names), dtype=torch.bool)
+        gap[list(notes)] = True
+        numbers = {name: getattr(self, name).masked_fill(gap, torch.nan) for name in NUMBERS}
+        return replace(self, **numbers, notes={**self.notes, **notes})
+
+
+def coefficient_table(
+    likelihood: Likelihood,
+    theta: Tensor,
+    names: Sequence[str],
+    units: Units | None = None,
+    kind: str = "classical",
+    interval: str = "wald",
+    level: float = 0.95,
+    groups: Tensor | None = None,
+    switches: Sequence[Switch] = (),
+    products: steps.Products | None = None,
+    why_none: str | None = None,
+    firth: bool = False,
+    sampling: bool = False,
+) -> CoefficientTable:
+    """Return the table of a fitted point.
+
+    Args:
+        likelihood: of the training rows as the network saw them.
+        theta: the fitted weights and bias, (features + 1,).
+        names: of the features.
+        units: of the columns, in which the table is given; None: as they are.
+        kind: of the errors: classical, hc0, hc1 or cluster.
+        interval: "wald" or "profile"; the profile is of the likelihood, so it goes with classical errors alone.
+        level: of the intervals.
+        groups: the group of each row, for cluster errors.
+        switches: the indicator columns, for marginal effects.
+        products: the columns that move with others (`steps.products`).
+        why_none: why there can be no errors, if that is known already (a penalty).
+        firth: the point maximises Firth's penalised likelihood. Errors are from the information there, and a profile is that of
+            the penalised likelihood, as Heinze and Schemper (2002) give them.
+        sampling: the weights are sampling weights of mean 1, not counts.
+
+    Raises:
+        ValueError: a profile is wanted beside robust errors, or classical errors with sampling weights.
+    """
+    if why_none is None:
+        _check(kind, interval == "profile" or firth, sampling)
+    theta = theta.double()
+    units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
+    inner, phi = likelihood.inner, likelihood.basis.inward(theta)  # sums over rows, where nothing is nearly collinear
+    at = penalised(inner) if firth else inner.at
+    point = at(phi)
+    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
+    why_none = why_none or no_optimum(inner, phi, point, firth=firth) or _too_few_rows(inner)
+    if why_none is None:
+        theta = likelihood.basis.outward(phi)  # the same logits with 0 for aliased columns, whatever the fit made of them
+    own = units.matrix @ theta
+    effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
+    per_unit = _per_unit(units, switches)
+    products = products or {}
+    step, step_effect = _steps(likelihood, theta, units, switches, effect, products)
+    per_unit[sorted({*products, *(factor for factors in products.values() for factor in factors)})] = torch.nan
+    error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
+    if why_none is None:
+        scatter = _scatter(inner, phi, covariance.inverse(point.information), kind, groups, sampling)
+        error, effect_error = _errors(likelihood.basis.outward_covariance(scatter), units, jacobian)
+    degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
+    said = wald(own, error, level, degrees)
+    if interval == "profile" and why_none is None:
+        said = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, level, error > 0)
+    is_greatest = why_none is None and not firth and not sampling
+    table = CoefficientTable(
+        names=(*names, "bias"),
+        estimate=own,
+        std_error=error,
+        z=said.z,
+        p=said.p,
+        ci_low=said.low,
+        ci_high=said.high,
+        marginal_effect=_with_nan(effect * per_unit),
+        marginal_effect_std_error=_with_nan(effect_error * per_unit),
+        step=_with_nan(step),
+        step_effect=_with_nan(step_effect),
+        mean=_with_nan(likelihood.means * units.scale + units.center),
+        indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
+        kind=kind,
+        interval=interval,
+        level=level,
+        goodness=Goodness(
+            likelihood.value(theta) if firth else point.value,
+            likelihood.null(),
+            likelihood.rows,
+            len(theta) - len(depends),
+            is_greatest,
+        ),
+        dependencies=depends,
+        why_none=why_none,
+        firth=firth,
+        degrees=degrees,
+        products=products,
+    )
+    if why_none is not None:
+        return table
+    return table.without({each.column: f"aliased: {each.words(names)}" for each in depends})
+
+
+def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
+    if trusts_likelihood and kind != "classical":
+        raise ValueError(f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {kind} errors do not")
+    if sampling and kind == "classical":
+        raise ValueError("classical errors count rows, and sampling weights are no counts: kind hc0, hc1 or cluster")
+
+
+def _too_few_rows(likelihood: Likelihood) -> str | None:
+    """Return what is wrong with weights that count as fewer rows than there are coefficients, if they do."""
+    if likelihood.rows > likelihood.parameters:
+        return None
+    return (
+        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {likelihood.parameters}"
+        " coefficients take more. Weights that are no counts are sampling weights: data.weight_kind=sampling"
+    )
+
+
+def _errors(scatter: Tensor, units: Units, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the standard errors of the coefficients, (features + 1,), and of the effects, (features,)."""
+    error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
+    return error, (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt()
+
+
+def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], units: Units, why_none: str) -> CoefficientTable:
+    """Return the table without anything that takes the information matrix; arguments as for `coefficient_table`."""
+    theta = theta.double()
+    nothing = torch.full_like(theta, torch.nan)
+    return CoefficientTable(
+        (*names, "bias"),
+        units.matrix @ theta,
+        *(nothing,) * 9,
+        mean=_with_nan(likelihood.means * units.scale + units.center),
+        indicator=(False,) * len(theta),
+        kind="classical",
+        interval="wald",
+        level=0.95,
+        goodness=Goodness(likelihood.value(theta), likelihood.null(), likelihood.rows, len(theta), is_greatest=False),
+        why_none=why_none,
+    )
+
+
+def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequence[int]] = ()) -> list[Switch]:
+    """Return the columns that hold nothing but 0 and 1 in their own units.
+
+    Exactly 0 and 1, but for what scaling in float64 rounds off: a column of a scale of 1e-6 is none.
+
+    Args:
+        likelihood: of the rows, in the network's units.
+        units: of the columns.
+        categories: columns that are levels of one category: at most one of them is on in a row.
+    """
+    binary = torch.ones(likelihood.parameters - 1, dtype=torch.bool)
+    for design, _, _ in likelihood.chunks():
+        own = design[:, :-1] * units.scale + units.center
+        rounding = 1e-12 * units.scale
+        binary &= ((own.abs() <= rounding) | ((own - 1).abs() <= rounding)).all(dim=0)
+    off = (-units.center / units.scale).tolist()
+    on = ((1 - units.center) / units.scale).tolist()
+    family = {column: set(columns) - {column} for columns in categories for column in columns}
+    return [
+        Switch(column, off[column], on[column], {other: off[other] for other in family.get(column, ())})
+        for column in binary.nonzero()[:, 0].tolist()
+    ]
+
+
+def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, groups: Tensor | None, sampling: bool) -> Tensor:
+    if kind == "classical":
+        return bread
+    if kind == "cluster":
+        assert groups is not None, "cluster errors need the rows' groups"
+        return covariance.clustered(likelihood, theta, bread, groups, sampling)
+    return covariance.robust(likelihood, theta, bread, kind == "hc1", sampling)
+
+
+def _profile(profile: Profile, contrasts: Tensor, level: float, wanted: Tensor) -> Wald:
+    """Return z, p and the intervals of the profile likelihood in own units, (features + 1,) each; NaN where not wanted.
+
+    A coefficient in own units is a contrast of the likelihood's parameters, (features + 1, parameters) in all. For the bias
+    that is not the bias alone: it stands where every x is 0.
+    """
+    found = torch.full((3, len(wanted)), torch.nan, dtype=torch.float64)
+    for column in wanted.nonzero()[:, 0].tolist():
+        found[:, column] = found.new_tensor([profile.z(contrasts[column]), *profile.interval(contrasts[column], level)])
+    z, low, high = found
+    return Wald(z, two_sided(z), low, high)
+
+
+def _steps(
+    likelihood: Likelihood, theta: Tensor, units: Units, switches: Sequence[Switch], effect: Tensor, products: steps.Products
+) -> tuple[Tensor, Tensor]:
+    """Return the step of each column in own units and the average difference in probability for it, (features,) each."""
+    own, deviation = (theta[:-1] / units.scale).tolist(), (likelihood.deviations * units.scale).tolist()
+    step = torch.tensor([steps.step_of(*each) for each in zip(own, deviation, strict=True)], dtype=torch.float64)
+    difference = steps.effects(likelihood, theta, step / units.scale)
+    on_off = [switch.column for switch in switches]
+    step[on_off], difference[on_off] = 1.0, effect[on_off]
+    for column in {factor for factors in products.values() for factor in factors}:
+        by = None if column in on_off else step[column].item()
+        difference[column] = steps.joint_effect(likelihood, theta, units.center, units.scale, column, products, by)
+    difference[list(products)] = torch.nan
+    return step, difference
+
+
+def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:
+    """Return what a marginal effect is multiplied by: per own unit for a number, 1 for a switch, whatever its units."""
+    factor = 1 / units.scale
+    factor[[switch.column for switch in switches]] = 1.0
+    return factor
+
+
+def _with_nan(column: Tensor) -> Tensor:
+    """Return a column of the features with a NaN behind it, for the bias."""
+    return torch.cat([column, column.new_tensor([torch.nan])])

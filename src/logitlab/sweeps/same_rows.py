@@ -1,0 +1,71 @@
+"""Whether a table is still the one that a run of a sweep was trained on, or was moved since."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from logitlab.data.table_files import table_files
+from logitlab.errors import Changed, UserError
+from logitlab.run.small_files import or_note, read_json
+
+Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Build the data of a run's config and return their description (`logitlab.data.description.describe`)."""
+
+CURE = "Put back the table that it was trained on, or begin a new sweep: without sweep.resume, with another hydra.sweep.dir."
+
+
+class SameRows:
+    """Compares the table of a run that is looked for with what a run of the sweep has noted of its own.
+
+    A file of the same place, size and time is taken for the same. Otherwise the rows are read and compared.
+    """
+
+    def __init__(self, config: Mapping[str, Any], describe: Describe) -> None:
+        """Take the run's config, and who reads its rows."""
+        self._config = config
+        self._describe = describe
+        self._files = table_files(config["data"]) if isinstance(config.get("data"), Mapping) else []
+
+    def is_moved(self, directory: Path) -> bool:
+        """Tell whether the run in a directory has this run's rows, from files of other names."""
+        noted = _noted(directory)
+        if not noted or [each[1:2] for each in noted.get("data_files") or ()] != [each[1:2] for each in self._files]:
+            return False
+        try:
+            return bool(self._rows()["fingerprint"] == noted.get("data_fingerprint"))
+        except UserError:
+            return False
+
+    def check(self, directory: Path) -> None:
+        """End the sweep where the run in a directory was trained on other rows.
+
+        Raises:
+            Changed: it was; exit code 2.
+        """
+        noted = _noted(directory)
+        if not noted or not noted.get("data_files") or noted["data_files"] == self._files:
+            return
+        from logitlab.data.description import check_same_data
+
+        try:
+            check_same_data(_described(directory, noted), self._rows(), f"the run {directory.name} of this sweep", CURE)
+        except UserError as error:
+            raise Changed(str(error)) from error
+
+    def _rows(self) -> Mapping[str, Any]:
+        return self._describe(self._config)
+
+
+def _noted(directory: Path) -> dict[str, Any] | None:
+    return or_note(lambda: read_json(directory / "environment.json", dict), lambda words: None)
+
+
+def _described(directory: Path, noted: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what the run says of its rows: its checkpoint knows more than the fingerprint."""
+    from logitlab.run.checkpoint_io import load
+    from logitlab.run.resume import rows_of
+
+    try:
+        return rows_of(load(directory / "checkpoints" / "last.ckpt"), directory)
+    except UserError:
+        return {"fingerprint": noted.get("data_fingerprint")}

@@ -1,0 +1,88 @@
+"""The Optuna study of a search, as the sweeper and the runs of its trials open it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.utils import instantiate
+from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from logitlab.run.files import open_lock
+from logitlab.run.storage import hold
+
+PRUNED = "pruned"
+"""The attribute of a trial whose run was told to end."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class FileLock:
+    """Keeps two processes from writing a journal at once; unlike Optuna's own locks it ends with a process that is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._file = open_lock(self._path)
+        hold(self._file, self._path.parent, wait=True)
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        self._file.close()
+
+
+def open_storage(storage: str) -> BaseStorage:
+    """Return the storage that a URL of Optuna's names, or the journal in a file."""
+    if "://" in storage:
+        return optuna.storages.get_storage(storage)
+    lock: Any = FileLock(Path(storage).with_name(f".{Path(storage).name}.lock"))
+    return JournalStorage(JournalFileBackend(storage, lock_obj=lock))
+
+
+def mend(journal: Path) -> None:
+    """Cut off the half line that a full disk or a power cut left at a journal's end: Optuna reads nothing behind it."""
+    if not journal.exists():
+        return
+    with journal.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+class Judged:
+    """The trial that a run is, as the run sees it, in whatever process."""
+
+    def __init__(self, sweeper: Mapping[str, Any], number: int) -> None:
+        """Open the study.
+
+        Args:
+            sweeper: `hydra.sweeper` of the run.
+            number: of the trial.
+        """
+        study = optuna.load_study(
+            study_name=sweeper["study_name"],
+            storage=open_storage(sweeper["storage"]),
+            sampler=RandomSampler(),  # draws nothing before it is asked
+            pruner=instantiate(sweeper["pruner"]),
+        )
+        [frozen] = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
+        self._trial = handle(study, frozen)
+        self._reported = set(frozen.intermediate_values)
+        self.pruned = PRUNED in frozen.user_attrs
+
+    def report(self, value: float, epochs: int) -> None:
+        """Tell Optuna the metric, which a run that goes on may have done before, and ask its pruner."""
+        if epochs not in self._reported:
+            self._trial.report(value, epochs)
+        if not self.pruned and self._trial.should_prune():
+            self._trial.set_user_attr(PRUNED, True)  # whatever becomes of the process after that
+            self.pruned = True
+
+
+def handle(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.Trial:
+    """Return a trial of the study that can be written to."""
+    return optuna.Trial(study, trial._trial_id)
