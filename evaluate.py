@@ -1,9 +1,9 @@
-"""Judge a trained run on a table with answers.
+"""TrialReporter a trained run on a table with answers.
 
 python evaluate.py run=outputs/<run> data.path=labelled.csv
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.trained.jobs:evaluate", config_name="evaluate")
+    main("logitlab.inference.jobs:evaluate", config_name="evaluate")

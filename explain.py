@@ -4,7 +4,7 @@ python explain.py run=outputs/<run>
 python explain.py run=outputs/<run> data.path=new.csv row=7
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.trained.jobs:explain", config_name="explain")
+    main("logitlab.inference.jobs:explain", config_name="explain")

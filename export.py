@@ -3,7 +3,7 @@
 python export.py run=outputs/<run>
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.trained.jobs:export", config_name="export")
+    main("logitlab.inference.jobs:export", config_name="export")

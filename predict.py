@@ -4,7 +4,7 @@ python predict.py run=outputs/<run> data.path=new.csv output=predictions.csv
 python predict.py run=outputs/<run> data.path=new.parquet output=predictions.parquet keep=[id]
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.trained.jobs:predict", config_name="predict")
+    main("logitlab.inference.jobs:predict", config_name="predict")

@@ -4,7 +4,7 @@ python report.py run=outputs/<run>
 python report.py run=outputs/sweeps/<sweep> output=comparison.html
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.report.job:report", config_name="report")
+    main("logitlab.reporting.job:report", config_name="report")

@@ -4,7 +4,7 @@ python select_penalty.py data=table data.path=table.csv data.target=answer
 python select_penalty.py data=study selection.penalty=l1 selection.choose=min
 """
 
-from logitlab.cli.door import main
+from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
     main("logitlab.selection.job:select", config_name="select_penalty")

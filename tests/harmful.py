@@ -33,11 +33,11 @@ TARGETS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "Path.touch": lambda mark: {
         "_target_": "pathlib.Path.touch", "_args_": [{"_target_": "pathlib.Path", "_args_": [str(mark)]}]},
     "a process by this package": lambda mark: {
-        "_target_": "logitlab.run.environment._run", "_args_": ["touch", str(mark)], "cwd": "/"},
+        "_target_": "logitlab.runs.environment._run", "_args_": ["touch", str(mark)], "cwd": "/"},
     "a process, re-exported": lambda mark: {
-        "_target_": "logitlab.run.environment.subprocess.run", "args": ["touch", str(mark)]},
+        "_target_": "logitlab.runs.environment.subprocess.run", "args": ["touch", str(mark)]},
     "writer of this package": lambda mark: {
-        "_target_": "logitlab.run.files.write", "path": {"_target_": "pathlib.Path", "_args_": [str(mark)]}, "content": "x"},
+        "_target_": "logitlab.runs.files.write", "path": {"_target_": "pathlib.Path", "_args_": [str(mark)]}, "content": "x"},
     "a partial": lambda mark: {"_target_": "harm.Harm", "_partial_": True, "mark": str(mark)},
     "exec": lambda mark: {"_target_": "builtins.exec", "_args_": [f"open({str(mark)!r}, 'w')"]},
 }  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "logitlab.cli.command", "logitlab.experiment"])
+_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.training.experiment"])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -24,7 +24,7 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
 
 
-DOORS = {"train": "logitlab.experiment:train", "select_penalty": "logitlab.selection.job:select"}
+DOORS = {"train": "logitlab.training.experiment:train", "select_penalty": "logitlab.selection.job:select"}
 """The commands that can be forked, and their jobs."""
 
 
@@ -107,7 +107,7 @@ def _train(
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.argv = [str(ROOT / f"{door}.py"), *arguments]
-    from logitlab.cli.command import main
+    from logitlab.cli.run_command import main
     from logitlab.plots import drawing
 
     if not any("pictures" in each for each in arguments):  # they are drawn where they are the subject

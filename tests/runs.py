@@ -19,9 +19,9 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-from logitlab.cli.command import CONF
-from logitlab.run import run_directory
-from logitlab.run.checkpoint_io import load
+from logitlab.cli.run_command import CONF
+from logitlab.runs import run_directory
+from logitlab.runs.checkpoint_io import load
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 

@@ -6,15 +6,15 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from logitlab import networks, noise
+from logitlab import logging_setup, networks
 from logitlab.batched.batches import member_batches
 from logitlab.batched.module import BatchedLogisticRegression
 from logitlab.batched.optimizers import BATCHED
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.losses import binary_cross_entropy
-from logitlab.module import LogisticRegression
-from logitlab.profiler import NoProfiler
+from logitlab.training.module import LogisticRegression
+from logitlab.training.profiler import NoProfiler
 
 NETWORKS = [networks.Sequential, networks.BinaryClassifier, networks.Tensors, networks.Logits]
 OPTIMIZERS = {
@@ -34,7 +34,7 @@ EPOCHS = 12
 
 @pytest.fixture(autouse=True)
 def _quiet():
-    noise.silence()
+    logging_setup.quiet_libraries()
 
 
 def rows(dtype: torch.dtype = torch.float64) -> Examples:

@@ -16,9 +16,9 @@ from trained import compose_job, write_table
 
 from logitlab.batched.experiment import train_together
 from logitlab.batched.member import Member
-from logitlab.report import job as report
+from logitlab.inference import jobs
+from logitlab.reporting import job as report
 from logitlab.results.result import Fit, Result, Row
-from logitlab.trained import jobs
 
 DATA = ("data=table", "data.target=passed", "data.positive=yes", "data.drop=[id]", "data.batch_size=32")
 TRAINING = ("trainer.precision=64-true", "trainer.max_epochs=15", "threshold=f1", "hydra.sweep.subdir=${hydra.job.num}")

@@ -12,8 +12,8 @@ from sklearn.calibration import calibration_curve
 from trained import train_table
 
 from logitlab.errors import UserError
-from logitlab.parts import build_datamodule
-from logitlab.trained.model_file import load_model
+from logitlab.inference.model_file import load_model
+from logitlab.training.build import build_datamodule
 
 
 def test_the_files_of_a_run_without_recalibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,18 +7,18 @@ import pytest
 import torch
 from real_tables import TABLES
 
-from logitlab import noise
+from logitlab import logging_setup
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
-from logitlab.module import LogisticRegression
 from logitlab.networks import Logits
 from logitlab.results import optimum
 from logitlab.results.certificate import Certificate
 from logitlab.results.result import Fit
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs.run_directory import RunDirectory
 from logitlab.solvers.descent import largest_lr
 from logitlab.solvers.newton import newton
 from logitlab.solvers.solver import LBFGS, Newton
+from logitlab.training.module import LogisticRegression
 
 
 def sgd(parameters):
@@ -32,7 +32,7 @@ def said(tmp_path, features, target, optimizer=sgd, epochs=20, scale="none"):
     module = LogisticRegression(Logits(features.shape[1], 0.0, 0.0), torch.nn.BCEWithLogitsLoss(), optimizer)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet)
-    noise.silence()
+    logging_setup.quiet_libraries()
     trainer.fit(module, data)
     fit = Fit(RunDirectory(tmp_path), trainer, module, data, {})
     return dict(Certificate()(fit)), fit.metrics

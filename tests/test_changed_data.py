@@ -83,7 +83,7 @@ def test_a_table_may_be_moved_and_written_anew(fit, here):
 
 
 def test_a_run_of_an_earlier_version_is_resumed_by_the_fingerprint_in_its_environment(fit, here):
-    from logitlab.run.checkpoint_file import load, sealed
+    from logitlab.runs.checkpoint_file import load, sealed
 
     run = fit(*TABLE)
     path = run.path / "checkpoints/last.ckpt"
@@ -108,7 +108,7 @@ def forget_description(path, load, sealed):
 
 
 def test_a_report_shows_no_rows_of_other_data(fit, here):
-    from logitlab.report.job import run_report
+    from logitlab.reporting.job import run_report
 
     run = fit(*TABLE)
     assert "What needs the rows is missing" not in run_report(run.path)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from logitlab.errors import RunError, UserError
-from logitlab.run.checkpoint_io import AtomicCheckpointIO, load, previous
+from logitlab.runs.checkpoint_io import AtomicCheckpointIO, load, previous
 
 CONTENT = {
     "state_dict": {"weight": torch.tensor([[3.2534, 1.5181]]), "bias": torch.tensor([-14.4839])},

@@ -9,8 +9,8 @@ import pytest
 from trained import compose_job, train_table
 
 from logitlab.errors import UserError
-from logitlab.report import job, page
-from logitlab.trained import jobs
+from logitlab.inference import jobs
+from logitlab.reporting import job, page
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)

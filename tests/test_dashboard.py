@@ -7,7 +7,7 @@ from scipy.special import expit
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util import tensor_util
 
-from logitlab.callbacks.weights import Weights, _after, weights
+from logitlab.training.callbacks.weights import Weights, _after, weights
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from runs import Run
 
-from logitlab.callbacks import doctor
 from logitlab.errors import RunError
+from logitlab.training.callbacks import doctor
 
 
 def told(capsys: pytest.CaptureFixture) -> list[str]:

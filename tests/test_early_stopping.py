@@ -11,10 +11,10 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from logitlab.callbacks.early_stopping import early_stopping
 from logitlab.data.table import table
 from logitlab.errors import UserError
-from logitlab.monitor import Monitor
+from logitlab.training.callbacks.early_stopping import early_stopping
+from logitlab.training.monitor import Monitor
 
 
 def written(path: Path, x, y) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from processes import ROOT
 
-from logitlab.run import environment
+from logitlab.runs import environment
 
 
 def test_holds_what_a_repetition_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_curves_are_read_as_tensorboards_reader_has_them(tmp_path):
     """A run that was killed beyond its last checkpoint, in the midst of a record, and went on."""
     for begins_at, steps in ((0, range(300)), (250, range(250, 400))):
         logger = RunLogger(tmp_path)
-        logger.goes_on_from(begins_at)
+        logger.resume_from(begins_at)
         for step in steps:
             logger.log_metrics({"train/loss": 1 / (step + begins_at + 1), "val/loss": math.nan}, step)
         logger.experiment.add_histogram("weights", np.arange(5.0), step)

@@ -13,9 +13,9 @@ from runs import Run
 from trained import compose_job
 
 from logitlab.errors import UserError
-from logitlab.trained import jobs
-from logitlab.trained.exporting import input_matrix, run_onnx, sample_rows
-from logitlab.trained.model_file import load_model
+from logitlab.inference import jobs
+from logitlab.inference.exporting import input_matrix, run_onnx, sample_rows
+from logitlab.inference.model_file import load_model
 
 
 def mixed_table(path: Path, rows: int = 400, seed: int = 2) -> Path:

@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from logitlab.data.table import table
 from logitlab.errors import UserError
-from logitlab.trained.evaluation import evaluate
-from logitlab.trained.model_file import load_model
+from logitlab.inference.evaluation import evaluate
+from logitlab.inference.model_file import load_model
 
 
 def passengers(rows: int = 120, seed: int = 0) -> pl.DataFrame:
@@ -74,8 +74,8 @@ def test_rows_without_an_answer_are_left_out_when_that_is_asked_for(fit: Callabl
         table(str(path), "y")
     data = table(str(path), "y", missing_target="drop", split="none")
     assert len(data.examples) == 51
-    assert "9 rows without an answer were left out (data.missing_target=drop)." in data.card.notices
-    assert data.card.files()["splits.csv"].splitlines()[3:5] == ["3,train", "5,train"]
+    assert "9 rows without an answer were left out (data.missing_target=drop)." in data.data_summary.notices
+    assert data.data_summary.files()["splits.csv"].splitlines()[3:5] == ["3,train", "5,train"]
     frame.write_parquet(tmp_path / "t.parquet")
     same = table(str(tmp_path / "t.parquet"), "y", missing_target="drop", split="none")
     assert same.fingerprint == data.fingerprint

@@ -13,10 +13,10 @@ from runs import Run
 from trained import compose_job, train_table, write_table
 
 from logitlab.errors import UserError
-from logitlab.report import job as report
-from logitlab.run import files
-from logitlab.run.run_directory import RunDirectory
-from logitlab.trained import jobs
+from logitlab.inference import jobs
+from logitlab.reporting import job as report
+from logitlab.runs import files
+from logitlab.runs.run_directory import RunDirectory
 
 WRITTEN_BY_A_RUN = [
     ".lock",

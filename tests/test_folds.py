@@ -9,7 +9,7 @@ from runs import compose_config
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from logitlab.cli import checks
-from logitlab.cli.command import _top_level_keys
+from logitlab.cli.run_command import _top_level_keys
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.hours import hours
 from logitlab.data.scores import scores

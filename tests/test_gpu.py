@@ -9,7 +9,7 @@ from runs import Run, same_weights
 from test_experiment import TUTORIALS
 from test_second_device import WAYS
 
-from logitlab.trained.model_file import load_model
+from logitlab.inference.model_file import load_model
 
 pytestmark = [
     pytest.mark.gpu,

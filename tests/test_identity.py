@@ -7,8 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 from runs import compose_config, finished
 
-from logitlab.cli.command import CONF
-from logitlab.run.identity import NOT_OF_THE_RUN, WATCHES, WITHOUT, deciding, part
+from logitlab.cli.run_command import CONF
+from logitlab.runs.identity import NOT_OF_THE_RUN, WATCHES, WITHOUT, deciding, part
 from logitlab.signatures import parameter_defaults
 from logitlab.sweeps import member
 
@@ -69,7 +69,7 @@ def test_every_key_of_conf_is_known_to_decide_or_not(tmp_path):
 
 def test_defaults_are_read_from_the_source():
     assert parameter_defaults("torch.optim.SGD")["momentum"] == 0
-    assert parameter_defaults("logitlab.callbacks.early_stopping.early_stopping")["patience"] is None
+    assert parameter_defaults("logitlab.training.callbacks.early_stopping.early_stopping")["patience"] is None
     assert parameter_defaults("lightning.pytorch.Trainer")["accelerator"] == "auto"
     assert parameter_defaults("nowhere.Nothing") == {}
     assert part("optimizer", {"_target_": "torch.optim.SGD", "lr": 1, "momentum": 0.0}) == {

@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import binary_calibration_error, bin
 
 from logitlab.metrics import BinaryMetrics, binary_metrics, undefined
 from logitlab.networks import Logits, Sequential, Tensors
-from logitlab.parts import build_datamodule
+from logitlab.training.build import build_datamodule
 
 TESTS = Path(__file__).parent
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from logitlab import noise
+from logitlab import logging_setup
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
 from logitlab.data.toy import toy
-from logitlab.epoch_means import EpochMeans
 from logitlab.errors import RunError, UserError
 from logitlab.losses import binary_cross_entropy
-from logitlab.module import LogisticRegression
 from logitlab.networks import Logits, Network, Sequential, Tensors
+from logitlab.training.epoch_means import EpochMeans
+from logitlab.training.module import LogisticRegression
 
 
 def with_validation() -> InMemoryDataModule:
@@ -30,7 +30,7 @@ def module(network: Network, lr: float = 1.0, **kwargs) -> LogisticRegression:
 
 
 def trainer(**kwargs) -> pl.Trainer:
-    noise.silence()
+    logging_setup.quiet_libraries()
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
     return pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **quiet, **kwargs)
 

@@ -13,8 +13,8 @@ import torch
 from trained import compose_job, train_table
 
 from logitlab.errors import UserError
-from logitlab.run.checkpoint_file import load, sealed
-from logitlab.trained import jobs
+from logitlab.inference import jobs
+from logitlab.runs.checkpoint_file import load, sealed
 
 GONE = object()
 ODD = (GONE, "x", math.nan, [])

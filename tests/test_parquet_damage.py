@@ -1,4 +1,4 @@
-"""Parquet files that are damaged: told in a sentence or read right, never a panic, never fewer or more rows in silence."""
+"""Parquet files that are damaged: told in a sentence or read right, never a panic, never fewer or more rows without a word."""
 
 import random
 from collections.abc import Callable

@@ -54,8 +54,8 @@ def test_the_bias_is_free():
 
 
 def test_shrinking():
-    shrunk = ElasticNet(l1=2.0).shrunk(torch.tensor([3.0, -0.5, -4.0, 0.0]), 0.5)
-    assert shrunk.tolist() == [2.0, 0.0, -3.0, 0.0]
+    prox = ElasticNet(l1=2.0).prox(torch.tensor([3.0, -0.5, -4.0, 0.0]), 0.5)
+    assert prox.tolist() == [2.0, 0.0, -3.0, 0.0]
 
 
 def test_firth_as_a_term_for_autograd_has_the_modified_score_as_gradient():

@@ -266,43 +266,43 @@ def test_nobody_draws_where_nothing_is_wanted(tmp_path, monkeypatch, why):
     cfg = compose_config(*[each for each in [why] if "=" in each], directory=tmp_path)
     if why == "no matplotlib":
         monkeypatch.setattr(drawing, "find_spec", lambda name: None)
-    with drawing.beside(cfg) as artist:
-        assert artist is None
+    with drawing.beside(cfg) as renderer:
+        assert renderer is None
 
 
 def test_the_process_that_draws_is_there_once_and_gone_afterwards(tmp_path):
     cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
-    with drawing.beside(cfg) as artist, drawing.beside(cfg) as same:
-        assert artist is same is not None
-        number = artist.pid
+    with drawing.beside(cfg) as renderer, drawing.beside(cfg) as same:
+        assert renderer is same is not None
+        number = renderer.pid
         assert os.getpgid(number) == number  # no terminal's Ctrl-C gets there
         assert os.getpriority(os.PRIO_PROCESS, number) == 19  # it takes what training leaves
-        artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
-        artist.begin_fit()
-        artist.add([Moment(0, 0, np.zeros(2), 0.0)])
-        artist.end()
-        assert [picture.name for picture in artist.pictures(0, 30)] == ["probability", "row_losses", "loss_surface"]
+        renderer.lay_out(sample(toy(), Scaling.identity(2), 0.5))
+        renderer.begin_fit()
+        renderer.add([Moment(0, 0, np.zeros(2), 0.0)])
+        renderer.end()
+        assert [picture.name for picture in renderer.pictures(0, 30)] == ["probability", "row_losses", "loss_surface"]
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
 
 
 def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
     cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
-    with drawing.beside(cfg) as artist:
-        os.kill(artist.pid, signal.SIGKILL)
-        artist.lay_out(sample(toy(), Scaling.identity(2), 0.5))
-        artist.begin_fit()
-        artist.add([Moment(0, 0, np.zeros(2), 0.0)])
-        artist.end()
-        assert list(artist.pictures(0, 30)) == []
-        assert artist.expected == 3
+    with drawing.beside(cfg) as renderer:
+        os.kill(renderer.pid, signal.SIGKILL)
+        renderer.lay_out(sample(toy(), Scaling.identity(2), 0.5))
+        renderer.begin_fit()
+        renderer.add([Moment(0, 0, np.zeros(2), 0.0)])
+        renderer.end()
+        assert list(renderer.pictures(0, 30)) == []
+        assert renderer.expected == 3
 
 
 PARENT = """
 import sys, time
 from logitlab.plots.drawing import DrawingProcess
-artist = DrawingProcess()
-print(artist.pid, flush=True)
+renderer = DrawingProcess()
+print(renderer.pid, flush=True)
 time.sleep(60)
 """
 
@@ -361,7 +361,7 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logitlab.plots.drawing, logitlab.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
+        "import logitlab.plots.drawing, logitlab.training.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
         "print({'logitlab.plots.gallery', 'logitlab.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)

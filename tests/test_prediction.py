@@ -20,10 +20,10 @@ from trained import compose_job, train_table, write_table
 
 from logitlab.data import parquet_reading, reading
 from logitlab.errors import RunError, UserError
-from logitlab.experiment import train
-from logitlab.trained import jobs
-from logitlab.trained.model_file import load_model
-from logitlab.trained.prediction import predict
+from logitlab.inference import jobs
+from logitlab.inference.model_file import load_model
+from logitlab.inference.prediction import predict
+from logitlab.training.experiment import train
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_parts_have_fewer_rows_where_texts_are_long(tmp_path: Path) -> None:
 PEAK = """
 import sys
 from pathlib import Path
-from logitlab.trained.model_file import load_model
-from logitlab.trained.prediction import predict
+from logitlab.inference.model_file import load_model
+from logitlab.inference.prediction import predict
 predict(load_model(sys.argv[1]), sys.argv[2], sys.argv[3], "all")
 status = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024)

@@ -17,7 +17,7 @@ from sklearn.metrics import log_loss
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.table import table
 from logitlab.errors import UserError
-from logitlab.trained.model_file import load_model
+from logitlab.inference.model_file import load_model
 
 NEWTON = ("optimizer=newton", "logger=none", "callbacks.early_stopping=null")
 
@@ -124,5 +124,5 @@ def test_a_row_number_is_noticed_in_a_table_that_is_split(tmp_path: Path, gap: b
     if gap:
         frame = frame.with_columns(x=pl.when(pl.int_range(200) % 7 == 3).then(None).otherwise("x"))
     frame.write_csv(path := tmp_path / "t.csv")
-    notices = table(str(path), "y", missing="drop").card.notices
+    notices = table(str(path), "y", missing="drop").data_summary.notices
     assert any("'nth' counts the rows and looks like a row number" in notice for notice in notices)

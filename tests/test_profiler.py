@@ -2,7 +2,7 @@
 
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from logitlab.profiler import NoProfiler
+from logitlab.training.profiler import NoProfiler
 
 
 def test_is_as_silent_as_lightnings_own() -> None:

@@ -15,8 +15,8 @@ from processes import ROOT, environment
 from sklearn.metrics import confusion_matrix
 
 from logitlab.errors import RunError, UserError
-from logitlab.report import job, page, replay
-from logitlab.report.record import Record, read, read_members, thinned
+from logitlab.reporting import job, page, replay
+from logitlab.reporting.record import Record, read, read_members, thinned
 from logitlab.sweeps import member
 from logitlab.sweeps.member import Status
 

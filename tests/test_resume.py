@@ -14,9 +14,9 @@ from processes import Forked
 from runs import Run, same_results, same_weights
 
 from logitlab.errors import UserError
-from logitlab.run.checkpoint_io import load
-from logitlab.run.resume import check_same_run, latest_overrides
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs.checkpoint_io import load
+from logitlab.runs.resume import check_same_run, latest_overrides
+from logitlab.runs.run_directory import RunDirectory
 
 MINI_BATCHES = ("data.batch_size=4", "data.shuffle=true", "optimizer.lr=0.1")
 

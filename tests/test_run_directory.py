@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from processes import environment
 
 from logitlab.errors import RunError, UserError
-from logitlab.run.run_directory import RunDirectory, choose, find_checkpoint
+from logitlab.runs.run_directory import RunDirectory, choose, find_checkpoint
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_nothing_to_resume_from_is_the_users_mistake(tmp_path: Path, monkeypatch
 
 def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     code = (
-        "import sys; from logitlab.run.run_directory import RunDirectory; from logitlab.errors import RunError, UserError\n"
+        "import sys; from logitlab.runs.run_directory import RunDirectory; from logitlab.errors import RunError, UserError\n"
         "try:\n with RunDirectory(sys.argv[1]).locked(): print('in')\nexcept UserError as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]

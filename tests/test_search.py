@@ -18,14 +18,14 @@ from optuna.trial import TrialState
 from processes import ROOT, environment
 from runs import Run, finished, rows
 
-from hydra_plugins.logitlab_optuna_sweeper import _going_on
+from hydra_plugins.logitlab_optuna_sweeper import _resume
 from hydra_plugins.logitlab_optuna_sweeper._core import Search
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
 from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from logitlab.cli.arguments import ArgumentError
 from logitlab.errors import UserError
 from logitlab.sweeps.points import Points
-from logitlab.sweeps.study import Judged, mend, open_storage
+from logitlab.sweeps.study import OptunaTrial, mend, open_storage
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweep.dir=sweep")
 FAST = ("trainer.max_epochs=2", "results=null", "callbacks.checkpoints.every_n_seconds=60")
@@ -175,7 +175,7 @@ def test_a_search_that_is_gone_on_with_draws_what_an_uninterrupted_one_draws(tmp
             setattr(storage, each, mortal(getattr(storage, each)))
         made = optuna.create_study(storage=storage, study_name="s", sampler=sampler(name), load_if_exists=True)
         asking = Search(OptunaSweeper({}, {}, "", "s", n_jobs=together), searched, made, 24, tmp_path)
-        waiting = _going_on.in_flight(made, searched)
+        waiting = _resume.in_flight(made, searched)
         while batch := asking._batch(waiting):
             waiting = waiting[len(batch) :]
             for trial in batch:
@@ -365,7 +365,7 @@ def test_mistakes_end_in_a_paragraph_before_torch_is_imported(fork, tmp_path):
     ran = fork(*SEARCH, LR, "hydra.sweeper.n_trials=1", *FAST)
     assert ran.wait() == 0, ran.output()
     code = "import sys, atexit; atexit.register(lambda: print('torch' in sys.modules)); from train import main; "
-    code += "main('logitlab.experiment:train', config_name='config')"
+    code += "main('logitlab.training.experiment:train', config_name='config')"
     for words, told in REFUSED:
         command = [sys.executable, "-c", code, *SEARCH, *words, *FAST]
         env = environment({"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"})
@@ -444,15 +444,15 @@ def test_a_run_that_goes_on_reports_what_it_has_not_reported(tmp_path):
     }
     made = optuna.create_study(storage=open_storage(sweeper["storage"]), study_name="s")
     made.ask()
-    run = Judged(sweeper, 0)
+    run = OptunaTrial(sweeper, 0)
     run.report(0.5, 10)
-    run = Judged(sweeper, 0)
+    run = OptunaTrial(sweeper, 0)
     run.report(0.4, 10)
     assert not run.pruned
     run.report(2.0, 20)
     assert run.pruned
     assert made.trials[0].intermediate_values == {10: 0.5, 20: 2.0}
-    assert Judged(sweeper, 0).pruned
+    assert OptunaTrial(sweeper, 0).pruned
 
 
 def test_a_trial_is_not_for_typing(fit):

@@ -9,8 +9,8 @@ import torch
 from runs import Run, same_weights
 from second_device import DEVICE, LazyTrainer, begin
 
-from logitlab.cli import door
-from logitlab.trained.model_file import load_model
+from logitlab.cli import entry_point
+from logitlab.inference.model_file import load_model
 
 WAYS = {
     "full batch": ("trainer.max_epochs=20",),
@@ -76,7 +76,7 @@ def test_runs_of_a_sweep_are_trained_together_there(
     monkeypatch.chdir(tmp_path)
     sweep = ("-m", "hydra/launcher=batched", *settings, "optimizer.lr=0.01,0.1", "hydra.sweep.dir=sweep")
     monkeypatch.setattr(sys, "argv", ["train.py", *sweep])
-    door.main("logitlab.experiment:train", "config")
+    entry_point.main("logitlab.training.experiment:train", "config")
     assert "2 in 1 tensor program" in capsys.readouterr().out
     for lr in 0.01, 0.1:
         alone = fit(*settings, f"optimizer.lr={lr}", directory=tmp_path / f"{lr}")

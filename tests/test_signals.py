@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigKeyError
 from runs import compose_config
 
 from logitlab.errors import Interrupted
-from logitlab.run.signals import STOPPING, held, raised, reraise
+from logitlab.runs.signals import STOPPING, held, raised, reraise
 from logitlab.sweeps import member
 from logitlab.sweeps.run_member import run_member
 

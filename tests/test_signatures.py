@@ -18,7 +18,7 @@ TARGETS = (
     "logitlab.networks.Sequential",
     "logitlab.networks.Tensors",
     "logitlab.losses.binary_cross_entropy",
-    "logitlab.callbacks.checkpoints.Checkpoints",
+    "logitlab.training.callbacks.checkpoints.Checkpoints",
     "logitlab.log.tensorboard.RunLogger",
     "torchmetrics.classification.BinaryAUROC",
 )

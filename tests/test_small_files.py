@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from logitlab.run.small_files import DamagedFileError, or_note, read_csv, read_json, read_text, read_yaml
+from logitlab.runs.small_files import DamagedFileError, or_note, read_csv, read_json, read_text, read_yaml
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)

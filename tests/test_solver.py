@@ -7,13 +7,11 @@ import statsmodels.api as sm
 import torch
 from real_tables import TABLES
 
-from logitlab import noise
-from logitlab.callbacks.convergence import Convergence
+from logitlab import logging_setup
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.errors import UserError
 from logitlab.losses import WeightedCrossEntropy
-from logitlab.module import LogisticRegression
 from logitlab.networks import Logits
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.solvers.firth import firth
@@ -21,6 +19,8 @@ from logitlab.solvers.newton import newton
 from logitlab.solvers.solver import LBFGS, Newton
 from logitlab.statistics.likelihood import Likelihood
 from logitlab.statistics.table import Units, coefficient_table
+from logitlab.training.callbacks.convergence import Convergence
+from logitlab.training.module import LogisticRegression
 
 
 def examples(name, weight=None):
@@ -35,7 +35,7 @@ def trained(data, optimizer, epochs=200, batch_size=None, callbacks=(), precisio
     module = LogisticRegression(network, loss or torch.nn.BCEWithLogitsLoss(), optimizer, **parts)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=list(callbacks), precision=precision, **quiet)
-    noise.silence()
+    logging_setup.quiet_libraries()
     trainer.fit(module, InMemoryDataModule(data, batch_size=batch_size))
     return module, trainer
 
@@ -233,7 +233,7 @@ def test_only_accepted_points_count():
     network = Logits(data.features.shape[1], weight=3.0, bias=3.0)
     module = LogisticRegression(network.double(), torch.nn.BCEWithLogitsLoss(), Newton)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
-    noise.silence()
+    logging_setup.quiet_libraries()
     pl.Trainer(max_epochs=100, accelerator="cpu", callbacks=[losses], **quiet).fit(module, InMemoryDataModule(data))
     assert module.converged
     assert len(set(losses.logged)) < len(losses.logged), "no trial was rejected: the test shows nothing"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from logitlab.errors import UserError
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs.run_directory import RunDirectory
 
 
 def as_nobody(directory: Path) -> str:

@@ -259,7 +259,7 @@ def test_jobs_composed_together_are_what_hydra_composes(tmp_path):
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    from logitlab.cli.command import CONF
+    from logitlab.cli.run_command import CONF
 
     setup_globals()
     loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))

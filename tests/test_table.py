@@ -24,7 +24,7 @@ from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.table import table
 from logitlab.errors import ITEM, UserError
 from logitlab.networks import Logits
-from logitlab.run.checkpoint_io import load
+from logitlab.runs.checkpoint_io import load
 
 
 def mixed(rows: int = 200, seed: int = 0) -> pl.DataFrame:
@@ -133,14 +133,14 @@ def test_groups_stay_together_and_time_flows_one_way(tmp_path: Path) -> None:
     frame = mixed().with_columns(group=pl.Series([f"g{index % 23}" for index in range(200)]))
     frame.write_csv(tmp_path / "t.csv")
     by_group = table(str(tmp_path / "t.csv"), "passed", missing="mean", split="group", split_by="group")
-    rows = by_group.card.rows
+    rows = by_group.data_summary.rows
     groups = {name: set(frame["group"].gather(part.numpy())) for name, part in rows.items()}
     assert not groups["train"] & groups["val"]
     assert not groups["train"] & groups["test"]
     assert not groups["val"] & groups["test"]
     assert all(groups.values())
     by_time = table(str(tmp_path / "t.csv"), "passed", missing="mean", split="time", split_by="since")
-    days = {name: frame["since"].gather(part.numpy()) for name, part in by_time.card.rows.items()}
+    days = {name: frame["since"].gather(part.numpy()) for name, part in by_time.data_summary.rows.items()}
     assert days["train"].max() < days["val"].min()
     assert days["val"].max() < days["test"].min()
     assert "since" not in by_time.preprocessing.columns

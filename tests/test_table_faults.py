@@ -218,7 +218,7 @@ def notes(tmp_path: Path, content: str | bytes, **arguments: Any) -> tuple[Any, 
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     data = table(str(path), "passed", **arguments)
-    return data, "\n".join(data.card.lines)
+    return data, "\n".join(data.data_summary.lines)
 
 
 def test_byte_order_mark_is_accepted(tmp_path: Path) -> None:  # fault 6
@@ -267,7 +267,7 @@ def test_constant_columns_are_left_out_and_told(tmp_path: Path) -> None:  # faul
     assert "one value" in told
     assert "country" in told
     data, _ = notes(tmp_path, column("floors", ["7"]))
-    assert '"value": "7"' in data.card.files()["columns.json"]
+    assert '"value": "7"' in data.data_summary.files()["columns.json"]
 
 
 def test_identifiers_and_large_whole_numbers_are_told(tmp_path: Path) -> None:  # fault 26

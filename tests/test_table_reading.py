@@ -84,7 +84,7 @@ def test_the_index_of_pandas_is_no_feature_and_told(name: str, tmp_path: Path) -
     path.write_text(f"{name},x,y\n" + "".join(f"{index},{index % 7},{index % 2}\n" for index in range(ROWS)))
     data = table(str(path), "y")
     assert data.feature_names == ("x",)
-    assert "taken for an index" in "\n".join(data.card.lines)
+    assert "taken for an index" in "\n".join(data.data_summary.lines)
     assert table(str(path), "y", features=["x"]).feature_names == ("x",)
     named = tmp_path / "t.parquet"
     pl.DataFrame({"__index_level_0__": range(ROWS), "x": range(ROWS), "y": [0, 1] * (ROWS // 2)}).write_parquet(named)
@@ -98,10 +98,10 @@ def test_the_index_of_pandas_is_no_feature_and_told(name: str, tmp_path: Path) -
 def test_spaces_around_a_category_are_no_part_of_it_and_case_is_told(tmp_path: Path) -> None:
     data = table(written(tmp_path / "t.csv", answer=["Yes", "Yes ", "yes", " No"]), "y", split="none")
     assert data.feature_names == ("x", "answer=Yes", "answer=yes")
-    assert "'Yes' and 'yes'" in "\n".join(data.card.lines)
+    assert "'Yes' and 'yes'" in "\n".join(data.data_summary.lines)
     data = table(written(tmp_path / "t.csv", answer=["Yes", "Yes ", "No"]), "y", split="none", categorical=["answer"])
     assert data.feature_names == ("x", "answer=Yes")
-    assert "may be one" not in "\n".join(data.card.lines)
+    assert "may be one" not in "\n".join(data.data_summary.lines)
 
 
 def test_a_category_of_blanks_is_missing(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_number_is_one_category_however_it_is_written(trained: list[str], new:
 
 def test_one_number_written_in_two_ways_is_told(tmp_path: Path) -> None:
     data = table(written(tmp_path / "t.csv", level=["1", "1.0", "2"]), "y", categorical=["level"], split="none")
-    assert "'1' and '1.0'" in "\n".join(data.card.lines)
+    assert "'1' and '1.0'" in "\n".join(data.data_summary.lines)
 
 
 def test_decimals_of_parquet_are_numbers_answers_and_levels(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_code_after_10_000_rows_is_a_code(others: int, quoted: bool, tmp_path:
     write([str(10 + row % 5) if row != 14_000 else "07" for row in range(15_000)])
     data = table(str(path), "y", split="none")
     assert data.feature_names == tuple(f"code={code}" for code in (10, 11, 12, 13, 14))
-    assert "'code' is taken for codes: '07' begins with 0" in "\n".join(data.card.lines)
+    assert "'code' is taken for codes: '07' begins with 0" in "\n".join(data.data_summary.lines)
     write([str(10 + row % 5) if row < 14_000 else "7.5" for row in range(15_000)])
     assert reading.read(path)["code"][-1] == 7.5
 
@@ -174,7 +174,7 @@ def test_whole_numbers_are_exact(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", id=ids)
     assert reading.read(path)["id"].to_list() == ids
     data = table(path, "y", split="group", split_by="id")
-    groups = {name: {ids[row] for row in rows.tolist()} for name, rows in data.card.rows.items()}
+    groups = {name: {ids[row] for row in rows.tolist()} for name, rows in data.data_summary.rows.items()}
     assert len(groups["train"]) + len(groups["val"]) + len(groups["test"]) == ROWS // 3, "no two ids are taken for one"
     longer = written(tmp_path / "longer.csv", id=[f"{number}0000" for number in ids])
     assert reading.read(longer)["id"].to_list() == [f"{number}0000" for number in ids]

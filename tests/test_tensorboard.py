@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from logitlab.errors import RunError
 from logitlab.log.event_files import scalars
 from logitlab.log.event_writer import next_name
-from logitlab.log.tensorboard import RunLogger, knobs
+from logitlab.log.tensorboard import RunLogger, hparams_of
 
 
 def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run], tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_knobs_are_the_choices_and_the_values_under_them_without_hydras_own_keys
         "data": {"source": {"_target_": "logitlab.data.toy.toy"}, "shuffle": False},
         "seed": 1,
     }
-    assert knobs(config, {"model": "sequential", "optimizer": "sgd", "data": "toy"}) == {
+    assert hparams_of(config, {"model": "sequential", "optimizer": "sgd", "data": "toy"}) == {
         "model": "sequential",
         "model.weight": "[0.1, -0.2]",
         "model.bias": "null",

@@ -7,7 +7,7 @@ import torch
 from runs import Run
 
 from logitlab import threads
-from logitlab.module import LogisticRegression
+from logitlab.training.module import LogisticRegression
 
 
 @pytest.fixture

@@ -24,17 +24,17 @@ from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
 from logitlab.errors import RunError, UserError
-from logitlab.experiment import train
-from logitlab.report import job as report
-from logitlab.report import page
-from logitlab.run import files
-from logitlab.run.checkpoint_file import load
-from logitlab.run.run_directory import RunDirectory
+from logitlab.inference import exporting, jobs
+from logitlab.inference.model_file import load_model
+from logitlab.reporting import job as report
+from logitlab.reporting import page
+from logitlab.runs import files
+from logitlab.runs.checkpoint_file import load
+from logitlab.runs.run_directory import RunDirectory
 from logitlab.selection import job as selection
 from logitlab.sweeps import report as sweeps
-from logitlab.sweeps.run_member import go_on
-from logitlab.trained import exporting, jobs
-from logitlab.trained.model_file import load_model
+from logitlab.sweeps.run_member import prepare_resume
+from logitlab.training.experiment import train
 
 JOBS = ["predict", "evaluate", "export", "resume"]
 
@@ -75,7 +75,7 @@ def start(trained: Path, tmp_path: Path) -> Callable[[str], None]:
         elif job == "export":
             jobs.export(compose_job("export", run))
         elif job == "resume":
-            from logitlab.experiment import train
+            from logitlab.training.experiment import train
 
             again = ["data=table", f"data.path={trained / 'table.csv'}", "data.target=passed", "data.positive=yes"]
             more = ["data.drop=[id]", "optimizer=adam", "trainer.max_epochs=3", f"ckpt_path={tmp_path / 'run'}"]
@@ -128,8 +128,8 @@ def test_a_checkpoint_with_code_is_refused(
         "builtins.exec",
         "pathlib.Path.touch",
         "logitlab.networks.torch.hub.load",
-        "logitlab.cli.command.os.system",
-        "logitlab.run.checkpoint_io.AtomicCheckpointIO",
+        "logitlab.cli.run_command.os.system",
+        "logitlab.runs.checkpoint_io.AtomicCheckpointIO",
         "logitlab.networks.Network",
         "torch.nn.Linear",
         "evil.Network",
@@ -277,7 +277,7 @@ def go_on_with_a_sweep(table: Path, run: Path) -> None:
     report.sweep_report(run.parent)
     cfg = resumable(table, run)
     cfg.ckpt_path = None
-    go_on(cfg, RunDirectory(run))
+    prepare_resume(cfg, RunDirectory(run))
 
 
 DOORS: dict[str, Callable[[Path, Path, DictConfig], object]] = {

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from runs import Run, compose_config
 
 from logitlab.cli import checks
-from logitlab.cli.command import CONF, _top_level_keys
+from logitlab.cli.run_command import CONF, _top_level_keys
 
 
 def write_table(path: Path, rows: int = 300, seed: int = 5) -> Path:
@@ -27,7 +27,7 @@ def write_table(path: Path, rows: int = 300, seed: int = 5) -> Path:
 
 def train_table(folder: Path, *overrides: str) -> Run:
     """Train a run in folder/run on folder/table.csv."""
-    from logitlab.experiment import train
+    from logitlab.training.experiment import train
 
     path = write_table(folder / "table.csv")
     cfg = compose_config(

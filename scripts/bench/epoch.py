@@ -24,12 +24,12 @@ from rivals import stock_table
 from torch import Tensor, nn
 from tutorials import composed
 
-from logitlab import noise
+from logitlab import logging_setup
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.log.tensorboard import RunLogger
-from logitlab.parts import build_module, build_monitor, build_trainer
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs.run_directory import RunDirectory
+from logitlab.training.build import build_module, build_monitor, build_trainer
 
 ROWS, FEATURES, BATCH = 2_000_000, 28, 8_192
 FEWER = 20
@@ -97,7 +97,7 @@ def our_epoch(x: Tensor, y: Tensor, folder: Path, model: str) -> float:
     cfg = composed([f"model={model}", "optimizer=adam", "trainer.max_epochs=1", "callbacks.progress_bar=null"], folder)
     run = RunDirectory(folder)
     run.checkpoints.mkdir(parents=True)
-    noise.silence()
+    logging_setup.quiet_libraries()
     names = tuple(f"x{index}" for index in range(FEATURES))
     datamodule = InMemoryDataModule(Examples(x, y, names, "y"), batch_size=BATCH, shuffle=True)
     torch.manual_seed(1)

@@ -36,8 +36,8 @@ from tutorials import composed
 
 from logitlab.data.batches import Batches
 from logitlab.data.toy import toy
-from logitlab.experiment import train
-from logitlab.profiler import NoProfiler
+from logitlab.training.experiment import train
+from logitlab.training.profiler import NoProfiler
 
 FILES_SHOWN = 12
 

@@ -19,13 +19,13 @@ from harness import alternately, comparison, table
 from sklearn.linear_model import LogisticRegression as Sklearn  # type: ignore[import-untyped]
 from torch import Tensor
 
-from logitlab import noise
+from logitlab import logging_setup
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
-from logitlab.module import LogisticRegression
 from logitlab.networks import Logits
 from logitlab.solvers.objective import Objective
 from logitlab.solvers.solver import LBFGS, Newton, Solver
+from logitlab.training.module import LogisticRegression
 
 SIZES = ((2_000_000, 28), (200_000, 200), (50_000, 2_000))
 TOLERANCE = 1e-6
@@ -37,7 +37,7 @@ Subject = Callable[[], Tensor]
 def measure(rounds: int) -> str:
     """Return a table for each size."""
     warnings.simplefilter("ignore")  # scikit-learn and glum warn where float32 ends before the tolerance
-    noise.silence()
+    logging_setup.quiet_libraries()
     return "\n\n".join(_of_size(rows, columns, rounds) for rows, columns in SIZES)
 
 

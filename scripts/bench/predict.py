@@ -26,8 +26,8 @@ OURS, RIVAL = "ours", "polars and scikit-learn, in batches"
 PREDICT = """
 import sys, time
 from pathlib import Path
-from logitlab.trained.model_file import load_model
-from logitlab.trained.prediction import predict
+from logitlab.inference.model_file import load_model
+from logitlab.inference.prediction import predict
 model = load_model(sys.argv[1])
 started = time.perf_counter()
 predict(model, sys.argv[2], sys.argv[3])

@@ -35,11 +35,11 @@ class ElasticNet:
         """Return the l2 part, (): the one that has a gradient everywhere."""
         return self.l2 / 2 * weight.square().sum()
 
-    def shrunk(self, weight: Tensor, step: float | Tensor) -> Tensor:
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the proximal step of the l1 part: every weight nearer to 0 by step * l1, and exactly 0 where it was nearer."""
         return soft_threshold(weight, step * self.l1)
 
-    def steepest(self, weight: Tensor, gradient: Tensor) -> Tensor:
+    def minimum_norm_subgradient(self, weight: Tensor, gradient: Tensor) -> Tensor:
         """Return the smallest subgradient, (features,): the gradient of loss and l2 part, plus what l1 adds to it.
 
         It is 0 exactly at an optimum: where a weight is 0, l1 holds a gradient of up to its own size.

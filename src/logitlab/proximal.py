@@ -28,7 +28,7 @@ def shrink_after_steps(optimizer: torch.optim.Optimizer, network: Network, penal
     @torch.no_grad()
     def shrink(*args: Any) -> None:
         weight = network.weight
-        weight.copy_(penalty.shrunk(weight, _step(optimizer, weight)))
+        weight.copy_(penalty.prox(weight, _step(optimizer, weight)))
 
     optimizer.register_step_post_hook(shrink)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from logitlab.report import job
+from logitlab.reporting import job
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.logitlab_batched_launcher._planned import Planned, run_directory
 from logitlab.batched.grouping import group_key, why_alone
-from logitlab.cli import checks, combinations, command
+from logitlab.cli import checks, combinations, run_command
 from logitlab.errors import End, RunError, UserError
 from logitlab.log.summary import count
-from logitlab.run import signals
+from logitlab.runs import signals
 from logitlab.sweeps import callback, member
 from logitlab.sweeps.composition import Job
 from logitlab.sweeps.member import FAILED, FINISHED
 from logitlab.sweeps.places import places
-from logitlab.sweeps.run_member import leads_on
+from logitlab.sweeps.run_member import is_resumable
 from logitlab.sweeps.same_rows import SameRows
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def sort(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str
 def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
     """Return what keeps a job from being trained with others."""
     task = launcher.task_function
-    if not isinstance(task, command.Job) or task.job != command.TRAINING:
+    if not isinstance(task, run_command.Job) or task.job != run_command.TRAINING:
         return "program"
     if job.base.is_private:
         return "a secret, or a reference to the environment"
@@ -115,13 +115,13 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     if _why_alone(launcher, job) is not None:
         return None
     task, config = launcher.task_function, job.config()
-    assert isinstance(task, command.Job)
-    rows = SameRows(config, command.describe_data)
+    assert isinstance(task, run_command.Job)
+    rows = SameRows(config, run_command.describe_data)
     directory, before = places(job.base.sweep_dir).find(run_directory(job), config, rows.is_moved)
     if before is not None and before.done:
         rows.check(directory)
         return _returned(job, before.value)
-    if before is not None and not before.together and leads_on(directory / "checkpoints" / "last.ckpt"):
+    if before is not None and not before.together and is_resumable(directory / "checkpoints" / "last.ckpt"):
         return None  # begun by another launcher: it goes on from its checkpoint
     try:
         _check(task, job, config)
@@ -130,7 +130,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
     return Planned(job, config, directory, member.digest(config))
 
 
-def _check(task: command.Job, job: Job, config: Mapping[str, Any]) -> None:
+def _check(task: run_command.Job, job: Job, config: Mapping[str, Any]) -> None:
     """Check the whole config once for all jobs of a form, and the values that are a job's own."""
     if not job.base.is_checked:
         task.check(OmegaConf.create(dict(config)))

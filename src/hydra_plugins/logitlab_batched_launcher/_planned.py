@@ -7,8 +7,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab.run import files
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs import files
+from logitlab.runs.run_directory import RunDirectory
 from logitlab.sweeps import member
 from logitlab.sweeps.composition import Base, Job, YamlTemplate
 from logitlab.sweeps.member import RUNNING, Status

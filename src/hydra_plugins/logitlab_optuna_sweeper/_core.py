@@ -12,10 +12,10 @@ from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 from optuna.trial import Trial, TrialState
 
-from hydra_plugins.logitlab_optuna_sweeper import _beginning, _going_on
+from hydra_plugins.logitlab_optuna_sweeper import _resume, _setup
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
-from logitlab.run import files
-from logitlab.run.run_directory import typed_yaml
+from logitlab.runs import files
+from logitlab.runs.run_directory import typed_yaml
 from logitlab.sweeps import member
 from logitlab.sweeps.report import short
 from logitlab.sweeps.study import PRUNED
@@ -37,11 +37,11 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     typed = [f"{key}={value}" for key, value in sweeper.params.items()] + list(arguments)
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
     space = Space(parser.parse_overrides(typed))
-    _beginning.check(sweeper, space)
+    _setup.check(sweeper, space)
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     files.write(directory / "multirun.yaml", typed_yaml(sweeper.config))
-    study, trials = _beginning.study(sweeper, space)
+    study, trials = _setup.study(sweeper, space)
     return Search(sweeper, space, study, trials, directory).run()
 
 
@@ -68,7 +68,7 @@ class Search:
     def run(self) -> list[Sequence[JobReturn]]:
         """Launch what is in flight, then new trials, `n_jobs` at a time; write the best down."""
         self._look_back()
-        waiting = _going_on.in_flight(self.study, self.space)
+        waiting = _resume.in_flight(self.study, self.space)
         returns = []
         while batch := self._batch(waiting):
             waiting = waiting[len(batch) :]

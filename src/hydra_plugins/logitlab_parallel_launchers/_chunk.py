@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from hydra_plugins.logitlab_batched_launcher import _core
 from hydra_plugins.logitlab_batched_launcher.batched_launcher import BatchedLauncher
 from logitlab.errors import Interrupted, RunError, Unwritable
-from logitlab.run import signals
+from logitlab.runs import signals
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -17,10 +17,10 @@ from hydra_plugins.logitlab_batched_launcher import _core as batched
 from hydra_plugins.logitlab_batched_launcher._composing import hydras_loader
 from hydra_plugins.logitlab_parallel_launchers._chunk import Chunk
 from hydra_plugins.logitlab_parallel_launchers._executors import RUN, cores
-from logitlab.cli import command
+from logitlab.cli import run_command
 from logitlab.errors import RunError
 from logitlab.log.summary import count
-from logitlab.run import files
+from logitlab.runs import files
 from logitlab.sweeps import member
 from logitlab.sweeps.composition import Job
 from logitlab.sweeps.member import FAILED, Status
@@ -109,7 +109,7 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
     """Note that a run failed with its process, unless it was finished before that."""
     task = launcher.task_function
     done = JobReturn(overrides=job.overrides, task_name=job.base.cfg.hydra.job.name)
-    if not isinstance(task, command.Job) or task.job != command.TRAINING:
+    if not isinstance(task, run_command.Job) or task.job != run_command.TRAINING:
         done.status, done.return_value = JobStatus.FAILED, RunError(reason)
         return done
     config = job.config()

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from hydra_plugins.logitlab_parallel_launchers._chunk import Chunk
-from logitlab.run import signals
+from logitlab.runs import signals
 
 End = tuple[int, list[JobReturn] | Exception]
 Ends = Generator[End, None, None]

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab import noise, parts
+from logitlab import logging_setup
 from logitlab.batched import grouping
 from logitlab.batched.batches import member_batches, side_by_side
 from logitlab.batched.member import Member, Outcome
@@ -23,11 +23,12 @@ from logitlab.batched.tables import Table
 from logitlab.batched.writing import Group, MemberWriter
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.errors import End, Interrupted, UserError
-from logitlab.monitor import Monitor
-from logitlab.profiler import NoProfiler
-from logitlab.run import signals
+from logitlab.runs import signals
 from logitlab.sweeps.run_member import reason
 from logitlab.threads import enough_for
+from logitlab.training import build
+from logitlab.training.monitor import Monitor
+from logitlab.training.profiler import NoProfiler
 
 
 def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
@@ -36,7 +37,7 @@ def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
     Raises:
         Interrupted: a signal came; the members that were not yielded are not done.
     """
-    noise.silence()
+    logging_setup.quiet_libraries()
     started = time.monotonic()
     with signals.held() as pending:
         tables = _tables([member.config for member in members])
@@ -113,7 +114,7 @@ def _mistake(config: Mapping[str, Any], table: Table | UserError) -> str | None:
     if isinstance(table, UserError):
         return str(table)
     try:
-        table.aims(config)
+        table.loss_and_penalty(config)
     except UserError as error:
         return str(error)
     return None
@@ -123,20 +124,20 @@ def _fitted(configs: Sequence[Mapping[str, Any]], tables: Sequence[Table], pendi
     """Fit members; those of one table stand side by side."""
     cfg = OmegaConf.create(dict(configs[0]))
     trainer = _trainer(configs[0]["trainer"], pending)
-    judged_by = tables[0].monitor
-    stopping = early_stopping(cfg, tables[0].datamodule, judged_by)
+    monitor = tables[0].monitor
+    stopping = early_stopping(cfg, tables[0].datamodule, monitor)
     seeds: dict[Table, list[int]] = {}
     for config, table in zip(configs, tables, strict=True):
         seeds.setdefault(table, []).append(config["seed"])
         table.datamodule.trainer = trainer
-    module = _module(configs, tables, [len(those) for those in seeds.values()], _dtype(trainer), stopping, judged_by)
+    module = _module(configs, tables, [len(those) for those in seeds.values()], _dtype(trainer), stopping, monitor)
     batches = side_by_side([member_batches(table.datamodule.train_dataloader(), those) for table, those in seeds.items()])
     has_val = tables[0].datamodule.rows("val") is not None
     val = side_by_side([table.datamodule.val_dataloader() for table in seeds]) if has_val else None
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
     trainer.save_checkpoint("")  # to InMemory: the state of Lightning's loops, which is the same for every member
-    return Group(configs, module, tables, trainer, parts.build_results(cfg, is_alone=False), stopping, judged_by)
+    return Group(configs, module, tables, trainer, build.build_results(cfg, is_alone=False), stopping, monitor)
 
 
 def _trainer(node: Mapping[str, Any], pending: signals.PendingSignal) -> pl.Trainer:
@@ -162,12 +163,14 @@ def _module(
     sizes: Sequence[int],
     dtype: torch.dtype,
     stopping: EarlyStopping | None,
-    judged_by: Monitor,
+    monitor: Monitor,
 ) -> BatchedLogisticRegression:
     template = tables[0].template
     starts = [_start(config, tables[0].datamodule.in_features) for config in configs]
     target = configs[0]["optimizer"]["_target_"]
-    losses, penalties = zip(*(table.aims(config) for config, table in zip(configs, tables, strict=True)), strict=True)
+    losses, penalties = zip(
+        *(table.loss_and_penalty(config) for config, table in zip(configs, tables, strict=True)), strict=True
+    )
     l1, l2 = ([getattr(penalty, name) for penalty in penalties] for name in ("l1", "l2"))
     pos_weight = [getattr(loss, "pos_weight", None) or 1.0 for loss in losses]
     return BatchedLogisticRegression(
@@ -177,20 +180,20 @@ def _module(
         sizes=sizes,
         returns_logits=template.network.returns_logits,
         threshold=template.threshold,
-        monitor=judged_by,
+        monitor=monitor,
         l2=torch.tensor(l2, dtype=dtype) if any(penalties) else None,
         l1=torch.tensor(l1, dtype=dtype) if any(l1) else None,
         pos_weight=torch.tensor(pos_weight, dtype=dtype) if any(each != 1 for each in pos_weight) else None,
-        patience=None if stopping is None else Patience(len(configs), judged_by.sign, stopping.patience, stopping.min_delta),
+        patience=None if stopping is None else Patience(len(configs), monitor.sign, stopping.patience, stopping.min_delta),
     )
 
 
-def early_stopping(cfg: DictConfig, datamodule: InMemoryDataModule, judged_by: Monitor) -> EarlyStopping | None:
+def early_stopping(cfg: DictConfig, datamodule: InMemoryDataModule, monitor: Monitor) -> EarlyStopping | None:
     """Return Lightning's callback as one run would have it."""
     node = cfg.callbacks.get("early_stopping")
     if node is None or datamodule.rows("val") is None:
         return None
-    return instantiate(node, monitor=judged_by, batches=datamodule.batches)
+    return instantiate(node, monitor=monitor, batches=datamodule.batches)
 
 
 def _start(config: Mapping[str, Any], in_features: int) -> tuple[torch.Tensor, torch.Tensor]:

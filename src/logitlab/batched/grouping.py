@@ -112,7 +112,7 @@ def _trainer(node: Mapping[str, Any]) -> str | None:
     if str(node["precision"]) not in ("32-true", "64-true", "32", "64"):
         return "precision"
     profiler = node.get("profiler")
-    if profiler is not None and profiler.get("_target_") != "logitlab.profiler.NoProfiler":
+    if profiler is not None and profiler.get("_target_") != "logitlab.training.profiler.NoProfiler":
         return "profiler"
     return next((key for key in node if key not in TRAINER and node[key] is not None), None)
 

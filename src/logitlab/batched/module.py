@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from logitlab.batched.loss import mean_loss
 from logitlab.batched.optimizers import MemberOptimizer
-from logitlab.monitor import Monitor
 from logitlab.penalties import soft_threshold
+from logitlab.training.monitor import Monitor
 
 DEFAULT = Monitor("train/loss")
 
@@ -72,7 +72,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.l2 = l2
         self.l1 = l1
         self.sizes = list(sizes or [len(bias)])
-        self._price = torch.zeros(())
+        self._penalty_value = torch.zeros(())
         self.best_score = torch.full_like(bias, torch.inf)
         self.best_epoch = torch.zeros(len(bias), dtype=torch.int64)
         self.best_weight, self.best_bias = weight.clone(), bias.clone()
@@ -112,19 +112,19 @@ class BatchedLogisticRegression(pl.LightningModule):
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         """Return the sum of the members' losses."""
-        losses, accuracies, rows = self._judge(batch)
+        losses, accuracies, rows = self._update_metrics(batch)
         self._means.add(losses.detach(), accuracies, rows)
         if self.l2 is None:
             return losses.sum()
         price = self.l2.to(losses) / 2 * self.weight.square().sum(1)
-        self._price = price.detach()
+        self._penalty_value = price.detach()
         if self.l1 is not None:
-            self._price = self._price + self.l1.to(losses) * self.weight.detach().abs().sum(1)
+            self._penalty_value = self._penalty_value + self.l1.to(losses) * self.weight.detach().abs().sum(1)
         return (losses + price).sum()
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """Add a batch of val rows to the epoch's means."""
-        self._val.add(*self._judge(batch))
+        self._val.add(*self._update_metrics(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Note `val/loss` and `val/accuracy`; they come before the train values of the same epoch."""
@@ -136,7 +136,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         self.times.append(time.time())
         self._note("train", self._means)
         if self.l2 is not None:
-            self.curves.setdefault("train/objective", []).append((self._means.loss + self._price).cpu())
+            self.curves.setdefault("train/objective", []).append((self._means.loss + self._penalty_value).cpu())
         self._means = _Means()
         self._keep_best()
         self._fail_broken()
@@ -149,7 +149,7 @@ class BatchedLogisticRegression(pl.LightningModule):
         new = soft_threshold(self.weight, optimizer.reach(self.weight) * self.l1.to(self.weight)[:, None])
         self.weight.copy_(new if optimizer.all_active else optimizer.only_active(new, self.weight))
 
-    def _judge(self, batch: Sequence[Any]) -> tuple[Tensor, Tensor, "int | Tensor"]:
+    def _update_metrics(self, batch: Sequence[Any]) -> tuple[Tensor, Tensor, "int | Tensor"]:
         """Return every member's loss and accuracy of a batch, (members,) each, and the rows of it: a number, or (members,)."""
         if len(self.sizes) == 1:
             return *self._judge_rows(batch, self.weight, self.bias, self.pos_weight), batch[0].shape[-2]
@@ -254,7 +254,7 @@ class Patience:
 
 
 class _Means:
-    """Running means over the rows of an epoch, as `logitlab.epoch_means.EpochMeans` takes them, a number for each member."""
+    """Running means over the rows of an epoch, as `EpochMeans` takes them, a number for each member."""
 
     def __init__(self) -> None:
         self.loss = torch.zeros(())

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab import parts
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.table_files import table_files
-from logitlab.module import LogisticRegression
-from logitlab.monitor import Monitor
 from logitlab.penalties import ElasticNet
-from logitlab.run import environment
-from logitlab.run.run_directory import as_json
+from logitlab.runs import environment
+from logitlab.runs.run_directory import as_json
+from logitlab.training import build
+from logitlab.training.module import LogisticRegression
+from logitlab.training.monitor import Monitor
 
 
 class Table:
@@ -34,12 +34,12 @@ class Table:
             UserError: it cannot be built.
         """
         cfg = OmegaConf.create(dict(config))
-        self.datamodule: InMemoryDataModule = parts.build_datamodule(cfg)
-        self.template: LogisticRegression = parts.build_module(cfg, self.datamodule)
-        parts.build_choices(cfg).check(self.datamodule.rows("val"))
-        self.monitor: Monitor = parts.build_monitor(cfg, self.datamodule)
+        self.datamodule: InMemoryDataModule = build.build_datamodule(cfg)
+        self.template: LogisticRegression = build.build_module(cfg, self.datamodule)
+        build.build_selection(cfg).check(self.datamodule.rows("val"))
+        self.monitor: Monitor = build.build_monitor(cfg, self.datamodule)
         self._files = table_files(config["data"])
-        self._aims: dict[str, Any] = {}
+        self._loss_and_penalty: dict[str, Any] = {}
 
     @cached_property
     def environment(self) -> str:
@@ -48,8 +48,8 @@ class Table:
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """What the data's card puts into each run directory."""
-        return self.datamodule.card.files()
+        """What the data's summary puts into each run directory."""
+        return self.datamodule.data_summary.files()
 
     @cached_property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -65,19 +65,19 @@ class Table:
     def _batches(self, rows: int) -> int:
         return -(-rows // (self.datamodule.batch_size or rows))
 
-    def aims(self, config: Mapping[str, Any]) -> tuple[torch.nn.Module, ElasticNet]:
+    def loss_and_penalty(self, config: Mapping[str, Any]) -> tuple[torch.nn.Module, ElasticNet]:
         """Return the loss and the penalty of a member.
 
         Raises:
             UserError: they do not go with these rows.
         """
         key = json.dumps([config["loss"], config["penalty"]], sort_keys=True, default=str)
-        if key not in self._aims:
+        if key not in self._loss_and_penalty:
             cfg: DictConfig = OmegaConf.create({part: config[part] for part in ("loss", "penalty")})
-            loss = parts.build_loss(cfg, self.template.network, self.datamodule)
-            self._aims[key] = loss, parts.build_penalty(cfg, self.datamodule)
-        return self._aims[key]
+            loss = build.build_loss(cfg, self.template.network, self.datamodule)
+            self._loss_and_penalty[key] = loss, build.build_penalty(cfg, self.datamodule)
+        return self._loss_and_penalty[key]
 
-    def aim_as(self, config: Mapping[str, Any]) -> None:
+    def use_loss_and_penalty(self, config: Mapping[str, Any]) -> None:
         """Give the template the loss and the penalty of a member."""
-        self.template.loss, self.template.penalty = self.aims(config)
+        self.template.loss, self.template.penalty = self.loss_and_penalty(config)

@@ -18,23 +18,23 @@ from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-from logitlab import experiment
 from logitlab.batched import grouping
 from logitlab.batched.member import Member
 from logitlab.batched.module import BatchedLogisticRegression, Patience
 from logitlab.batched.optimizers import MemberOptimizer
 from logitlab.batched.tables import Table
-from logitlab.callbacks.checkpoints import Checkpoints
 from logitlab.log import event_files, tensorboard, thinning
 from logitlab.log.event_writer import next_name
-from logitlab.monitor import Monitor
 from logitlab.results.metrics import probabilities
 from logitlab.results.result import Fit, Result
-from logitlab.run import files
-from logitlab.run.checkpoint_file import sealed
-from logitlab.run.run_directory import RunDirectory
+from logitlab.runs import files
+from logitlab.runs.checkpoint_file import sealed
+from logitlab.runs.run_directory import RunDirectory
 from logitlab.threads import enough_for
 from logitlab.thresholds import best_threshold
+from logitlab.training import experiment
+from logitlab.training.callbacks.checkpoints import Checkpoints
+from logitlab.training.monitor import Monitor
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
 """Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""
@@ -87,7 +87,7 @@ class MemberWriter:
         """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
         run = RunDirectory(member.directory)
         table, config = self._group.tables[number], self._group.configs[number]
-        table.aim_as(config)
+        table.use_loss_and_penalty(config)
         node = config["optimizer"]
         own = get_class(node["_target_"])(table.parameters, **grouping.numbers(node))
         self._group.trainer.optimizers = [own]  # results ask for its weight decay
@@ -98,7 +98,7 @@ class MemberWriter:
                 run.write_text(name, text)
             logger = tensorboard.RunLogger(run.path) if self._logged else None
             if logger is not None:
-                logger.goes_on_from(self._steps[self._epochs(number) - 1] + 1)
+                logger.resume_from(self._steps[self._epochs(number) - 1] + 1)
                 self._write_events(number, run, member)
             if self.failure(number) is not None:
                 return None
@@ -124,7 +124,7 @@ class MemberWriter:
             curve = event_files.curve(times, steps, values)
         else:
             curve = self._curve(epochs, tuple(values)).records(values)
-        summaries = tensorboard.opening(tensorboard.knobs(self._hparams(number)["config"], member.choices), run.path)
+        summaries = tensorboard.opening(tensorboard.hparams_of(self._hparams(number)["config"], member.choices), run.path)
         summaries.append(tensorboard.config_text(member.config_text()))
         opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
         opening += [Event(wall_time=times[0], session_log=SessionLog(status=SessionLog.START))]

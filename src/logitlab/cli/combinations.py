@@ -1,4 +1,4 @@
-"""Choices that are good by themselves and do not go together, told before torch is imported."""
+"""ValidationSelection that are good by themselves and do not go together, told before torch is imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -176,7 +176,7 @@ def _check_weight_kind(cfg: DictConfig) -> None:
 
 
 def _check_solver(cfg: DictConfig) -> None:
-    """Refuse, beside newton and lbfgs, what they would pass over in silence."""
+    """Refuse, beside newton and lbfgs, what they would pass over without a word."""
     target = str(OmegaConf.select(cfg, "optimizer._target_"))
     if target not in SOLVERS:
         return

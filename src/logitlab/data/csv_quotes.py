@@ -1,4 +1,4 @@
-"""Quotes in a CSV file: each opens a value, closes it, or is doubled within one; any other could swallow rows in silence."""
+"""Quotes in a CSV file: each opens a value, closes it, or is doubled within one; any other could swallow rows unnoticed."""
 
 import re
 

@@ -21,13 +21,13 @@ from logitlab.features import Features
 FINGERPRINT_ROWS = 65_536
 
 
-class Card:
+class DataSummary:
     """What there is to tell of a data set before training: nothing, unless a source says more."""
 
     lines: tuple[str, ...] = ()
 
     def files(self) -> Mapping[str, str]:
-        """Return what the card puts into a run directory: the texts of files by their names."""
+        """Return what the summary puts into a run directory: the texts of files by their names."""
         return {}
 
 
@@ -39,14 +39,14 @@ class Prepared:
         splits: "train", and "val" and "test" where there are such rows; features are scaled.
         preprocessing: what made the features.
         labels: which values of the target column are 0 and 1, as plain values; None for a source that knows only 0 and 1.
-        card: what to tell of the data before training.
+        data_summary: what to tell of the data before training.
         checksums: of the source's columns, by name (`description.checksums`).
     """
 
     splits: Mapping[str, Examples]
     preprocessing: Preprocessing
     labels: Mapping[str, Any] | None = None
-    card: Card = field(default_factory=Card)
+    data_summary: DataSummary = field(default_factory=DataSummary)
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -58,7 +58,7 @@ class InMemoryDataModule(pl.LightningDataModule):
     Attributes:
         preprocessing: the map from a table's columns to what the network sees, fitted on the training rows.
         labels: which values of the target column are 0 and 1, as plain values, or None.
-        card: what to tell of the data before training.
+        data_summary: what to tell of the data before training.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         self.splits = prepared.splits
         self.preprocessing = prepared.preprocessing
         self.labels = prepared.labels
-        self.card = prepared.card
+        self.data_summary = prepared.data_summary
         self.checksums = prepared.checksums
         self.batch_size = batch_size
         self.shuffle = shuffle

@@ -1,7 +1,7 @@
 """What polars does not look at in a Parquet file: the CRC-32 of every page, and whether pages hold the rows of the footer.
 
 A page header may carry the checksum of the page as it stands in the file (parquet-format, `PageHeader.crc`). A flipped bit in
-a page without one, or that nobody checks, is read as another value in silence. Writers leave them out unless asked: in pyarrow
+a page without one, or that nobody checks, is read as another value unnoticed. Writers leave them out unless asked: in pyarrow
 `write_page_checksum=True`.
 """
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from logitlab.data import fitting, kinds, memory, quality, reading, splitting
-from logitlab.data.card import TableCard
 from logitlab.data.columns import Category, Column, as_text
 from logitlab.data.csv_format import CsvFormat
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
@@ -22,6 +21,7 @@ from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.roles import Roles
 from logitlab.data.scaling import Scaling
 from logitlab.data.splits import Rows
+from logitlab.data.table_summary import TableSummary
 from logitlab.errors import UserError
 from logitlab.features import Features, narrowest
 from logitlab.threads import one_thread
@@ -95,7 +95,7 @@ def table(
     rows = len(examples["train"])
     batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.card(len(preprocessing.feature_names)), sums),
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(len(preprocessing.feature_names)), sums),
         batch_size=batch_size,
         shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
         seed=seed,
@@ -126,7 +126,7 @@ class _Draft:
     Attributes:
         path: of the file, for faults.
         roles: of the columns.
-        notices: sentences for the card.
+        notices: sentences for the summary.
         parts: the feature columns in row order; let go as they are turned into the matrix.
         kinds: of the feature columns that are kept.
         numbers: of the rows, in the file.
@@ -309,7 +309,7 @@ class _Draft:
                 types += [narrowest(column.encode(series)[:, 0]), torch.int8][:width]
         return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype]) for dtype in dict.fromkeys(types)}
 
-    def card(self, features: int) -> TableCard:
+    def summary(self, features: int) -> TableSummary:
         """Return what to tell of the table."""
         roles = self.roles
         columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
@@ -319,7 +319,7 @@ class _Draft:
         columns += [{"name": name, "role": "not used"} for name in roles.dropped]
         title = f"Table {self.path}: {len(self.target):,} rows, {len(self.encoders)} columns become {features} features"
         lines = splitting.lines(self.rows, self.target, self.labels)
-        return TableCard(title, columns, lines, self.notices, self.rows, self.numbers)
+        return TableSummary(title, columns, lines, self.notices, self.rows, self.numbers)
 
     def _examples(self, features: Features, rows: Tensor, names: tuple[str, ...]) -> Examples:
         weight = None if self.weight is None else self.weight[rows]

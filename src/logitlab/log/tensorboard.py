@@ -64,7 +64,7 @@ class RunLogger(TensorBoardLogger):
             _begin_session(self._experiment, self._begins_at)
         return self._experiment
 
-    def goes_on_from(self, step: int) -> None:
+    def resume_from(self, step: int) -> None:
         """Let TensorBoard forget what was logged at this step or beyond; to be called before anything is logged.
 
         A killed process has logged beyond its last checkpoint, and a finished one its results: both are logged again.
@@ -161,7 +161,7 @@ def session_end(success: bool) -> Summary:
     return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=content, tensor=metadata.NULL_TENSOR)])
 
 
-def knobs(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+def hparams_of(config: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Return a run's config as HPARAMS holds it: `model: sequential`, `model.bias: 0.5`, `optimizer.lr: 0.1`.
 
     Args:

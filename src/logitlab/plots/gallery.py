@@ -11,7 +11,7 @@ from torch import Tensor
 from logitlab.metrics import ranking
 from logitlab.plots import coefficients, scores
 from logitlab.plots.names import short
-from logitlab.run.small_files import DamagedFileError, read_csv
+from logitlab.runs.small_files import DamagedFileError, read_csv
 from logitlab.statistics.calibration import bin_edges, reliability
 
 Array = NDArray[np.float64]

@@ -44,7 +44,7 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: Connection) -> None:
-    studio, waiting, ended = Studio(connection.recv()), deque[Moment](), False
+    studio, waiting, ended = RenderSession(connection.recv()), deque[Moment](), False
     if words := studio.remark():
         connection.send(Remark(words))
     while waiting or not ended:
@@ -68,7 +68,7 @@ def _send(connection: Connection, frames: Iterable[Frame]) -> None:
         connection.send(frame)
 
 
-class Studio:
+class RenderSession:
     """What was drawn so far of one training."""
 
     def __init__(self, rows: Rows) -> None:
@@ -121,7 +121,7 @@ class Studio:
 
 def _warm_up() -> None:
     """Draw pictures of nothing: the first one loads fonts and takes three times as long."""
-    studio = Studio(
+    studio = RenderSession(
         Rows(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0]), 1, ("a", "b"), "y", [0.0] * 2, [1.0] * 2, 0.5)
     )
     studio.add(Moment(0, 0, np.zeros(2), 0.0))

@@ -12,8 +12,8 @@ from torch import Tensor
 from logitlab.data.examples import Examples
 from logitlab.log.summary import calibration_line
 from logitlab.metrics import calibration_error
-from logitlab.module import LogisticRegression
 from logitlab.results.result import Fit, Result, Row
+from logitlab.training.module import LogisticRegression
 
 SPLITS = ("val", "test")
 HEAD = ("split", "probabilities", "bins", "low", "high", "count", "probability", "observed", "observed_low", "observed_high")

@@ -4,8 +4,8 @@ import torch
 
 from logitlab.log.summary import decimal
 from logitlab.penalties import NONE
+from logitlab.results.advice import advice
 from logitlab.results.optimum import objective
-from logitlab.results.remedy import remedy
 from logitlab.results.result import Fit, Result, Row
 from logitlab.results.separation_lines import no_optimum
 from logitlab.solvers.firth import FirthObjective
@@ -92,7 +92,7 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         return f"reached: {above} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
     return (
-        f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {remedy(fit, here, best, gap)}"
+        f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {advice(fit, here, best, gap)}"
     )
 
 

@@ -226,13 +226,13 @@ def _no_likelihood(fit: Fit) -> str | None:
         return "sampling weights have no likelihood that Firth's penalty could correct (data.weight_kind=counts has one)"
     if isinstance(penalty, ElasticNet) and penalty.l1:
         return "penalty.l1 chooses the coefficients that are not 0 by the same rows, which no standard error accounts for"
-    shrunk = "pulls the coefficients towards 0, so intervals around them would not cover as often as they say"
+    shrinkage = "pulls the coefficients towards 0, so intervals around them would not cover as often as they say"
     if isinstance(penalty, ElasticNet) and penalty.l2:
         c = penalty.as_sklearn(sum(fit.datamodule.examples.class_weights))["C"]
         strength = f"penalty.l2={penalty.l2:.3g} (C = {c:.3g} in scikit-learn)"
-        return f"{strength} {shrunk}. For the coefficients of greatest likelihood type {GREATEST_LIKELIHOOD}"
+        return f"{strength} {shrinkage}. For the coefficients of greatest likelihood type {GREATEST_LIKELIHOOD}"
     if decay := _weight_decay(fit):
-        return f"optimizer.weight_decay={decay:g} {shrunk}"
+        return f"optimizer.weight_decay={decay:g} {shrinkage}"
     if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
         return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
     return None

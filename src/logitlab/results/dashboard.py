@@ -10,7 +10,7 @@ from torch import Tensor
 from logitlab.data.examples import Examples
 from logitlab.plots.rows import Moment
 from logitlab.results.result import Fit, Result, Row
-from logitlab.run.small_files import read_csv
+from logitlab.runs.small_files import read_csv
 
 MOST_ROWS = 100_000
 MOST_ROWS_BEFORE = 10_000

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from logitlab.callbacks.checkpoints import Checkpoints
 from logitlab.data.examples import Examples
 from logitlab.log.summary import decimal, metrics_table
 from logitlab.losses import WeightedCrossEntropy
 from logitlab.metrics import binary_metrics, undefined
-from logitlab.module import LogisticRegression
 from logitlab.results.result import Fit, Result, Row
 from logitlab.solvers.solver import Solver
+from logitlab.training.callbacks.checkpoints import Checkpoints
+from logitlab.training.module import LogisticRegression
 
 SPLITS = ("train", "val", "test")
 CHUNK_ROWS = 65_536

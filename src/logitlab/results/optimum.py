@@ -3,13 +3,13 @@
 from torch import Tensor
 
 from logitlab.data.examples import Examples
-from logitlab.module import LogisticRegression
 from logitlab.penalties import NONE, Firth
 from logitlab.solvers.basis import basis, minimum_within
 from logitlab.solvers.firth import FirthObjective
 from logitlab.solvers.newton import NewtonSteps, Solution
 from logitlab.solvers.objective import Objective
 from logitlab.solvers.separation import Separation, Unknown, by_columns, optimum
+from logitlab.training.module import LogisticRegression
 
 MOST_WORK = 1e10
 """Rows * features^2 up to which the optimum is sought from afar: some ten passes of one to two seconds each on two cores."""

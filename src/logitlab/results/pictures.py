@@ -12,7 +12,7 @@ from logitlab.plots.drawing import DrawingProcess, Picture
 from logitlab.plots.rows import Moment, sample
 from logitlab.results.metrics import probabilities
 from logitlab.results.result import Fit, Result, Row
-from logitlab.run import files
+from logitlab.runs import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ LONGEST = 60.0
 
 
 def pictures(
-    files: bool = False, budget: float = 0.1, at_least: float = 0.4, artist: DrawingProcess | None = None
+    files: bool = False, budget: float = 0.1, at_least: float = 0.4, renderer: DrawingProcess | None = None
 ) -> "Result | None":
     """Return the result; None where nobody draws and no files are wanted, as in a sweep.
 
@@ -33,9 +33,9 @@ def pictures(
         files: draw the result too, and write it and the last moment of the training as PNG and SVG.
         budget: share of the fit's seconds by which the pictures of the training may prolong the run.
         at_least: seconds from the fit's beginning that they may take at any rate: a shorter fit is waited for.
-        artist: draws the training.
+        renderer: draws the training.
     """
-    return Pictures(files, budget, at_least, artist) if files or artist is not None else None
+    return Pictures(files, budget, at_least, renderer) if files or renderer is not None else None
 
 
 class Pictures(Result):
@@ -46,31 +46,31 @@ class Pictures(Result):
 
     draws = True
 
-    def __init__(self, files: bool, budget: float, at_least: float, artist: DrawingProcess | None) -> None:
+    def __init__(self, files: bool, budget: float, at_least: float, renderer: DrawingProcess | None) -> None:
         self.files = files
         self.budget = budget
         self.at_least = LONGEST if files else at_least
-        self.artist = artist
+        self.renderer = renderer
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Show and write; return where, or what is missing."""
-        rows = self._show_training(fit, self.artist) if self.artist is not None and fit.weights is not None else []
+        rows = self._show_training(fit, self.renderer) if self.renderer is not None and fit.weights is not None else []
         if self.files:
             rows += _write(fit)
-        elif self.artist is not None and self.artist.remark:
-            rows.append(("pictures", self.artist.remark))
+        elif self.renderer is not None and self.renderer.remark:
+            rows.append(("pictures", self.renderer.remark))
         return rows
 
-    def _show_training(self, fit: Fit, artist: DrawingProcess) -> list[Row]:
+    def _show_training(self, fit: Fit, renderer: DrawingProcess) -> list[Row]:
         drawn = 0
-        for picture in artist.pictures(self.budget, self.at_least):
+        for picture in renderer.pictures(self.budget, self.at_least):
             drawn += 1
             if picture.step >= fit.shown_until:
                 _show(fit, f"training/{picture.name}", picture)
-        if drawn == artist.expected:
+        if drawn == renderer.expected:
             return []
-        why = artist.error or "the fit ended before the rest was drawn; results.pictures.at_least=5 waits"
-        return [("pictures", f"{drawn} of {artist.expected} on the dashboard: {why}")]
+        why = renderer.error or "the fit ended before the rest was drawn; results.pictures.at_least=5 waits"
+        return [("pictures", f"{drawn} of {renderer.expected} on the dashboard: {why}")]
 
 
 def result_pictures(fit: Fit) -> dict[str, "Figure"]:

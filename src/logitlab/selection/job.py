@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab.cli import patience
+from logitlab.cli import broken_pipe
 from logitlab.cli.rules import Number, check_value
 from logitlab.errors import UserError
 from logitlab.log.summary import decimal
-from logitlab.run.run_directory import RunDirectory
-from logitlab.run.small_files import or_note, read_json
+from logitlab.runs.run_directory import RunDirectory
+from logitlab.runs.small_files import or_note, read_json
 from logitlab.selection.rule import Line, choices, line
 from logitlab.sweeps import member
 from logitlab.sweeps.columns import aligned
-from logitlab.sweeps.run_member import go_on
+from logitlab.sweeps.run_member import prepare_resume
 
 if TYPE_CHECKING:
     from logitlab.selection.path import Point
@@ -38,12 +38,12 @@ def select(cfg: DictConfig) -> float | None:
     Raises:
         UserError: what can be known before training is wrong.
     """
-    patience.outlive_readers()
+    broken_pipe.ignore_broken_pipe()
     _check(cfg)
-    from logitlab import noise
-    from logitlab.experiment import train
+    from logitlab import logging_setup
+    from logitlab.training.experiment import train
 
-    noise.silence()
+    logging_setup.quiet_libraries()
     run = RunDirectory(HydraConfig.get().runtime.output_dir)
     with run.locked():
         values, folds = _folds(cfg, run)
@@ -56,7 +56,7 @@ def select(cfg: DictConfig) -> float | None:
     print(_told(cfg, lines, found))
     _warn(cfg, folds, found, len(values))
     cfg.penalty[cfg.selection.penalty] = values[found[cfg.selection.choose]]
-    go_on(cfg, run)
+    prepare_resume(cfg, run)
     return train(cfg)
 
 
@@ -78,14 +78,14 @@ def _check(cfg: DictConfig) -> None:
 
 def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
     """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
-    from logitlab import parts
     from logitlab.data.description import check_same_data
     from logitlab.selection.path import Point, strengths
+    from logitlab.training import build
 
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     digest = member.digest(config)
     notes = _notes(run.path / NOTES, (digest, member.digest_of_all(config)), cfg.data.folds)
-    datamodule = parts.build_datamodule(cfg)
+    datamodule = build.build_datamodule(cfg)
     if notes is not None:
         cure = "Give the table that it began with, or another hydra.run.dir to begin anew."
         check_same_data(notes.get("data"), datamodule.description, "this selection", cure)
@@ -147,14 +147,14 @@ def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
     import torch
     from hydra.utils import instantiate
 
-    from logitlab import parts
     from logitlab.penalties import ElasticNet
     from logitlab.selection.path import follow
     from logitlab.solvers.steps import Steps
+    from logitlab.training import build
 
     own = copy.deepcopy(cfg)
     own.data.fold = fold
-    datamodule = parts.build_datamodule(own)
+    datamodule = build.build_datamodule(own)
     train, val = datamodule.rows("train"), datamodule.rows("val")
     assert train is not None and val is not None
     solver = instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(datamodule.in_features + 1))])
@@ -164,7 +164,7 @@ def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
         return solver.make_steps(datamodule.in_features)
 
     fixed = {name: 0.0 if name == cfg.selection.penalty else cfg.penalty[name] for name in ("l1", "l2")}
-    fixed["l2"] = parts.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
+    fixed["l2"] = build.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
     pos_weight = _pos_weight(own, datamodule)
     limit = cfg.trainer.max_epochs
     return follow(train, val, ElasticNet(**fixed), cfg.selection.penalty, values, make_steps, solver.dtype, pos_weight, limit)

@@ -66,18 +66,18 @@ class LBFGSSteps(Steps):
         if self.best is None:
             if seen.hessian is not None:
                 self.bend(seen.hessian)
-            return self._go_on_from(seen)
+            return self._continue_from(seen)
         end = (self._length, seen.value, float(seen.gradient @ self._direction))
         if self._is_good(end):
             self._remember(seen)
-            return self._go_on_from(seen)
+            return self._continue_from(seen)
         self._narrow(end)
         self._trials += 1
         if self._trials > MOST_TRIALS:
             return self._start_again()
         return self.best.parameters + self._length * self._direction
 
-    def _go_on_from(self, seen: Evaluation) -> Tensor | None:
+    def _continue_from(self, seen: Evaluation) -> Tensor | None:
         # a Hessian of the first evaluation has done its work: it would only make checkpoints large
         self.best = Evaluation(seen.parameters, seen.loss, seen.value, seen.gradient, None, seen.gradient_norm)
         self.converged = seen.gradient_norm <= self.tolerance
@@ -123,7 +123,7 @@ class LBFGSSteps(Steps):
         if not self._moves:
             return None
         self._moves, self._turns = [], []
-        return self._go_on_from(self.best)
+        return self._continue_from(self.best)
 
     def _remember(self, seen: Evaluation) -> None:
         assert self.best is not None

@@ -215,6 +215,6 @@ def evaluation(total: Sums, parameters: Tensor, penalty: ElasticNet = penalties.
         gradient[:-1] += penalty.l2 * point[:-1].to(gradient)
         if hessian is not None:
             hessian.diagonal()[:-1] += penalty.l2
-    steepest = torch.cat([penalty.steepest(point[:-1], gradient[:-1]), gradient[-1:]])
-    norm = float(steepest.abs().max())
+    minimum_norm_subgradient = torch.cat([penalty.minimum_norm_subgradient(point[:-1], gradient[:-1]), gradient[-1:]])
+    norm = float(minimum_norm_subgradient.abs().max())
     return Evaluation(point, loss, loss + float(penalty(point[:-1])), gradient, hessian, norm)

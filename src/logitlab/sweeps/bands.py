@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logitlab.log import event_files
-from logitlab.run import files
+from logitlab.runs import files
 
 FOLDER = "replicates"
 """Within the sweep's directory: a folder for each configuration, made anew whenever the sweep ends."""

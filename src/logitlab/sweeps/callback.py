@@ -19,7 +19,7 @@ from logitlab import masking
 from logitlab.errors import RunError, UserError, tell
 from logitlab.log.summary import count
 from logitlab.overrides import quoted
-from logitlab.run import files, small_files, storage
+from logitlab.runs import files, small_files, storage
 from logitlab.sweeps import member
 
 LOCK = ".lock"

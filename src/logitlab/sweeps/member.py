@@ -21,9 +21,9 @@ from omegaconf import OmegaConf
 from logitlab.data.table_files import PATHS, path_digest
 from logitlab.errors import Unwritable
 from logitlab.masking import masked, masked_items, masked_texts
-from logitlab.run import files
-from logitlab.run.identity import deciding
-from logitlab.run.small_files import or_note, read_json
+from logitlab.runs import files
+from logitlab.runs.identity import deciding
+from logitlab.runs.small_files import or_note, read_json
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"

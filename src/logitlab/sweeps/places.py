@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from logitlab.run.identity import deciding
-from logitlab.run.small_files import or_note, read_yaml
+from logitlab.runs.identity import deciding
+from logitlab.runs.small_files import or_note, read_yaml
 from logitlab.sweeps import member
 from logitlab.sweeps.member import Status
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from logitlab.log.summary import decimal
-from logitlab.monitor import Monitor
-from logitlab.run import files
+from logitlab.runs import files
 from logitlab.spreadsheet import as_csv
 from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.student import compare, holm, interval, summary
+from logitlab.training.monitor import Monitor
 
 FOLD, SEED = "data.fold", "seed"
 REPLICATE_KEYS = (SEED, FOLD, "data.split_seed")
@@ -47,14 +47,14 @@ class Setting:
         return ",".join(f"{key}={value}" for key, value in zip(keys, self.values, strict=True)) or "all"
 
 
-def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], judged_by: Monitor) -> str | None:
+def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], monitor: Monitor) -> str | None:
     """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
 
     Args:
         sweep: its directory.
         runs: those of the sweep, as `report.Ranked`.
         keys: in which they differ.
-        judged_by: the metric that the runs are compared by.
+        monitor: the metric that the runs are compared by.
     """
     replicated = [key for key in keys if key in REPLICATE_KEYS]
     others = [key for key in keys if key not in REPLICATE_KEYS]
@@ -63,7 +63,7 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], judg
         return None
     from logitlab.sweeps.bands import write_bands
 
-    settings.sort(key=lambda each: judged_by.rank(summary(list(each.by_replicate.values()))[1]))
+    settings.sort(key=lambda each: monitor.rank(summary(list(each.by_replicate.values()))[1]))
     write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
     over_folds = FOLD in replicated
     tests = _tests(settings, replicated) if over_folds else [(math.nan,) * 6] * len(settings)

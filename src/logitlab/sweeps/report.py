@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logitlab import monitor
 from logitlab.log.summary import count, decimal
-from logitlab.monitor import Monitor
-from logitlab.run import files
-from logitlab.run.small_files import or_note, read_numbers
+from logitlab.runs import files
+from logitlab.runs.small_files import or_note, read_numbers
 from logitlab.spreadsheet import as_csv
 from logitlab.sweeps import member
 from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.member import FAILED, PRUNED, Status
 from logitlab.sweeps.replicates import write_replicates
+from logitlab.training.monitor import Monitor, monitor_of_sweep
 
 SHOWN = 10
 METRICS_SHOWN = ("loss", "accuracy", "auroc")
@@ -48,15 +47,15 @@ def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
         again: the sweep, started again, runs once more what failed; a search does only where nothing was found at all.
     """
     found = [_run(sweep, directory, status) for directory, status in member.statuses(sweep)]
-    judged_by = monitor.of_sweep(config, {name for run in found for name in run.metrics})
-    runs = ranked(found, judged_by)
+    monitor = monitor_of_sweep(config, {name for run in found for name in run.metrics})
+    runs = ranked(found, monitor)
     if not runs:
         print("\nSweep of 0 runs: its values are none.")
         return 0
     keys = varied([run.settings for run in runs])
     _write_csv(sweep / "sweep.csv", runs, keys)
     _print_table(sweep, runs, keys, config.get("monitor"))
-    replicates = write_replicates(sweep, runs, keys, judged_by)
+    replicates = write_replicates(sweep, runs, keys, monitor)
     if replicates:
         print(replicates)
     print(f"  tensorboard --logdir {sweep}")
@@ -72,20 +71,20 @@ def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
     return 2 if mistaken else 1
 
 
-def ranked(runs: Sequence[Ranked], judged_by: Monitor) -> list[Ranked]:
+def ranked(runs: Sequence[Ranked], monitor: Monitor) -> list[Ranked]:
     """Return the runs, the best first, then those that a search has ended early, those without a value last."""
-    return sorted(runs, key=lambda run: (*place(run.status, run.status.value, judged_by), run.directory))
+    return sorted(runs, key=lambda run: (*place(run.status, run.status.value, monitor), run.directory))
 
 
-def place(status: Status | None, value: float | None, judged_by: Monitor) -> tuple[bool, bool, float]:
+def place(status: Status | None, value: float | None, monitor: Monitor) -> tuple[bool, bool, float]:
     """Return a key that sorts runs as `ranked` does, console and report.html alike.
 
     Args:
         status: how the run stands; None: it is none of a sweep's, and finished.
         value: of the metric that judges.
-        judged_by: that metric.
+        monitor: that metric.
     """
-    is_missing, key = judged_by.rank(value if status is None or status.done else None)
+    is_missing, key = monitor.rank(value if status is None or status.done else None)
     return is_missing, not (status is None or status.finished), key
 
 

@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logitlab.errors import End, Pruned, RunError, UserError
-from logitlab.run import files, signals
-from logitlab.run.run_directory import CHECKPOINTS, RunDirectory, previous
+from logitlab.runs import files, signals
+from logitlab.runs.run_directory import CHECKPOINTS, RunDirectory, previous
 from logitlab.sweeps import member
 from logitlab.sweeps.member import Status, Stopwatch
 from logitlab.sweeps.places import places
@@ -70,7 +70,7 @@ def _run(
     try:
         files.make_folder(directory)
         if is_begun:
-            go_on(cfg, RunDirectory(directory))
+            prepare_resume(cfg, RunDirectory(directory))
         note(member.RUNNING)
         value = job(cfg)
     except (KeyboardInterrupt, End):
@@ -113,11 +113,11 @@ def _moved(hydra_cfg: DictConfig, chosen: Path, directory: Path) -> Iterator[Non
             chosen.rmdir()
 
 
-def go_on(cfg: DictConfig, run: RunDirectory) -> None:
+def prepare_resume(cfg: DictConfig, run: RunDirectory) -> None:
     """Let a run that was begun go on from its checkpoint, if only to make its results; without one, clear the way."""
     if cfg.get("ckpt_path") is not None:
         return
-    if leads_on(run.checkpoints / "last.ckpt"):
+    if is_resumable(run.checkpoints / "last.ckpt"):
         with read_write(cfg), open_dict(cfg):
             cfg.ckpt_path = str(run.path)
         return
@@ -136,11 +136,11 @@ def clear(run: RunDirectory) -> None:
     run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
-def leads_on(last: Path) -> bool:
+def is_resumable(last: Path) -> bool:
     """Tell whether a checkpoint, or the one before it, is whole; where nothing is left to train, results are made of it."""
     if not last.exists() and not previous(last).exists():
         return False
-    from logitlab.run.resume import whole
+    from logitlab.runs.resume import whole
 
     try:
         whole(last)

@@ -6,7 +6,7 @@ from typing import Any
 
 from logitlab.data.table_files import table_files
 from logitlab.errors import Changed, UserError
-from logitlab.run.small_files import or_note, read_json
+from logitlab.runs.small_files import or_note, read_json
 
 Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Build the data of a run's config and return their description (`logitlab.data.description.describe`)."""
@@ -62,8 +62,8 @@ def _noted(directory: Path) -> dict[str, Any] | None:
 
 def _described(directory: Path, noted: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what the run says of its rows: its checkpoint knows more than the fingerprint."""
-    from logitlab.run.checkpoint_io import load
-    from logitlab.run.resume import rows_of
+    from logitlab.runs.checkpoint_io import load
+    from logitlab.runs.resume import rows_of
 
     try:
         return rows_of(load(directory / "checkpoints" / "last.ckpt"), directory)

@@ -10,8 +10,8 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from logitlab.run.files import open_lock
-from logitlab.run.storage import hold
+from logitlab.runs.files import open_lock
+from logitlab.runs.storage import hold
 
 PRUNED = "pruned"
 """The attribute of a trial whose run was told to end."""
@@ -53,7 +53,7 @@ def mend(journal: Path) -> None:
         file.truncate(content.rfind(b"\n") + 1)
 
 
-class Judged:
+class OptunaTrial:
     """The trial that a run is, as the run sees it, in whatever process."""
 
     def __init__(self, sweeper: Mapping[str, Any], number: int) -> None:

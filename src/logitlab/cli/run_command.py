@@ -1,0 +1,253 @@
+"""What every command of the project shares: Hydra composes, the config is checked, and only then torch is imported.
+
+Hydra's own words and switches stay as they are. What changes is the end: a mistake is told in one paragraph with exit code 2,
+a failure with 1, Ctrl-C is 130 and SIGTERM 143.
+"""
+
+import contextlib
+import errno
+import functools
+import gc
+import importlib
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from logitlab import console
+from logitlab.cli import arguments, broken_pipe, checks, composition_errors
+from logitlab.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, tell
+from logitlab.plots import drawing
+from logitlab.recorded import CONF
+from logitlab.runs import run_directory, signals
+from logitlab.sweeps import callback as sweep
+from logitlab.sweeps import member
+from logitlab.sweeps.run_member import run_member
+
+TRAINING = "logitlab.training.experiment:train"
+"""The job whose sweeps can be gone on with."""
+
+OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
+OmegaConf.register_new_resolver("sweep_dir", member.resume_directory, replace=True)
+OmegaConf.register_new_resolver("sweep_subdir", member.subdirectory, replace=True)
+
+
+def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None) -> None:
+    """Run `job` once, or once for each job of a sweep, on the config that the command line composes; exit.
+
+    Args:
+        job: "module:function", imported once the config is known to be good; the function takes the config.
+        config_name: the primary config in conf/.
+        begin: called when there is something to lose: before the job, or before a sweep.
+    """
+    want_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    console.guard()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
+    try:
+        _find_conf(config_name)
+        multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
+        sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
+        task = Job(job, config_name, None if multirun else begin)
+        if multirun:
+            begin()
+        with signals.raised() if multirun else contextlib.nullcontext():
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+    except End as end:
+        if isinstance(end, Unwritable | Changed):
+            tell(RunError(end.reason))
+        if not isinstance(end, Changed):
+            sweep.tell_interrupted()
+        raise
+    except BrokenPipeError:  # `python train.py --help | head`
+        _end_without_output()
+    except arguments.ArgumentError as error:
+        tell(error)
+        sys.exit(error.exit_code)
+    except (UserError, RunError) as error:  # of a sweep's job, told when it happened
+        sys.exit(error.exit_code)
+    except Exception as error:
+        told = composition_errors.explain(error, CONF, config_name) or _unwritable(error)
+        if told is None or want_traceback:
+            raise
+        tell(told)
+        sys.exit(told.exit_code)
+    finally:
+        sweep.forget_empty()
+
+
+class Job:
+    """What Hydra calls with a composed config: checks it, then imports and runs the job.
+
+    A class, not a closure, so that a launcher can send it to another process, which finds everything by importing this module.
+    """
+
+    def __init__(self, job: str, config_name: str, begin: Callable[[], object] | None = None) -> None:
+        """Take "module:function", the name of the primary config, and what to call first."""
+        self.job = job
+        self.config_name = config_name
+        self.begin = begin
+        self.__name__ = self.__qualname__ = job.partition(":")[2]
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        console.guard()  # this may be another process than that of `main`
+        if self.begin is not None:
+            self.begin()
+        if self.job == TRAINING:
+            broken_pipe.ignore_broken_pipe()
+        if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
+            return run_member(cfg, self._run, tell, describe_data)
+        try:
+            with signals.raised():
+                return self._run(cfg)
+        except (UserError, RunError) as error:
+            _forget_empty_directory()
+            tell(error)
+            sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
+        except BrokenPipeError:  # `python explain.py run=... | head -1`
+            _end_without_output()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            tell(RunError(f"{error.filename or 'The answer'} cannot be written: {error.strerror}. Make room."))
+            _end_without_output(RunError.exit_code)
+        except Interrupted as stop:
+            if self.job == TRAINING:
+                print(_how_to_resume(stop), file=sys.stderr)
+            raise
+
+    def check(self, cfg: DictConfig) -> None:
+        """Raise UserError for a config that no run survives; name the groups that were left out."""
+        known = _top_level_keys(self.config_name)
+        _name_left_out(cfg, known)
+        checks.check(cfg, known, _example(self.config_name))
+
+    def _run(self, cfg: DictConfig) -> Any:
+        self.check(cfg)
+        self._refuse_resume(cfg)
+        run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
+        with drawing.beside(cfg) if self.job == TRAINING else contextlib.nullcontext():
+            return _load(self.job)(cfg)
+
+    def _refuse_resume(self, cfg: DictConfig) -> None:
+        """Raise UserError for one run that is told to go on with a sweep."""
+        if self.job == TRAINING and cfg.sweep and cfg.sweep.resume and HydraConfig.get().mode is not RunMode.MULTIRUN:
+            raise UserError(
+                f"sweep.resume={cfg.sweep.resume} goes on with a sweep, and this command is one run: type python train.py -m"
+                " and the sweep's own values, or, to go on with a run, ckpt_path=<its directory>."
+            )
+
+
+def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what there is to say of the rows of a run's config (`logitlab.data.description.describe`)."""
+    return _load("logitlab.training.build:describe_data")(config)
+
+
+def _end_without_output(code: int = 128 + signal.SIGPIPE) -> NoReturn:
+    """Exit where nobody reads on, or nothing more can be written; what is still to be printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+@functools.cache
+def _top_level_keys(config_name: str) -> set[str]:
+    """Return the keys and groups that conf/<config_name>.yaml names."""
+    return _groups(config_name) | {str(key) for node in _configs(config_name) for key in node}
+
+
+def _groups(config_name: str) -> set[str]:
+    entries = [entry for node in _configs(config_name) for entry in node.defaults if OmegaConf.is_dict(entry)]
+    return {str(group) for entry in entries for group in entry if not str(group).startswith("override ")}
+
+
+def _configs(config_name: str) -> list[Any]:
+    """Return conf/<config_name>.yaml and the configs that it is made of, but for its groups."""
+    node: Any = OmegaConf.load(CONF / f"{config_name}.yaml")
+    names = [entry for entry in node.defaults if isinstance(entry, str) and entry != "_self_"]
+    return [node, *(each for name in names for each in _configs(name))]
+
+
+def _find_conf(config_name: str) -> None:
+    if not (CONF / f"{config_name}.yaml").is_file():
+        raise arguments.ArgumentError(
+            f"There is no {CONF / config_name}.yaml, and without its configs no command knows what to do. Put the project's"
+            " conf/ back beside src/, as in `git checkout conf`."
+        )
+
+
+def _example(config_name: str) -> str:
+    """Return the whole command that the first line of the config names, or of the data that was chosen."""
+    path = CONF / f"{config_name}.yaml"
+    if "data" in _groups(config_name):
+        if not HydraConfig.initialized():  # a launcher that checks runs before any of them is begun
+            return ""
+        choices: Any = HydraConfig.get().runtime.choices
+        path = CONF / "data" / f"{choices.get('data')}.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    example = next((line.removeprefix("# ") for line in lines if line.startswith("# python")), "")
+    return example.replace("train.py", f"{config_name}.py") if config_name != "config" else example
+
+
+def _name_left_out(cfg: DictConfig, known: set[str]) -> None:
+    """Give every group that was left out the value null, so that a job can ask for it."""
+    with open_dict(cfg):
+        for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment")):
+            cfg[key] = None
+
+
+def _load(job: str) -> Callable[[Any], Any]:
+    """Import the job. Importing makes a million objects that live to the end: the collector is kept from walking them."""
+    module, _, name = job.partition(":")
+    gc.disable()
+    try:
+        return getattr(importlib.import_module(module), name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _forget_empty_directory() -> None:
+    """Remove the output directory that Hydra made for a run that never began; a job without one works where it stands."""
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    if directory == Path.cwd():
+        return
+    with contextlib.suppress(OSError):  # not empty, so it is somebody's
+        directory.rmdir()
+        if directory.parent.parent == Path.cwd() / "outputs":  # ours too; any other folder is the user's
+            directory.parent.rmdir()
+
+
+def _unwritable(error: Exception) -> UserError | RunError | None:
+    """Return what to tell of a folder or a file that could not be written; None where a job alone had begun already."""
+    if not isinstance(error, OSError):
+        return None
+    functions = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if "__call__" in functions:
+        return None
+    if "mkdir" in functions:
+        return UserError(
+            f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"
+            " (hydra.sweep.dir=<folder> for a sweep), or mend its permissions."
+        )
+    return RunError(f"{error.filename or 'A file of the sweep'} cannot be written: {error.strerror}. What is finished stays.")
+
+
+def _how_to_resume(stop: Interrupted) -> str:
+    """Return the line that a stopped run ends with: is it saved, and what to type."""
+    hydra_cfg = HydraConfig.get()
+    directory = Path(hydra_cfg.runtime.output_dir)
+    if not (directory / run_directory.CHECKPOINTS / "last.ckpt").exists():
+        return f"Stopped by {stop.signal_name}. Nothing was saved."
+    shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    overrides = [each for each in hydra_cfg.overrides.task if not each.startswith("ckpt_path=")]
+    command = shlex.join(["python", Path(sys.argv[0]).name, *overrides, f"ckpt_path={shown}"])
+    return f"Stopped by {stop.signal_name}. The run is saved; this goes on with it:\n  {command}"

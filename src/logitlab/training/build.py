@@ -1,0 +1,245 @@
+"""The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
+
+import json
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from hydra.utils import get_object, instantiate
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from logitlab import masking, penalties
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.table_files import table_files
+from logitlab.errors import RunError, UserError
+from logitlab.networks import Network
+from logitlab.penalties import ElasticNet, Firth
+from logitlab.plots.drawing import DrawingProcess
+from logitlab.results.result import Result
+from logitlab.runs import resume
+from logitlab.runs.checkpoint_io import AtomicCheckpointIO
+from logitlab.runs.run_directory import RunDirectory
+from logitlab.solvers.solver import Solver
+from logitlab.training import monitor
+from logitlab.training.module import LogisticRegression
+from logitlab.training.monitor import Monitor
+from logitlab.training.validation_selection import ValidationSelection
+
+NOT_IN_SWEEPS = ("dashboard", "certificate")
+"""Results that are told whether the run is one of a sweep: they take as long as a short fit."""
+
+
+def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
+    """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
+    return _build(cfg.data, "data", seed=cfg.seed)
+
+
+def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the description of the rows of a run's config, given as plain values; of files that stay, it is kept."""
+    known = json.dumps([config["data"], table_files(config["data"])], sort_keys=True, default=str)
+    if known not in _described:
+        _described[known] = build_datamodule(OmegaConf.create(dict(config))).description
+    return _described[known]
+
+
+_described: dict[str, Mapping[str, Any]] = {}
+
+
+def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticRegression:
+    """Return the module that `cfg.model`, `cfg.loss`, `cfg.penalty`, `cfg.optimizer` and `cfg.lr_scheduler` describe.
+
+    The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
+    """
+    network = _build(cfg.model, "model", in_features=datamodule.in_features)
+    optimizer = _build(cfg.optimizer, "optimizer")
+    if isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver):
+        _prepare_for_solver(network, cfg.model)
+    negative, positive = datamodule.examples.class_weights
+    record = masking.as_recorded(cfg)
+    hparams = {
+        "config": {part: record[part] for part in (*resume.SAME_RUN, "trainer")},
+        "network": {**record["model"], "in_features": datamodule.in_features},
+        "features": list(datamodule.feature_names),
+        "target": datamodule.target_name,
+        "preprocessing": datamodule.preprocessing.plain(),
+        "labels": datamodule.labels,
+        "data": datamodule.description,
+        "base_rate": positive / (negative + positive),
+        "keeps": "last" if datamodule.rows("val") is None else "best",
+    }
+    return LogisticRegression(
+        network=network,
+        loss=build_loss(cfg, network, datamodule),
+        optimizer=optimizer,
+        threshold=build_selection(cfg).start_threshold,
+        penalty=build_penalty(cfg, datamodule),
+        lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
+        hparams=hparams,
+        watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
+    )
+
+
+def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule) -> Monitor:
+    """Return the metric by which the run that `cfg` describes is judged.
+
+    Raises:
+        UserError: it is none of this run.
+    """
+    val = datamodule.rows("val")
+    both = val is None or all(val.class_weights)
+    has_penalty = build_penalty(cfg, datamodule) is not penalties.NONE
+    return monitor.resolve(_plain(cfg), val is not None, both, has_penalty)
+
+
+def build_selection(cfg: DictConfig) -> ValidationSelection:
+    """Return what `cfg.threshold`, `cfg.calibration` and `cfg.cost` have chosen on the val rows."""
+    return ValidationSelection(cfg.threshold, cfg.calibration, cfg.cost.false_positive, cfg.cost.false_negative)
+
+
+def build_loss(cfg: DictConfig, network: Network, datamodule: InMemoryDataModule) -> nn.Module:
+    """Return the loss that `cfg.loss` describes, for a network and the training rows."""
+    examples = datamodule.examples
+    row_weights = examples.weight is not None
+    return _build(cfg.loss, "loss", network=network, class_weights=examples.class_weights, row_weights=row_weights)
+
+
+def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet | Firth:
+    """Return the penalty that `cfg.penalty` describes; `penalties.NONE` where its strengths are 0."""
+    node = cfg.penalty
+    if node is None:
+        return penalties.NONE
+    late = {"l2": automatic_l2(datamodule)} if node.get("l2") == "auto" else {}
+    penalty: ElasticNet | Firth = _build(node, "penalty", **late) or penalties.NONE
+    if isinstance(penalty, Firth):
+        return Firth(sum(datamodule.examples.class_weights) / len(datamodule.examples))
+    return penalty
+
+
+def automatic_l2(datamodule: InMemoryDataModule) -> float:
+    """Return what penalty.l2=auto is: scikit-learn's C = 1, which is a penalty on the sum of the losses, not on their mean."""
+    return 1 / sum(datamodule.examples.class_weights)
+
+
+def build_logger(cfg: DictConfig, run: RunDirectory) -> Logger | bool:
+    """Return the logger that `cfg.logger` describes, writing into `run`; False for none."""
+    return _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
+
+
+def build_trainer(
+    cfg: DictConfig,
+    run: RunDirectory,
+    logger: Logger | bool,
+    monitor: Monitor,
+    datamodule: InMemoryDataModule,
+    renderer: DrawingProcess | None = None,
+) -> pl.Trainer:
+    """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
+    callbacks = _build_callbacks(cfg, run, monitor, datamodule, renderer)
+    return _build(
+        cfg.trainer,
+        "trainer",
+        logger=logger,
+        callbacks=callbacks,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # or Lightning adds its own
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        default_root_dir=str(run.path),
+    )
+
+
+def build_results(cfg: DictConfig, renderer: DrawingProcess | None = None, is_alone: bool = True) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit; `renderer` draws the training; one of many fits prints no table."""
+    late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
+    late["pictures"] = {"renderer": renderer}
+    late["coefficients"] = {"is_printed": is_alone}
+    nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
+    built = [_built(node, f"results.{name}", Result, **late.get(name, {})) for name, node in nodes.items()]
+    return [result for result in built if result is not None]
+
+
+def _build_callbacks(
+    cfg: DictConfig, run: RunDirectory, monitor: Monitor, datamodule: InMemoryDataModule, renderer: DrawingProcess | None
+) -> list[Callback]:
+    can_stop_early = datamodule.rows("val") is not None and not _is_solver(cfg.optimizer)
+    late_arguments: dict[str, dict[str, Any]] = {
+        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": monitor},
+        "early_stopping": {"monitor": monitor if can_stop_early else None, "batches": datamodule.batches},
+        "pruning": {"trial": _trial(cfg), "monitor": monitor},
+        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "renderer": renderer},
+    }
+    callbacks = []
+    for name, node in (cfg.callbacks or {}).items():
+        if node is None:
+            continue
+        callbacks.append(_built(node, f"callbacks.{name}", Callback, **late_arguments.get(str(name), {})))
+    unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
+    return [callback for callback in callbacks if not isinstance(callback, unwanted)]
+
+
+def _is_solver(node: DictConfig) -> bool:
+    """Tell whether an optimiser goes to the optimum of all rows by itself."""
+    target = get_object(node._target_)
+    return isinstance(target, type) and issubclass(target, Solver)
+
+
+def _trial(cfg: DictConfig) -> Any:
+    """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
+    if cfg.sweep is None or cfg.sweep.trial is None:
+        return None
+    sweeper = HydraConfig.get().sweeper
+    if "study_name" not in sweeper:
+        raise UserError("sweep.trial is not for typing: hydra/sweeper=optuna tells each run of a search which trial it is.")
+    from logitlab.sweeps.study import OptunaTrial
+
+    return OptunaTrial(sweeper, cfg.sweep.trial)
+
+
+def _build(node: DictConfig, key: str, **late: Any) -> Any:
+    """Instantiate a part of the config; `late` are the arguments that the config cannot know."""
+    try:
+        return instantiate(node, **late, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError | RunError):
+            raise cause from None
+        raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
+
+
+def _tried_optimizer(make: Any, network: Any, node: DictConfig) -> Any:
+    """Make the optimiser once before training, torch checks its arguments only when it is made; return it."""
+    try:
+        return make(network.parameters())
+    except (InstantiationException, TypeError, ValueError) as error:
+        raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
+
+
+def _prepare_for_solver(network: Network, node: DictConfig) -> None:
+    """Let the network hold the optimum to all digits, and start at zero where the config names no start.
+
+    A random start costs a solver passes over the rows, and far out it may miss the optimum; at zero nothing is saturated.
+    """
+    network.double()
+    with torch.no_grad():
+        for name, parameter in (("weight", network.weight), ("bias", network.bias)):
+            if name in signature(type(network)).parameters and node.get(name) is None:
+                parameter.zero_()
+
+
+def _built(node: DictConfig, key: str, kind: type, **late: Any) -> Any:
+    """Instantiate a part of which there may be none; refuse what is of another kind."""
+    built = _build(node, key, **late)
+    if built is None or isinstance(built, kind):
+        return built
+    raise UserError(f"{key} ({node._target_}) is a {type(built).__name__}, and a {kind.__name__} belongs there.")
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node

@@ -1,0 +1,169 @@
+"""The weights over time: as curves on the dashboard, and as moments for the pictures of training."""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from logitlab.plots.drawing import DrawingProcess
+from logitlab.plots.rows import Moment
+
+MOST_MOMENTS_OF = 1_000
+"""Features up to which moments are kept: they travel in the checkpoint."""
+
+PATH_GROWTH = 1.1
+"""From the epoch of one point of the descent's path to that of the next: the first ten epochs all, and 25 for each tenfold."""
+
+
+def weights(
+    most_features: int = 16,
+    growth: float = 4.0,
+    in_sweeps: bool = False,
+    sweep: bool = False,
+    renderer: DrawingProcess | None = None,
+) -> "Weights | None":
+    """Return the callback; None in a sweep, unless it is wanted there.
+
+    Args:
+        most_features: the curves are drawn of models of so many features at most.
+        growth: from the epoch of one picture of the training to that of the next.
+        in_sweeps: draw the curves in the runs of a sweep too.
+        sweep: this run is one of a sweep.
+        renderer: draws the pictures while the training goes on.
+    """
+    return None if sweep and not in_sweeps else Weights(most_features, growth, renderer)
+
+
+class Weights(Callback):
+    """Logs `weight/NAME` and `bias` in the data's own units, and `train/gradient_norm`, once an epoch.
+
+    At step e stand the weights after e updates: in full-batch training those at which the `train/loss` of step e was measured.
+    The gradient is that of an epoch's first batch.
+    Moments are kept as points of the path, ever fewer; those at epochs 0, 1, 4, 16, 64, ... and at the end have pictures, and
+    hand what there is to the process that draws.
+
+    Attributes:
+        moments: oldest first.
+        resumed_at: the step from which a resumed run went on; 0 for a fresh one.
+    """
+
+    def __init__(self, most_features: int = 16, growth: float = 4.0, renderer: DrawingProcess | None = None) -> None:
+        self.most_features = most_features
+        self.growth = growth
+        self.moments: list[Moment] = []
+        self.resumed_at = 0
+        self._artist = renderer
+        self._names: list[str] = []
+        self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+        self._parameters: list[Tensor] = []
+        self._views: tuple[Tensor, Tensor] | None = None
+        self._next = self._next_shown = self._handed = 0
+        self._logged_epoch = -1
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn the features' names and units."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if data.in_features <= self.most_features:
+            self._parameters = list(pl_module.parameters())
+            self._names = [f"weight/{name}" for name in data.feature_names]
+            weight, bias = torch.zeros(data.in_features, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
+            own_weight, _ = data.preprocessing.in_own_units(weight + 1.0, bias)
+            is_identity = bool((own_weight == 1.0).all())
+            self._in_own_units = None if is_identity else data.preprocessing.in_own_units
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where the training starts, or goes on."""
+        if self.moments:
+            self._next_shown = _after(max(each.epoch for each in self.moments if each.is_shown), self.growth)
+            self._next = _after(self.moments[-1].epoch, PATH_GROWTH)
+        self.resumed_at = trainer.global_step
+        network: Any = pl_module.network
+        self._views = network.weight.detach(), network.bias.detach()  # of what optimisers change in place
+        if self._artist is not None:
+            self._artist.begin_fit()
+        self._hand_over()
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Log the weights with which an epoch begins, and its first gradient."""
+        epoch = trainer.current_epoch
+        if epoch == self._logged_epoch:
+            return
+        self._logged_epoch = epoch
+        if epoch >= min(self._next, self._next_shown):
+            self._keep(trainer, pl_module.network)
+        if self._names:
+            gradients = [parameter.grad.flatten().tolist() for parameter in self._parameters if parameter.grad is not None]
+            norm = math.hypot(*itertools.chain.from_iterable(gradients))
+            self._log_weights(trainer, pl_module.network, {"train/gradient_norm": norm})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the weights that the training ends with, for the last checkpoint."""
+        self._next_shown = 0
+        self._keep(trainer, pl_module.network)
+        if self._artist is not None:
+            self._artist.end()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the weights that the fit ends with, also where a finished run had nothing left to train."""
+        self._views = None  # the module may have moved to another device
+        self._log_weights(trainer, pl_module.network, {})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moments, and the epoch whose weights are logged, for a run that goes on."""
+        epoch, step, weight, bias, is_shown = zip(*self.moments, strict=True) if self.moments else [()] * len(Moment._fields)
+        weights = torch.from_numpy(np.array(weight))
+        return {
+            "epoch": epoch,
+            "step": step,
+            "weight": weights,
+            "bias": bias,
+            "is_shown": is_shown,
+            "logged": self._logged_epoch,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the moments of the run before."""
+        columns = {**state_dict, "weight": state_dict["weight"].numpy()}
+        self.moments = [Moment(*each) for each in zip(*(columns[name] for name in Moment._fields), strict=True)]
+        self._logged_epoch = state_dict.get("logged", -1)
+        self.resumed_at = self.moments[-1].step if self.moments else 0  # a finished run has no start of training to note it
+
+    def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
+        if not self._names:
+            return
+        weight, bias = self._views or (network.weight.detach(), network.bias.detach())
+        if self._in_own_units is not None:
+            weight, bias = self._in_own_units(weight, bias)
+        values = dict(zip(self._names, weight.tolist(), strict=True))
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "bias": bias.item(), **others}, step=trainer.global_step)
+
+    def _keep(self, trainer: pl.Trainer, network: Any) -> None:
+        epoch = trainer.current_epoch
+        is_shown = epoch >= self._next_shown
+        is_known = bool(self.moments) and self.moments[-1].epoch >= epoch
+        if not is_known and len(network.weight) <= MOST_MOMENTS_OF:
+            weight, bias = network.weight.detach().to("cpu", copy=True), network.bias.item()
+            self.moments.append(Moment(epoch, trainer.global_step, weight.numpy(), bias, is_shown))
+        self._next = _after(epoch, PATH_GROWTH)
+        if is_shown:
+            self._next_shown = _after(epoch, self.growth)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._artist is not None and self._handed < len(self.moments):
+            self._artist.add(self.moments[self._handed :])
+            self._handed = len(self.moments)
+
+
+def _after(epoch: int, growth: float) -> int:
+    """Return the first epoch after `epoch` that is at least `growth` times as late."""
+    return max(epoch + 1, math.ceil(growth * epoch))

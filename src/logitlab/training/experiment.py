@@ -1,0 +1,199 @@
+"""One experiment from config to run directory: seed, build, fit, write down. With `build.py` the reader of the config."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from logitlab import logging_setup, masking, threads
+from logitlab.cli import checks
+from logitlab.console import one_line
+from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.table_files import table_files
+from logitlab.errors import Pruned, UserError
+from logitlab.log.summary import count, summary
+from logitlab.log.tensorboard import RunLogger, hparams_of
+from logitlab.overrides import suggestion
+from logitlab.plots import drawing
+from logitlab.plots.drawing import DrawingProcess
+from logitlab.plots.rows import sample
+from logitlab.results.result import Fit, Result, Row
+from logitlab.runs import checkpoint_state, environment, resume
+from logitlab.runs.checkpoint_io import load
+from logitlab.runs.run_directory import RunDirectory, find_checkpoint, previous
+from logitlab.training import build
+from logitlab.training.callbacks.pruning import Pruning
+from logitlab.training.module import LogisticRegression
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train the run that `cfg` describes, write its run directory, and print its summary.
+
+    Returns:
+        The monitored metric's final value, for sweepers.
+
+    Raises:
+        UserError: something that could be known before training is wrong.
+        RunError: training failed; what was saved is intact.
+        Interrupted: a signal came; the run is saved.
+    """
+    logging_setup.quiet_libraries()
+    hydra_cfg: Any = HydraConfig.get()
+    run = RunDirectory(hydra_cfg.runtime.output_dir)
+    with run.locked(), drawing.beside(cfg) as renderer, _logger(cfg, run) as logger:
+        return _train(cfg, run, hydra_cfg, renderer, logger)
+
+
+@contextmanager
+def _logger(cfg: DictConfig, run: RunDirectory) -> Iterator[Logger | bool]:
+    """Build the logger; close it once the results are logged, which come after the fit and Lightning's `finalize`."""
+    logger = build.build_logger(cfg, run)
+    try:
+        yield logger
+    finally:
+        if isinstance(logger, RunLogger):
+            logger.close()
+
+
+def _train(
+    cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, renderer: DrawingProcess | None, logger: Logger | bool
+) -> float | None:
+    checkpoint_path = _starting_point(cfg, run)
+    pl.seed_everything(cfg.seed, verbose=False)
+    datamodule = build.build_datamodule(cfg)
+    choices = build.build_selection(cfg)
+    for line in datamodule.data_summary.lines:
+        print(one_line(line))
+    if renderer is not None:
+        scaling, is_chosen_later = datamodule.preprocessing.scaling, isinstance(choices.threshold, str)
+        renderer.lay_out(sample(datamodule.examples, scaling, choices.start_threshold, is_chosen_later))
+    module = build.build_module(cfg, datamodule)
+    choices.check(datamodule.rows("val"))
+    monitor = build.build_monitor(cfg, datamodule)
+    results = build.build_results(cfg, renderer)
+    steps = None if checkpoint_path is None else _steps_behind(cfg, run, checkpoint_path, module)
+    trainer = build.build_trainer(cfg, run, logger, monitor, datamodule, renderer)
+    if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
+        raise checks.several_devices(cfg.trainer.devices)
+    if checkpoint_path is None:
+        run.forget_config()
+    _write_beginning(cfg, run, hydra_cfg, datamodule)
+    _open_logs(cfg, hydra_cfg, trainer, module, steps)
+    started = time.monotonic()
+    with threads.enough_for(datamodule.values_in_a_batch):
+        _fit(trainer, module, datamodule, checkpoint_path)
+    seconds = time.monotonic() - started
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    module.cpu()
+    choices.make(trainer, module, datamodule.rows("val"))
+    fit = Fit(run, trainer, module, datamodule, metrics, monitor)
+    value = _finish(hydra_cfg.runtime.choices, results, fit, seconds)
+    if any(isinstance(callback, Pruning) and callback.trial.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        raise Pruned(value)
+    return value
+
+
+def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
+    """Return the checkpoint to go on from; None for a run that starts anew, for which the directory must be free."""
+    path = find_checkpoint(cfg.ckpt_path, run.path)
+    if path is not None:
+        return resume.whole(path)
+    begun = any(each.exists() for each in (run.checkpoints / "last.ckpt", previous(run.checkpoints / "last.ckpt")))
+    if (taken := run.path / "metrics.json").exists() and not begun:
+        raise UserError(f"{taken} is there already and would be written over: give another hydra.run.dir.")
+    if begun:
+        raise UserError(
+            f"{run.path} already holds a run. To go on with it type"
+            f" {suggestion('ckpt_path', str(run.path))}; to start anew give another"
+            " hydra.run.dir."
+        )
+    return None
+
+
+def _steps_behind(cfg: DictConfig, run: RunDirectory, path: Path, module: LogisticRegression) -> int:
+    """Return how many steps a checkpoint has behind it, once it is known to be of the run that `cfg` describes."""
+    checkpoint = load(path)
+    checkpoint_state.check_parts(checkpoint, path)
+    rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
+    resume.check_same_run(checkpoint, module.hparams["config"], cfg.trainer.max_epochs, rerun)
+    resume.check_same_rows(checkpoint, module.hparams["data"], run)
+    checkpoint_state.check_weights(checkpoint, path, module.state_dict())
+    return checkpoint["global_step"]
+
+
+def _fit(trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule, checkpoint: Path | None) -> None:
+    """Train; of a checkpoint that Lightning or torch cannot take, in a part that nobody looked at before, say so."""
+    began_at = trainer.global_step if checkpoint is None else load(checkpoint)["global_step"]
+    try:
+        trainer.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True)
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        if checkpoint is None or trainer.global_step > began_at or isinstance(error, torch.OutOfMemoryError):
+            raise
+        words = (str(error).splitlines() or ["no more is known"])[0]
+        raise checkpoint_state.refused(checkpoint, f"{type(error).__name__}: {words}") from error
+
+
+def _write_beginning(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, datamodule: InMemoryDataModule) -> None:
+    """Write what is known of a run before it trains: config, environment, what became of the table."""
+    run.write_config(cfg, OmegaConf.create({"hydra": hydra_cfg}))
+    run.write_json("environment.json", environment.snapshot(datamodule.description["fingerprint"], table_files(cfg.data)))
+    for name, text in datamodule.data_summary.files().items():
+        run.write_text(name, text)
+
+
+def _open_logs(
+    cfg: DictConfig, hydra_cfg: DictConfig, trainer: pl.Trainer, module: LogisticRegression, steps: int | None
+) -> None:
+    """Log the hyper-parameters and the config; what a run that was killed has logged beyond its `steps` is logged again."""
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.resume_from(steps or 0)
+        logger.log_hyperparams(hparams_of(module.hparams["config"], hydra_cfg.runtime.choices))
+        if isinstance(logger, RunLogger):
+            logger.log_config(OmegaConf.to_yaml(OmegaConf.create(masking.as_recorded(cfg))))
+
+
+def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
+    """Make the results of a fit, write metrics.json, and close what was logged; return the rows of the summary.
+
+    metrics.json is there before anything is drawn, and also where a result fails: what was worked out is never lost.
+    """
+    rows: list[Row] = []
+    written: dict[str, float] = {}
+    try:
+        for result in results:
+            if result.draws and fit.metrics and fit.metrics != written:
+                written = dict(fit.metrics)
+                fit.run.write_json("metrics.json", written)
+            rows += result(fit)
+    finally:
+        if fit.metrics and fit.metrics != written:
+            fit.run.write_json("metrics.json", fit.metrics)
+    for logger in fit.trainer.loggers:
+        logger.save()
+    return rows
+
+
+def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
+    """Make the results, write the metrics, print the summary; return the monitored metric."""
+    rows = apply_results(results, fit)
+    if not any(isinstance(callback, Checkpoint) for callback in fit.trainer.callbacks):  # type: ignore[attr-defined]
+        rows.append(("checkpoint", "none: nothing to resume or predict from"))
+    data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
+    epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
+    print(
+        summary(
+            f"Trained model={choices['model']} on data={choices['data']} ({data}): {epochs}",
+            rows,
+            fit.run.path,
+        )
+    )
+    return fit.monitor.value(fit.metrics)

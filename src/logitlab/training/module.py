@@ -1,0 +1,339 @@
+"""The LightningModule: a network, its loss, its optimiser, and what is logged of them."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from logitlab import memory, penalties
+from logitlab.errors import RunError, UserError
+from logitlab.losses import takes_logits
+from logitlab.metrics import BinaryMetrics
+from logitlab.networks import Network
+from logitlab.penalties import ElasticNet, Firth
+from logitlab.proximal import shrink_after_steps
+from logitlab.solvers.basis import Basis, coordinates
+from logitlab.solvers.objective import Objective
+from logitlab.solvers.solver import Newton, Solver
+from logitlab.training.epoch_means import EpochMeans
+
+Batch = tuple[Tensor, ...]
+"""features (batch, features), target (batch, 1), 0 or 1, and, where rows have weights, weight (batch, 1)."""
+
+EVERY_EPOCH = ("loss", "accuracy")
+"""What is logged of the val rows after every epoch; the rest is worked out once, from the weights that are kept."""
+
+
+class LogisticRegression(pl.LightningModule):
+    """Linear + Sigmoid, trained by binary cross-entropy.
+
+    The loss is the mean over rows of -(y log p + (1 - y) log(1 - p)). `train/loss` of an epoch is the mean over its batches,
+    each before its own update; over one batch of all rows that is the loss before the update, as the tutorials print it.
+    `val/loss` is the same loss of the val rows, after the epoch's last update. No penalty is in any of them:
+    `train/objective` is `train/loss` and the penalty together, where there is one.
+
+    Attributes:
+        converged: whether training ended at an optimum; None where nobody looked.
+        threshold: a row is of class 1 where probability >= threshold; kept in the checkpoint.
+        watched: metrics of the val rows that are logged after every epoch besides loss and accuracy: "auroc", ...
+        takes_exact_features: a batch's features are `Features`, of which the optimiser makes float64 itself.
+    """
+
+    takes_exact_features = False
+
+    def __init__(
+        self,
+        network: Network,
+        loss: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        threshold: float = 0.5,
+        hparams: Mapping[str, Any] | None = None,
+        watched: Iterable[str] = (),
+        penalty: ElasticNet | Firth = penalties.NONE,
+        lr_scheduler: Callable[[torch.optim.Optimizer], dict[str, Any]] | None = None,
+    ) -> None:
+        """Wrap the parts.
+
+        Args:
+            network: features -> probability, or logit.
+            loss: nn.BCELoss() for a probability, nn.BCEWithLogitsLoss() for a logit; mean over rows.
+            optimizer: makes the optimiser from the network's parameters.
+            threshold: a row is of class 1 where probability >= threshold.
+            hparams: plain values that the checkpoint carries along.
+            watched: metrics of the val rows to log after every epoch besides loss and accuracy.
+            penalty: what large weights cost.
+            lr_scheduler: makes Lightning's lr_scheduler_config (scheduler, interval, ...) of the optimiser; None: no schedule.
+
+        Raises:
+            UserError: the loss does not go with what the network returns.
+        """
+        super().__init__()
+        _check_pair(network, loss)
+        self.network = network
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.threshold = threshold
+        self.watched = tuple(name for name in watched if name not in EVERY_EPOCH)
+        self.save_hyperparameters(dict(hparams or {}), logger=False)
+        self.penalty = penalty or penalties.NONE
+        self.make_lr_scheduler = lr_scheduler
+        self.converged: bool | None = None
+        self._penalty_value = torch.tensor(0.0)
+        self._epoch = EpochMeans()
+        self._eval_means = EpochMeans()
+        self._metrics: BinaryMetrics | None = None
+        self._learning_rate = 0.0
+        self._has_ended = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nn.Module looks at every value that is set for parameters, modules and buffers. Lightning notes the running hook's
+        # name on the module fifty times a step; passing that by saves a fifth of a short fit. What is in __dict__ is none of
+        # those three, nor is a string or None.
+        if (value is None or type(value) is str) and name in self.__dict__:
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the probability of class 1, (batch, 1), for features (batch, features)."""
+        return self.network.probability(self.network(features))
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimiser of the network's parameters, and its schedule."""
+        optimizer = self.make_optimizer(self.network.parameters())
+        has_l1 = isinstance(self.penalty, ElasticNet) and self.penalty.l1 > 0
+        if isinstance(optimizer, Solver):
+            self.automatic_optimization = False  # a solver needs no gradients of single batches
+            self.takes_exact_features = True
+            optimizer.penalty = self.penalty
+            optimizer.basis = self._basis(is_second_order=isinstance(optimizer, Newton))
+            optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
+        if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
+            assert isinstance(self.penalty, ElasticNet)
+            shrink_after_steps(optimizer, self.network, self.penalty)
+        if self.make_lr_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
+
+    def on_fit_start(self) -> None:
+        """Train no further where the solver had nothing left to do when the run was saved."""
+        self.trainer.should_stop = self.trainer.should_stop or self._has_ended
+
+    def on_fit_end(self) -> None:
+        """Take up what a solver says of its optimum, also where nothing was left to train."""
+        if isinstance(self.trainer.optimizers[0], Solver):
+            self.converged = self._solver.converged
+
+    def on_train_start(self) -> None:
+        """Refuse what would take Firth's penalty of every batch for that of all rows."""
+        if isinstance(self.penalty, Firth) and self.trainer.num_training_batches > 1:
+            raise UserError(
+                "penalty=firth looks at all rows at once: type data.batch_size=null, or penalty=elastic_net penalty.l2=0.01."
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Return the batch's loss and penalty; with a solver, show it the batch and, after the last one, let it move.
+
+        Raises:
+            RunError: a probability is no number.
+        """
+        if not self.automatic_optimization:
+            self._show_solver(batch)
+            return None
+        features, *answers = batch
+        output = self.network(features)
+        try:
+            loss = self.loss(output, *answers)
+        except RuntimeError:  # BCELoss refuses NaN, with words that are of no help
+            if bool(output.isfinite().all()):
+                raise
+            raise self._no_number("A probability is no number") from None
+        self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
+        if self.penalty is penalties.NONE:
+            return loss
+        price = self._smooth_penalty(features, output, *answers[1:])
+        self._penalty_value = (
+            self.penalty(self.network.weight.detach()) if isinstance(self.penalty, ElasticNet) else price.detach()
+        )
+        return loss + price
+
+    # Lightning reads this method's signature anew at every step; one that is noted down is found in a third of the time.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the gradients, as `optimizer.zero_grad()` does, without its record for torch's profiler (6 us a step)."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def on_train_epoch_start(self) -> None:
+        """Note the learning rate with which the epoch begins: at its end a schedule has changed it already."""
+        self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's means.
+
+        Straight to the loggers: `self.log` takes 0.25 ms a value and epoch, more than the whole epoch of a small table.
+
+        Raises:
+            RunError: the loss is no finite number.
+        """
+        means = self._epoch.named("train")
+        self._epoch = EpochMeans()
+        if not math.isfinite(loss := float(means["train/loss"])):
+            raise self._no_number(f"train/loss is {loss}")
+        if self.penalty is not penalties.NONE:
+            means["train/objective"] = means["train/loss"] + self._penalty_value
+        self._log_epoch(means, {"train/learning_rate": self._learning_rate})
+        self._step_plateau_schedulers()
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule; one that looks at a metric has been stepped at the end of the epoch, before the run was saved."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _step_plateau_schedulers(self) -> None:
+        # Lightning steps them after the callbacks have saved the run: the step of the saved epoch would be lost on resume
+        for each in self.trainer.lr_scheduler_configs:
+            is_due = (self.trainer.current_epoch + 1) % each.frequency == 0
+            metric = self.trainer.callback_metrics.get(each.monitor or "")
+            if isinstance(each.scheduler, ReduceLROnPlateau) and is_due and metric is not None:
+                each.scheduler.step(metric)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with no val rows."""
+        self._begin_evaluation(with_metrics=bool(self.watched))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """TrialReporter a batch of val rows."""
+        self._update_metrics(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/loss`, `val/accuracy` and what is watched; as cheaply as the training metrics while a fit goes on."""
+        values = self._evaluate("val", self.watched)
+        if self.trainer.state.fn == "fit":
+            self._log_epoch(values)
+        else:
+            self.log_dict(values)
+
+    def on_test_epoch_start(self) -> None:
+        """Begin with no test rows."""
+        self._begin_evaluation(with_metrics=True)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """TrialReporter a batch of test rows."""
+        self._update_metrics(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log `test/loss` and every metric of the test rows."""
+        self.log_dict(self._evaluate("test"))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the probabilities of class 1, (batch, 1)."""
+        return self(batch[0])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the means and the learning rate of an unfinished epoch, the threshold and the recalibration."""
+        checkpoint["epoch_means"] = self._epoch.plain()
+        checkpoint["learning_rate"] = self._learning_rate if self._epoch.rows else 0.0
+        checkpoint["threshold"] = self.threshold
+        checkpoint["recalibration"] = self.network.recalibration
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with an unfinished epoch, and note whether a solver had nothing left to do."""
+        self._epoch = EpochMeans(**checkpoint["epoch_means"])
+        self._learning_rate = checkpoint.get("learning_rate", 0.0)
+        states = checkpoint.get("optimizer_states", ())
+        self._has_ended = any(state.get("solver", {}).get("finished", False) for state in states)
+
+    def _basis(self, is_second_order: bool) -> Basis | None:
+        """Return the basis of the training rows' columns; None where the data module does not have the rows at hand.
+
+        Raises:
+            UserError: there is no room for the basis, or for a Hessian.
+        """
+        rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
+        if rows is None:
+            return None
+        penalty = self.penalty if isinstance(self.penalty, ElasticNet) else penalties.NONE
+        if is_second_order or not penalty:
+            memory.check_squares(rows.exact.shape[1])
+        return coordinates(Objective(rows.exact, rows.target, penalty=penalty))
+
+    @property
+    def _solver(self) -> Solver:
+        solver = self.trainer.optimizers[0]
+        assert isinstance(solver, Solver)
+        return solver
+
+    def _show_solver(self, batch: Batch) -> None:
+        solver = self._solver
+        loss, accuracy = solver.see(*batch)
+        self._epoch.add(loss.float(), accuracy.float(), len(batch[0]))
+        if self.trainer.is_last_batch:
+            wrapped: Any = self.optimizers()
+            wrapped.step(solver.evaluate)  # through Lightning's wrapper, which counts it and calls the hooks
+            self._epoch = EpochMeans(solver.loss, solver.accuracy, self._epoch.rows)  # of the weights as they now are
+            self._penalty_value = torch.tensor(solver.price)
+            self.converged = solver.converged
+            self.trainer.should_stop = self.trainer.should_stop or solver.finished
+
+    def _smooth_penalty(self, features: Tensor, output: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the part of the penalty that has a gradient, ()."""
+        if isinstance(self.penalty, ElasticNet):
+            return self.penalty.smooth(self.network.weight)
+        return self.penalty(features, self.network.probability(output), weight)
+
+    def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        right = ((self.network.probability(output) >= self.threshold) == target.bool()).float()
+        return right.mean() if weight is None else (right * weight).mean()
+
+    def _no_number(self, what: str) -> RunError:
+        return RunError(
+            f"{what} in epoch {self.trainer.current_epoch}: nothing can be learnt from here on, so training stops and what was"
+            " saved before stays. Most often optimizer.lr is too large: type a tenth of it. Features of very different size"
+            " want standard scaling."
+        )
+
+    def _log_epoch(self, means: Mapping[str, Tensor], others: Mapping[str, float] | None = None) -> None:
+        trainer = self.trainer
+        trainer.callback_metrics.update(means)
+        values = {name: float(mean) for name, mean in means.items()} | dict(others or {})
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step - 1)
+
+    def _begin_evaluation(self, with_metrics: bool) -> None:
+        self._eval_means = EpochMeans()
+        self._metrics = BinaryMetrics(self.threshold) if with_metrics else None
+
+    def _update_metrics(self, batch: Batch) -> None:
+        features, *answers = (part.to(self.network.weight) for part in batch)
+        output = self.network(features)
+        self._eval_means.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
+        if self._metrics is not None:
+            probability, logit = self.network.scores(batch[0])
+            target, *weight = answers
+            self._metrics.update(probability, target, weight[0] if weight else None, logit)
+
+    def _evaluate(self, split: str, wanted: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return loss and accuracy, and the metrics of these names, or all; by the names under which they are logged."""
+        values = self._eval_means.named(split)
+        if self._metrics is not None:
+            metrics = self._metrics.compute()
+            for name in metrics if wanted is None else wanted:
+                values[f"{split}/{name}"] = torch.tensor(metrics[name])
+        return values
+
+
+def _check_pair(network: Network, loss: nn.Module) -> None:
+    if takes_logits(loss) != network.returns_logits:
+        returned = "a logit" if network.returns_logits else "a probability"
+        raise UserError(
+            f"{type(loss).__name__} does not go with {type(network).__name__}, which returns {returned}. BCELoss takes a"
+            " probability, BCEWithLogitsLoss a logit (model=logits)."
+        )
