@@ -29,11 +29,11 @@ from omegaconf import DictConfig, open_dict
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
+from logitlab.build import build_datamodule, build_module
 from logitlab.cli.run_command import CONF
+from logitlab.experiment import train
 from logitlab.networks import Network
 from logitlab.runs.checkpoint_io import load
-from logitlab.training.build import build_datamodule, build_module
-from logitlab.training.experiment import train
 
 PRINTED = Path(__file__).with_name("tutorials.json")
 AT_MOST_IN_A_LINE = 3

@@ -35,7 +35,7 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
     """Train in this process: `fit("model=class", "optimizer.lr=0.1")`; the run directory is tmp_path/run unless given."""
 
     def train(*overrides: str, directory: Path = tmp_path / "run") -> Run:
-        from logitlab.training.experiment import train as job
+        from logitlab.experiment import train as job
 
         cfg = compose_config(*overrides, directory=directory)
         checks.check(cfg, known=_top_level_keys("config"))

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.training.experiment"])
+_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.experiment"])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -24,7 +24,7 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
 
 
-DOORS = {"train": "logitlab.training.experiment:train", "select_penalty": "logitlab.selection.job:select"}
+DOORS = {"train": "logitlab.experiment:train", "select_penalty": "logitlab.selection.job:select"}
 """The commands that can be forked, and their jobs."""
 
 

@@ -30,4 +30,4 @@ def test_imports_run_one_way_between_files_and_folders():
             own = room(".".join(path.relative_to(SOURCE.parent).with_suffix("").parts))
             graph.setdefault(own, set()).update(imported(path) - {own})
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError where two rooms need each other
-    assert order.index("networks") < order.index("module") < order.index("experiment") < order.index("batched")
+    assert order.index("networks") < order.index("training") < order.index("experiment") < order.index("batched")

@@ -11,9 +11,9 @@ from runs import Run, compose_config
 from sklearn.calibration import calibration_curve
 from trained import train_table
 
+from logitlab.build import build_datamodule
 from logitlab.errors import UserError
 from logitlab.inference.model_file import load_model
-from logitlab.training.build import build_datamodule
 
 
 def test_the_files_of_a_run_without_recalibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from sklearn.metrics import log_loss
 
 from logitlab.data.table import table
 from logitlab.errors import UserError
+from logitlab.monitor import Monitor
 from logitlab.training.callbacks.early_stopping import early_stopping
-from logitlab.training.monitor import Monitor
 
 
 def written(path: Path, x, y) -> list[str]:

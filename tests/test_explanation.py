@@ -15,11 +15,11 @@ from runs import Run, compose_config
 from trained import compose_job, train_table
 
 from logitlab.errors import UserError
+from logitlab.experiment import train
 from logitlab.inference import jobs
 from logitlab.inference.explanation import in_digits
 from logitlab.inference.model_file import load_model
 from logitlab.number_format import apart
-from logitlab.training.experiment import train
 
 HEAD = "Each sentence is about one column, the other columns held fixed"
 TO_THE_OPTIMUM = ("optimizer=newton", "data.split=none", "threshold=0.5")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from runs import Run, compose_config
 from torchmetrics.functional.classification import binary_calibration_error, binary_f1_score, binary_precision
 
+from logitlab.build import build_datamodule
 from logitlab.metrics import BinaryMetrics, binary_metrics, undefined
 from logitlab.networks import Logits, Sequential, Tensors
-from logitlab.training.build import build_datamodule
 
 TESTS = Path(__file__).parent
 

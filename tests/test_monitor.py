@@ -9,10 +9,10 @@ import torch
 from processes import Forked
 from runs import Run, rows
 
+from logitlab import monitor
 from logitlab.errors import UserError
 from logitlab.metrics import binary_metrics
 from logitlab.reporting import job
-from logitlab.training import monitor
 
 NO_COMPARISON = {"base_log_loss", "base_accuracy", "base_rate", "threshold", "rows"}
 """What is the same whatever the weights are."""

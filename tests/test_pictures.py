@@ -361,7 +361,7 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logitlab.plots.drawing, logitlab.training.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
+        "import logitlab.plots.drawing, logitlab.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
         "print({'logitlab.plots.gallery', 'logitlab.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)

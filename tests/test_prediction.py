@@ -20,10 +20,10 @@ from trained import compose_job, train_table, write_table
 
 from logitlab.data import parquet_reading, reading
 from logitlab.errors import RunError, UserError
+from logitlab.experiment import train
 from logitlab.inference import jobs
 from logitlab.inference.model_file import load_model
 from logitlab.inference.prediction import predict
-from logitlab.training.experiment import train
 
 
 @pytest.fixture(scope="module")

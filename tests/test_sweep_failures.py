@@ -107,7 +107,7 @@ def test_a_mistake_and_a_divergence_do_not_stop_the_others(fork, tmp_path, launc
 
 LEAVES = """
 import sys
-from logitlab.training import experiment
+from logitlab import experiment
 from logitlab.cli.entry_point import main
 
 train = experiment.train
@@ -118,7 +118,7 @@ def leaving(cfg):
     return train(cfg)
 
 experiment.train = leaving
-main("logitlab.training.experiment:train", config_name="config")
+main("logitlab.experiment:train", config_name="config")
 """
 
 

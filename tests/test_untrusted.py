@@ -24,6 +24,7 @@ from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
 from logitlab.errors import RunError, UserError
+from logitlab.experiment import train
 from logitlab.inference import exporting, jobs
 from logitlab.inference.model_file import load_model
 from logitlab.reporting import job as report
@@ -34,7 +35,6 @@ from logitlab.runs.run_directory import RunDirectory
 from logitlab.selection import job as selection
 from logitlab.sweeps import report as sweeps
 from logitlab.sweeps.run_member import prepare_resume
-from logitlab.training.experiment import train
 
 JOBS = ["predict", "evaluate", "export", "resume"]
 
@@ -75,7 +75,7 @@ def start(trained: Path, tmp_path: Path) -> Callable[[str], None]:
         elif job == "export":
             jobs.export(compose_job("export", run))
         elif job == "resume":
-            from logitlab.training.experiment import train
+            from logitlab.experiment import train
 
             again = ["data=table", f"data.path={trained / 'table.csv'}", "data.target=passed", "data.positive=yes"]
             more = ["data.drop=[id]", "optimizer=adam", "trainer.max_epochs=3", f"ckpt_path={tmp_path / 'run'}"]

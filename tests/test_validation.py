@@ -36,7 +36,7 @@ def train(fit: Callable[..., Run], table: Path) -> Callable[..., Run]:
 
 def judged(run: Run, overrides: list[str], split: str, checkpoint: str) -> tuple[np.ndarray, ...]:
     """Return probability, target and weight of a split, worked out from the checkpoint's weights without the project."""
-    from logitlab.training.build import build_datamodule
+    from logitlab.build import build_datamodule
 
     rows = build_datamodule(compose_config(*overrides, directory=run.path)).rows(split)
     state = run.state(checkpoint)

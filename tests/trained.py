@@ -27,7 +27,7 @@ def write_table(path: Path, rows: int = 300, seed: int = 5) -> Path:
 
 def train_table(folder: Path, *overrides: str) -> Run:
     """Train a run in folder/run on folder/table.csv."""
-    from logitlab.training.experiment import train
+    from logitlab.experiment import train
 
     path = write_table(folder / "table.csv")
     cfg = compose_config(

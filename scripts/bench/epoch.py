@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from tutorials import composed
 
 from logitlab import logging_setup
+from logitlab.build import build_module, build_monitor, build_trainer
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.log.tensorboard import RunLogger
 from logitlab.runs.run_directory import RunDirectory
-from logitlab.training.build import build_module, build_monitor, build_trainer
 
 ROWS, FEATURES, BATCH = 2_000_000, 28, 8_192
 FEWER = 20

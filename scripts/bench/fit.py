@@ -21,7 +21,7 @@ from rivals import stock_lightning
 from torch import nn
 from tutorials import composed
 
-from logitlab.training.experiment import train
+from logitlab.experiment import train
 
 EPOCHS = 1001
 PLAIN, OURS, LESS, STOCK = "plain loop", "ours", "ours, callbacks.weights=null", "stock Lightning"

@@ -36,7 +36,7 @@ from tutorials import composed
 
 from logitlab.data.batches import Batches
 from logitlab.data.toy import toy
-from logitlab.training.experiment import train
+from logitlab.experiment import train
 from logitlab.training.profiler import NoProfiler
 
 FILES_SHOWN = 12

@@ -18,7 +18,7 @@ PARTS = {
     "status, .hydra/": ("hydra_plugins.logitlab_batched_launcher._planned:Planned.write_config",),
     "TensorBoard log": ("logitlab.batched.writing:MemberWriter._write_events",),
     "checkpoints": ("logitlab.batched.writing:MemberWriter._write_checkpoint",),
-    "metrics, coefficients": ("logitlab.training.experiment:apply_results",),
+    "metrics, coefficients": ("logitlab.experiment:apply_results",),
     "noting as finished, sync": ("hydra_plugins.logitlab_batched_launcher._core:_note",),
     "sweep.csv, table": ("logitlab.sweeps.report:report",),
 }
@@ -60,7 +60,7 @@ def main() -> None:
 
     code: Any = 0
     try:
-        train("logitlab.training.experiment:train", config_name="config")
+        train("logitlab.experiment:train", config_name="config")
     except SystemExit as end:
         code = end.code
     inside = ("status, .hydra/", "TensorBoard log", "checkpoints", "metrics, coefficients")

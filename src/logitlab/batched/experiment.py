@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab import logging_setup
+from logitlab import build, logging_setup
 from logitlab.batched import grouping
 from logitlab.batched.batches import member_batches, side_by_side
 from logitlab.batched.member import Member, Outcome
@@ -23,11 +23,10 @@ from logitlab.batched.tables import Table
 from logitlab.batched.writing import Group, MemberWriter
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.errors import End, Interrupted, UserError
+from logitlab.monitor import Monitor
 from logitlab.runs import signals
 from logitlab.sweeps.run_member import reason
 from logitlab.threads import enough_for
-from logitlab.training import build
-from logitlab.training.monitor import Monitor
 from logitlab.training.profiler import NoProfiler
 
 

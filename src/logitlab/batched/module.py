@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from logitlab.batched.loss import mean_loss
 from logitlab.batched.optimizers import MemberOptimizer
+from logitlab.monitor import Monitor
 from logitlab.penalties import soft_threshold
-from logitlab.training.monitor import Monitor
 
 DEFAULT = Monitor("train/loss")
 

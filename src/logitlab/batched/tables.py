@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from logitlab import build
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.table_files import table_files
+from logitlab.monitor import Monitor
 from logitlab.penalties import ElasticNet
 from logitlab.runs import environment
 from logitlab.runs.run_directory import as_json
-from logitlab.training import build
 from logitlab.training.module import LogisticRegression
-from logitlab.training.monitor import Monitor
 
 
 class Table:

@@ -18,6 +18,7 @@ from hydra.utils import get_class
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
+from logitlab import experiment
 from logitlab.batched import grouping
 from logitlab.batched.member import Member
 from logitlab.batched.module import BatchedLogisticRegression, Patience
@@ -25,6 +26,7 @@ from logitlab.batched.optimizers import MemberOptimizer
 from logitlab.batched.tables import Table
 from logitlab.log import event_files, tensorboard, thinning
 from logitlab.log.event_writer import next_name
+from logitlab.monitor import Monitor
 from logitlab.results.metrics import probabilities
 from logitlab.results.result import Fit, Result
 from logitlab.runs import files
@@ -32,9 +34,7 @@ from logitlab.runs.checkpoint_file import sealed
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.threads import enough_for
 from logitlab.thresholds import best_threshold
-from logitlab.training import experiment
 from logitlab.training.callbacks.checkpoints import Checkpoints
-from logitlab.training.monitor import Monitor
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
 """Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""

@@ -33,7 +33,7 @@ from logitlab.sweeps import callback as sweep
 from logitlab.sweeps import member
 from logitlab.sweeps.run_member import run_member
 
-TRAINING = "logitlab.training.experiment:train"
+TRAINING = "logitlab.experiment:train"
 """The job whose sweeps can be gone on with."""
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
@@ -149,7 +149,7 @@ class Job:
 
 def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what there is to say of the rows of a run's config (`logitlab.data.description.describe`)."""
-    return _load("logitlab.training.build:describe_data")(config)
+    return _load("logitlab.build:describe_data")(config)
 
 
 def _end_without_output(code: int = 128 + signal.SIGPIPE) -> NoReturn:

@@ -7,11 +7,11 @@ from typing import Any
 
 from logitlab.errors import UserError
 from logitlab.log import event_files
+from logitlab.monitor import Monitor, monitor_of_sweep
 from logitlab.runs.small_files import or_note, read_csv, read_json, read_numbers, read_text, read_yaml
 from logitlab.sweeps import member
 from logitlab.sweeps.member import FAILED, FINISHED
 from logitlab.sweeps.report import place
-from logitlab.training.monitor import Monitor, monitor_of_sweep
 
 MOST_CURVES = 14
 """Runs of a sweep whose curves are shown: more cannot be told apart."""

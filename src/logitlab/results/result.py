@@ -8,11 +8,11 @@ import lightning.pytorch as pl
 import torch
 
 from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.monitor import Monitor
 from logitlab.results import optimum
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.training.callbacks.weights import Weights
 from logitlab.training.module import LogisticRegression
-from logitlab.training.monitor import Monitor
 
 Row = tuple[str, str]
 """A line of the closing summary: a name and what is to be said of it."""

@@ -41,7 +41,7 @@ def select(cfg: DictConfig) -> float | None:
     broken_pipe.ignore_broken_pipe()
     _check(cfg)
     from logitlab import logging_setup
-    from logitlab.training.experiment import train
+    from logitlab.experiment import train
 
     logging_setup.quiet_libraries()
     run = RunDirectory(HydraConfig.get().runtime.output_dir)
@@ -78,9 +78,9 @@ def _check(cfg: DictConfig) -> None:
 
 def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
     """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
+    from logitlab import build
     from logitlab.data.description import check_same_data
     from logitlab.selection.path import Point, strengths
-    from logitlab.training import build
 
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     digest = member.digest(config)
@@ -147,10 +147,10 @@ def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
     import torch
     from hydra.utils import instantiate
 
+    from logitlab import build
     from logitlab.penalties import ElasticNet
     from logitlab.selection.path import follow
     from logitlab.solvers.steps import Steps
-    from logitlab.training import build
 
     own = copy.deepcopy(cfg)
     own.data.fold = fold

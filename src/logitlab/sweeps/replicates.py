@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from logitlab.log.summary import decimal
+from logitlab.monitor import Monitor
 from logitlab.runs import files
 from logitlab.spreadsheet import as_csv
 from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.student import compare, holm, interval, summary
-from logitlab.training.monitor import Monitor
 
 FOLD, SEED = "data.fold", "seed"
 REPLICATE_KEYS = (SEED, FOLD, "data.split_seed")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from logitlab.log.summary import count, decimal
+from logitlab.monitor import Monitor, monitor_of_sweep
 from logitlab.runs import files
 from logitlab.runs.small_files import or_note, read_numbers
 from logitlab.spreadsheet import as_csv
@@ -14,7 +15,6 @@ from logitlab.sweeps import member
 from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.member import FAILED, PRUNED, Status
 from logitlab.sweeps.replicates import write_replicates
-from logitlab.training.monitor import Monitor, monitor_of_sweep
 
 SHOWN = 10
 METRICS_SHOWN = ("loss", "accuracy", "auroc")

@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from logitlab.errors import Interrupted, RunError
+from logitlab.monitor import Monitor
 from logitlab.runs import signals
 from logitlab.solvers.solver import Solver
-from logitlab.training.monitor import Monitor
 
 
 class Checkpoints(Checkpoint):

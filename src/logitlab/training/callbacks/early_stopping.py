@@ -6,7 +6,7 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
-from logitlab.training.monitor import Monitor
+from logitlab.monitor import Monitor
 
 PATIENCE_STEPS = 100
 LEAST_PATIENCE = 25

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
-from logitlab.training.monitor import Monitor
+from logitlab.monitor import Monitor
 
 
 class TrialReporter(Protocol):

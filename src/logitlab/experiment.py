@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab import logging_setup, masking, threads
+from logitlab import build, logging_setup, masking, threads
 from logitlab.cli import checks
 from logitlab.console import one_line
 from logitlab.data.datamodule import InMemoryDataModule
@@ -29,7 +29,6 @@ from logitlab.results.result import Fit, Result, Row
 from logitlab.runs import checkpoint_state, environment, resume
 from logitlab.runs.checkpoint_io import load
 from logitlab.runs.run_directory import RunDirectory, find_checkpoint, previous
-from logitlab.training import build
 from logitlab.training.callbacks.pruning import Pruning
 from logitlab.training.module import LogisticRegression
 

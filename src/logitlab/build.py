@@ -16,10 +16,11 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from logitlab import masking, penalties
+from logitlab import masking, monitor, penalties
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.table_files import table_files
 from logitlab.errors import RunError, UserError
+from logitlab.monitor import Monitor
 from logitlab.networks import Network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.plots.drawing import DrawingProcess
@@ -28,10 +29,8 @@ from logitlab.runs import resume
 from logitlab.runs.checkpoint_io import AtomicCheckpointIO
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.solvers.solver import Solver
-from logitlab.training import monitor
 from logitlab.training.module import LogisticRegression
-from logitlab.training.monitor import Monitor
-from logitlab.training.validation_selection import ValidationSelection
+from logitlab.validation_selection import ValidationSelection
 
 NOT_IN_SWEEPS = ("dashboard", "certificate")
 """Results that are told whether the run is one of a sweep: they take as long as a short fit."""
