@@ -135,7 +135,7 @@ def test_temperature_changes_no_class_and_finds_the_truth():
 @pytest.mark.parametrize(
     ("logit", "target", "reason"),
     [
-        ([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1], "without a fault"),
+        ([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1], "separate the classes"),
         ([-2.0, -1.0, 1.0, 2.0], [1, 1, 1, 1], "one class"),
         ([-2.0, -1.0, 1.0, 2.0], [1, 1, 0, 1], "worse than none"),
     ],

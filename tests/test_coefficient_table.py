@@ -25,7 +25,7 @@ def fitted(x: np.ndarray, y: np.ndarray, scaled: bool = True, weight: torch.Tens
     best = newton(likelihood.features, likelihood.target, likelihood.weight, tolerance=1e-13, max_iterations=20)
     theta = torch.cat([best.weight, best.bias[None]])
     names = [f"x{number}" for number in range(1, x.shape[1] + 1)]
-    return coefficient_table(likelihood, theta, names, units, switches=indicators(likelihood, units), **how)
+    return coefficient_table(likelihood, theta, names, units, indicators=indicators(likelihood, units), **how)
 
 
 def reference(x: np.ndarray, y: np.ndarray, **options):
@@ -219,7 +219,7 @@ def test_levels_of_a_category_are_compared_with_the_reference_level():
     best = newton(likelihood.features, likelihood.target)
     theta = torch.cat([best.weight, best.bias[None]])
     units = Units(torch.zeros(3).double(), torch.ones(3).double())
-    table = coefficient_table(likelihood, theta, "abc", units, switches=indicators(likelihood, units, [[0, 1]]))
+    table = coefficient_table(likelihood, theta, "abc", units, indicators=indicators(likelihood, units, [[0, 1]]))
 
     def mean_probability(one: float, two: float) -> float:
         return torch.sigmoid(theta[0] * one + theta[1] * two + theta[2] * torch.tensor(age) + theta[3]).mean().item()

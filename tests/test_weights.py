@@ -100,7 +100,7 @@ def test_whole_numbers_are_counts_unless_it_is_said_that_they_are_sampling_weigh
 
 def test_counts_that_come_to_fewer_rows_than_coefficients_have_no_errors(fit: Callable[..., Run], tmp_path: Path) -> None:
     run = fit(*table(tmp_path / "w.csv", BIRTHWT["w"] / BIRTHWT["w"].sum()), "data.drop=[id]", "data.weight_kind=counts")
-    assert "count as 1 by their weights, and 10 coefficients take more" in run.json("statistics.json")["why_no_errors"]
+    assert "count as 1 by their weights, and 10 coefficients need more" in run.json("statistics.json")["why_no_errors"]
 
 
 @pytest.mark.parametrize(

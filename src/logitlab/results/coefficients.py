@@ -18,7 +18,7 @@ from logitlab.results.result import Fit, Result, Row
 from logitlab.solvers.separation import Separation, Unknown
 from logitlab.statistics.likelihood import Likelihood
 from logitlab.statistics.limit import boundary, limit_table
-from logitlab.statistics.marginal_effects import Switch
+from logitlab.statistics.marginal_effects import Indicator
 from logitlab.statistics.optimum import SEPARATED
 from logitlab.statistics.steps import Products, products
 from logitlab.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
@@ -41,7 +41,7 @@ class _Known:
 
     rows: Examples
     likelihood: Likelihood
-    switches: list[Switch]
+    indicators: list[Indicator]
     products: Products
 
 
@@ -118,10 +118,10 @@ class Coefficients(Result):
         if id(rows) not in self._seen:
             likelihood = Likelihood(rows.exact, rows.target, rows.weight)
             is_wide = likelihood.parameters > self.most + 1  # there are estimates only
-            switches = [] if is_wide else indicators(likelihood, units, _categories(fit.datamodule.preprocessing))
-            on_off = [switch.column for switch in switches]
-            moving = {} if is_wide else products(likelihood, units.center, units.scale, on_off)
-            self._seen[id(rows)] = _Known(rows, likelihood, switches, moving)
+            on_off = [] if is_wide else indicators(likelihood, units, _categories(fit.datamodule.preprocessing))
+            columns = [each.column for each in on_off]
+            moving = {} if is_wide else products(likelihood, units.center, units.scale, columns)
+            self._seen[id(rows)] = _Known(rows, likelihood, on_off, moving)
         return self._seen[id(rows)]
 
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
@@ -142,7 +142,7 @@ class Coefficients(Result):
             "interval": self._interval(kind, firth, likelihood),
             "level": self.level,
             "groups": rows.cluster,
-            "switches": known.switches,
+            "indicators": known.indicators,
             "products": known.products,
             "sampling": rows.sampling,
         }

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: of the rows that are given 0.7, seven in ten should be of class 1.
+"""Whether probabilities are calibrated: of the rows that are given 0.7, seven in ten should be of class 1.
 
 Conventions: probability, target and weight are (rows,); weights are frequencies. For bins k with n_k of n rows, mean
 probability f_k and share of class 1 o_k, over all rows o:
@@ -64,7 +64,7 @@ def bin_edges(probability: Tensor, bins: int = 10, equal: str = "mass") -> Tenso
     """Return the edges of bins of equal mass (as many rows in each) or equal width, ascending, (bins + 1,).
 
     As scikit-learn's calibration_curve has them for strategy "quantile" and "uniform". Edges that coincide are one: a model
-    that knows only three probabilities has at most three bins.
+    of three distinct probabilities has at most three bins.
     """
     steps = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     if equal == "width":
@@ -96,9 +96,9 @@ def wilson(share: Tensor, count: Tensor, level: float = 0.95) -> tuple[Tensor, T
     """
     z2 = normal_quantile(level) ** 2
     middle = share + z2 / (2 * count)
-    reach = math.sqrt(z2) * (share * (1 - share) / count + z2 / (4 * count.square())).sqrt()
+    half_width = math.sqrt(z2) * (share * (1 - share) / count + z2 / (4 * count.square())).sqrt()
     whole = 1 + z2 / count
-    return ((middle - reach) / whole).clamp(min=0), ((middle + reach) / whole).clamp(max=1)
+    return ((middle - half_width) / whole).clamp(min=0), ((middle + half_width) / whole).clamp(max=1)
 
 
 def brier(probability: Tensor, target: Tensor, edges: Tensor, weight: Tensor | None = None) -> Brier:

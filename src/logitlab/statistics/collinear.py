@@ -45,10 +45,7 @@ class Dependency:
 
 
 def dependencies(likelihood: Likelihood) -> list[Dependency]:
-    """Return what depends on what among the columns of the likelihood's features; none if there are no such.
-
-    Each is told by columns that stand before it and are independent of one another.
-    """
+    """Return the dependent columns of the likelihood's features, each expressed by independent columns before it."""
     span, found = likelihood.basis, []
     rounding = 1e-5 if likelihood.features.dtype == torch.float32 else Dependency.rounding
     for column in span.aliased:

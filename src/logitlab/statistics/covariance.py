@@ -3,18 +3,16 @@
     classical   A^-1, A the information: right where the model is
     hc0         A^-1 B A^-1, B = sum_i w_i u_i u_i', u_i = (y_i - p_i) x_i: right also where the model is not (White 1982)
     hc1         hc0 times n / (n - k), n rows and k parameters
-    cluster     A^-1 B A^-1, B = sum_g U_g U_g', U_g the sum of w_i u_i over a group: rows of one group may hang together;
+    cluster     A^-1 B A^-1, B = sum_g U_g U_g', U_g the sum of w_i u_i over a group: rows of one group may be dependent;
                 times G / (G - 1) (n - 1) / (n - k) for G groups
 
 Factors as statsmodels has them; n counts each row by its weight, so a weighted table and the same table with its rows
 repeated give the same errors.
 
-Sampling weights are no counts: how much of a population a row stands for. They have the mean 1, so that n is the number of
-rows, and their square stands in B: of hc0, B = sum_i w_i^2 u_i u_i'. The factor of cluster is G / (G - 1) alone, as R's survey
-and Stata have it. A^-1 then says nothing by itself.
+Sampling weights are not counts: they state how much of a population a row represents. They have the mean 1, so that n is the
+number of rows, and their square stands in B: of hc0, B = sum_i w_i^2 u_i u_i'. The factor of cluster is G / (G - 1) alone, as
+R's survey and Stata have it. A^-1 alone is then not a covariance.
 """
-
-from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -24,31 +22,21 @@ from logitlab.statistics.likelihood import Likelihood
 KINDS = ("classical", "hc0", "hc1", "cluster")
 
 
-def inverse(information: Tensor, without: Collection[int] = ()) -> Tensor:
-    """Return the inverse of an information matrix, (k, k), worked out on columns scaled to equal size.
+def inverse(information: Tensor) -> Tensor:
+    """Return the pseudo-inverse of an information matrix (k, k), positive semidefinite, on columns scaled to equal size.
 
-    Directions of which the rows say nothing (eigenvalues below k eps of the scaled matrix) are left out, as a pseudo-inverse
-    does.
-
-    Args:
-        information: symmetric, positive semidefinite.
-        without: columns that depend on others: left out, their rows and columns of the result are 0.
+    Directions with eigenvalues below k eps of the scaled matrix are left out: the rows do not determine them.
     """
-    kept = torch.ones(len(information), dtype=torch.bool)
-    kept[list(without)] = False
-    part = information[kept][:, kept]
-    size = part.diagonal().sqrt()
+    size = information.diagonal().sqrt()
     size = torch.where(size > 0, size, 1.0)
-    values, vectors = torch.linalg.eigh(part / size[:, None] / size)
+    values, vectors = torch.linalg.eigh(information / size[:, None] / size)
     known = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
     half = vectors[:, known] / values[known].sqrt() / size[:, None]
-    result = torch.zeros_like(information)
-    result[kept[:, None] & kept] = (half @ half.T).reshape(-1)
-    return result
+    return half @ half.T
 
 
 def robust(likelihood: Likelihood, theta: Tensor, bread: Tensor, correct: bool, sampling: bool = False) -> Tensor:
-    """Return the sandwich hc0, or hc1 where `correct`; `bread` is the inverse information, (k, k)."""
+    """Return the sandwich hc0, or hc1 if `correct`; `bread` is the inverse information at `theta`, (k, k)."""
     meat = torch.zeros_like(bread)
     for design, target, weight in likelihood.chunks():
         residual = target - torch.sigmoid(design @ theta)
@@ -60,17 +48,10 @@ def robust(likelihood: Likelihood, theta: Tensor, bread: Tensor, correct: bool, 
 
 
 def clustered(likelihood: Likelihood, theta: Tensor, bread: Tensor, groups: Tensor, sampling: bool = False) -> Tensor:
-    """Return the sandwich over groups of rows.
-
-    Args:
-        likelihood: of the rows.
-        theta: the fitted point.
-        bread: the inverse information there, (k, k).
-        groups: the group of each row, (rows,); any numbers.
-        sampling: the weights are sampling weights.
+    """Return the sandwich over groups of rows, `groups` (rows,) any numbers; other arguments as for `robust`.
 
     Raises:
-        ValueError: there is a single group, which tells nothing about the scatter between groups.
+        ValueError: there is a single group.
     """
     names, group = torch.unique(groups.reshape(-1), return_inverse=True)
     if len(names) < 2:

@@ -1,4 +1,4 @@
-"""The log-likelihood of a logistic regression with its gradient and information: what every error and test starts from.
+"""The log-likelihood of a logistic regression with its gradient and information: the base of every error and test.
 
     l(theta) = sum_i w_i [y_i log p_i + (1 - y_i) log(1 - p_i)],   p_i = 1 / (1 + exp(-x_i theta))
     gradient = sum_i w_i (y_i - p_i) x_i
@@ -40,13 +40,7 @@ class Likelihood:
     """The likelihood of a table's rows as a function of theta."""
 
     def __init__(self, features: Tensor | Features, target: Tensor, weight: Tensor | None = None) -> None:
-        """Take the rows.
-
-        Args:
-            features: (rows, features), any float type or `Features`.
-            target: (rows,) or (rows, 1), 0 or 1.
-            weight: (rows,) or (rows, 1), how often each row counts; None: once.
-        """
+        """Take features (rows, features), target (rows,) or (rows, 1), and as weight how often each row counts; None: once."""
         self.features = features
         self.target = target.reshape(-1).double()
         self.weight = torch.ones_like(self.target) if weight is None else weight.reshape(-1).double()
@@ -76,18 +70,13 @@ class Likelihood:
     @cached_property
     def means(self) -> Tensor:
         """The mean of each feature over the rows, (features,)."""
-        total = torch.zeros(self.parameters - 1, dtype=torch.float64)
-        for design, _, weight in self.chunks():
-            total += weight @ design[:, :-1]
-        return total / self.rows
+        return sum((weight @ design[:, :-1] for design, _, weight in self.chunks()), torch.zeros(())) / self.rows
 
     @cached_property
     def deviations(self) -> Tensor:
         """The standard deviation of each feature over the rows, (features,)."""
-        total = torch.zeros(self.parameters - 1, dtype=torch.float64)
-        for design, _, weight in self.chunks():
-            total += weight @ (design[:, :-1] - self.means).square()
-        return (total / self.rows).sqrt()
+        squares = (weight @ (design[:, :-1] - self.means).square() for design, _, weight in self.chunks())
+        return (sum(squares, torch.zeros(())) / self.rows).sqrt()
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (design, target, weight) of successive rows: (rows, features + 1), (rows,) and (rows,), float64."""
@@ -113,6 +102,6 @@ class Likelihood:
         return sum(count * math.log(count / rows) for count in (ones, rows - ones) if count > 0)
 
 
-def spread(logit: Tensor) -> Tensor:
+def variance(logit: Tensor) -> Tensor:
     """Return p (1 - p) of each logit, without the cancellation of 1 - p where p is near 1."""
     return torch.sigmoid(logit) * torch.sigmoid(-logit)

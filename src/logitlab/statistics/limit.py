@@ -1,19 +1,18 @@
-"""The coefficient table of separated rows: what the rows on the boundary say of the coefficients that stay finite.
+"""The coefficient table of separated rows: estimates of the coefficients that stay finite, from the rows on the boundary.
 
 As the separated rows become certain, the likelihood of the table tends to that of the rows on the boundary, which has an
 optimum along the other directions. Its estimates, errors and tests are the limits of those of the table (Geyer, Electronic
 Journal of Statistics 3, 2009, section 3). The coefficients that the boundary leaves open are infinite, or follow from such.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from logitlab.statistics.likelihood import Likelihood
-from logitlab.statistics.table import EFFECTS, CoefficientTable, Units, coefficient_table
+from logitlab.statistics.table import EFFECTS, CoefficientTable, Units, coefficient_table, column_means
 
 INFINITE = "infinite: separates the classes"
 
@@ -31,7 +30,7 @@ def limit_table(
     names: Sequence[str],
     units: Units,
     groups: Tensor | None = None,
-    **told: Any,
+    **options: Any,
 ) -> CoefficientTable:
     """Return the table at the limit.
 
@@ -43,19 +42,17 @@ def limit_table(
         names: of the features.
         units: of the columns.
         groups: the group of each of all rows, for cluster errors.
-        told: `coefficient_table`'s other arguments.
+        options: `coefficient_table`'s other arguments.
     """
     inside = boundary(likelihood, rows)
-    table = coefficient_table(inside, theta, names, units, groups=None if groups is None else groups[rows], **told)
-    notes: Mapping[int, str] = dict.fromkeys(infinite, INFINITE)
+    table = coefficient_table(inside, theta, names, units, groups=None if groups is None else groups[rows], **options)
     kept = len(likelihood.basis.kept) + 1
     share = inside.rows / likelihood.rows  # the other rows' probabilities are 0 or 1, whatever a finite coefficient is
-    mean = torch.cat([likelihood.means * units.scale + units.center, torch.full((1,), torch.nan, dtype=torch.float64)])
-    table = table.without(notes)
+    table = table.without(dict.fromkeys(infinite, INFINITE))
     return replace(
         table,
         **{name: getattr(table, name) * share for name in EFFECTS},
-        mean=mean,
+        mean=column_means(likelihood, units),
         goodness=replace(table.goodness, null_log_likelihood=likelihood.null(), rows=likelihood.rows, parameters=kept),
         dependencies=[each for each in table.dependencies if each.column in likelihood.basis.aliased],
     )

@@ -14,7 +14,7 @@ Sources: Venzon and Moolgavkar, Applied Statistics 37 (1988), 87-94; Heinze and 
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -46,25 +46,19 @@ def penalised(likelihood: Likelihood) -> Callable[[Tensor], Point]:
 class Profile:
     """The profile of a likelihood around its maximum."""
 
-    def __init__(self, at: Callable[[Tensor], Point], theta: Tensor, without: Collection[int] = ()) -> None:
-        """Take the likelihood and where it is greatest.
-
-        Args:
-            at: the log-likelihood with gradient and information at any theta.
-            theta: where it is greatest, (features + 1,).
-            without: columns that depend on others: their coefficients stay as they are.
-        """
-        self._at, self._theta, self._without = at, theta, without
+    def __init__(self, at: Callable[[Tensor], Point], theta: Tensor) -> None:
+        """Take the log-likelihood as a function of theta, and the theta where it is greatest, (features + 1,)."""
+        self._at, self._theta = at, theta
         self._best = at(theta)
-        self._covariance = inverse(self._best.information, without)
+        self._covariance = inverse(self._best.information)
 
     def interval(self, contrast: Tensor, level: float = 0.95) -> tuple[float, float]:
         """Return the ends of the interval for contrast' theta, contrast (features + 1,).
 
         An end where the likelihood never falls far enough is infinite.
         """
-        reach = normal_quantile(level)
-        return self._end(contrast, -1, reach), self._end(contrast, 1, reach)
+        z = normal_quantile(level)
+        return self._end(contrast, -1, z), self._end(contrast, 1, z)
 
     def z(self, contrast: Tensor) -> float:
         """Return the root of the likelihood-ratio statistic for contrast' theta = 0, with the sign of the estimate."""
@@ -80,21 +74,21 @@ class Profile:
     def _root(self, point: Point) -> float:
         return math.sqrt(max(0.0, 2 * (self._best.value - point.value)))
 
-    def _end(self, contrast: Tensor, side: int, reach: float) -> float:
-        """Find where the root r(b) = sqrt(2 (l_hat - l_p(b))) is `reach`: r is nearly a line, so Newton's steps are few."""
+    def _end(self, contrast: Tensor, side: int, z: float) -> float:
+        """Find where the root r(b) = sqrt(2 (l_hat - l_p(b))) is `z`: r is nearly a line, so Newton's steps are few."""
         error = (contrast @ self._covariance @ contrast).sqrt().item()
         follow, estimate = self._follow(contrast), (contrast @ self._theta).item()
-        theta, distance = self._theta, reach * error
+        theta, distance = self._theta, z * error
         inside, outside = 0.0, math.inf  # |b - estimate| that lie in the interval, and beyond it
         for _ in range(MOST_STEPS):
             target = estimate + side * distance
             theta, here, slope = self._constrained(theta + (target - contrast @ theta) * follow, contrast)
             root = self._root(here)
-            inside, outside = (distance, outside) if root < reach else (inside, distance)
-            if abs(root - reach) < 1e-9 * reach:
+            inside, outside = (distance, outside) if root < z else (inside, distance)
+            if abs(root - z) < 1e-9 * z:
                 break
             rise = -side * slope / root if root else 0.0
-            step = distance + (reach - root) / rise if rise > 0 else math.inf
+            step = distance + (z - root) / rise if rise > 0 else math.inf
             if not inside < step < outside:
                 step = (inside + outside) / 2 if outside < math.inf else 2 * distance
             distance = min(step, 2 * distance)
@@ -110,7 +104,7 @@ class Profile:
         here = self._at(theta)
         slope = 0.0
         for _ in range(MOST_STEPS):
-            covariance = inverse(here.information, self._without)
+            covariance = inverse(here.information)
             across, free = covariance @ contrast, covariance @ here.gradient
             slope = (contrast @ free / (contrast @ across)).item()
             step = free - slope * across

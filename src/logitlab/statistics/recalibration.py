@@ -1,4 +1,4 @@
-"""Logits made honest on rows that the fit has not seen: logit' = slope * logit + intercept.
+"""Logits recalibrated on rows that the fit has not seen: logit' = slope * logit + intercept.
 
     temperature   intercept 0, slope = 1 / temperature           (Guo et al. 2017)
     platt         slope and intercept                            (Platt 1999, without his smoothed targets)
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from logitlab.statistics.covariance import inverse
-from logitlab.statistics.likelihood import Likelihood
+from logitlab.solvers.newton import newton
 
 METHODS = ("none", "temperature", "platt")
-MOST_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -46,30 +44,23 @@ def recalibration(method: str, logit: Tensor, target: Tensor, weight: Tensor | N
         return Recalibration()
     if problem := _no_best(method, logit.reshape(-1), target.reshape(-1) > 0.5):
         raise ValueError(problem)
-    free = [0] if method == "temperature" else [0, 1]
-    likelihood = Likelihood(logit.reshape(-1, 1), target, weight)
-    theta = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    here = likelihood.at(theta)
-    for _ in range(MOST_STEPS):
-        step = torch.zeros_like(theta)
-        step[free] = inverse(here.information[free][:, free]) @ here.gradient[free]
-        size = 1.0
-        while (there := likelihood.at(theta + size * step)).value < here.value and size > 1e-8:
-            size /= 2
-        if there.value <= here.value:
-            break
-        theta, here = theta + size * step, there
-    if theta[0] <= 0:
+    x, y = logit.reshape(-1, 1).double(), target.reshape(-1).double()
+    w = torch.ones_like(y) if weight is None else weight.reshape(-1)
+    if method == "temperature":  # with each row's mirror image the best intercept is 0
+        x, y, w = torch.cat([x, -x]), torch.cat([y, 1 - y]), torch.cat([w, w])
+    best = newton(x, y, w, tolerance=1e-12)
+    slope, intercept = best.weight.item(), 0.0 if method == "temperature" else best.bias.item()
+    if slope <= 0:
         raise ValueError("on these rows a higher logit goes with class 0: the model is worse than none there")
-    return Recalibration(*theta.tolist())
+    return Recalibration(slope, intercept)
 
 
 def _no_best(method: str, logit: Tensor, positive: Tensor) -> str | None:
-    """Return why no finite slope is best, if so."""
+    """Return why no finite slope maximises the likelihood; None if one does."""
     if bool(positive.all() or (~positive).all()):
         return "the rows are all of one class"
     zero = logit.new_zeros(())
     cut = zero if method == "temperature" else logit[positive].min()
     if bool((logit[positive] >= cut).all() and (logit[~positive] <= cut).all() and (logit != cut).any()):
-        return "the logits part the classes without a fault, so the steeper the better and no slope is best"
+        return "the logits separate the classes, so the likelihood grows with the slope and no slope is best"
     return None

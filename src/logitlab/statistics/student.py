@@ -1,7 +1,7 @@
-"""Student's t distribution, of any number of degrees of freedom: what an error that is known by few groups says.
+"""Student's t distribution, of any number of degrees of freedom, for errors that are estimated from few groups.
 
 P(|T| > t) = I_x(degrees / 2, 1 / 2), x = degrees / (degrees + t^2), I the regularised incomplete beta function, worked out by
-its continued fraction (Numerical Recipes, 3rd ed., 6.4). Plain floats: what writes a sweep's table does without torch.
+its continued fraction (Numerical Recipes, 3rd ed., 6.4). Plain floats, because a sweep's table is written without torch.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The coefficient table: every coefficient with its error and what the error says, in the data's own units."""
+"""The coefficient table: every coefficient with its error, tests and effects, in the data's own units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +10,14 @@ from logitlab.statistics import covariance, marginal_effects, steps
 from logitlab.statistics.collinear import Dependency, dependencies
 from logitlab.statistics.goodness import Goodness
 from logitlab.statistics.likelihood import Likelihood
-from logitlab.statistics.marginal_effects import Switch
+from logitlab.statistics.marginal_effects import Indicator
 from logitlab.statistics.optimum import no_optimum
 from logitlab.statistics.profile import Profile, penalised
 from logitlab.statistics.wald import Wald, quantile, two_sided, wald
 
 EFFECTS = ("marginal_effect", "marginal_effect_std_error", "step_effect")
 NUMBERS = ("estimate", "std_error", "z", "p", "ci_low", "ci_high", *EFFECTS)
-"""What a coefficient table says of each coefficient, besides its column's mean."""
+"""The columns of a coefficient table, besides its column's mean."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Units:
 
 @dataclass(frozen=True)
 class CoefficientTable:
-    """Columns of (features + 1,) float64 with the bias last; NaN where there is nothing to say.
+    """Columns of (features + 1,) float64 with the bias last; NaN where there is no value.
 
     Attributes:
         names: of the coefficients.
         estimate: in own units.
         std_error: NaN for all where `why_none` says why, and for those that collinear columns leave open.
         z: and p, ci_low, ci_high: Wald's, or all four of the profile likelihood.
-        marginal_effect: average marginal effect; NaN for the bias and for columns that move together (`products`). Its error is
-            `marginal_effect_std_error`.
-        step: of each column, a difference that one can picture; `step_effect`: the average difference in probability for it,
+        marginal_effect: average marginal effect, its error `marginal_effect_std_error`; NaN for the bias and for products and
+            their factors.
+        step: of each column, a difference of a natural size; `step_effect`: the average difference in probability for it,
             NaN for the bias and for products (`statistics/steps.py`).
         mean: of each column over the rows; NaN for the bias.
         indicator: the column is on or off, 1 or 0.
@@ -91,21 +91,16 @@ class CoefficientTable:
 
     def columns(self) -> dict[str, list]:
         """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
-        reach = quantile(self.level, self.degrees) * self.marginal_effect_std_error
+        half_width = quantile(self.level, self.degrees) * self.marginal_effect_std_error
         numbers = {
-            "estimate": self.estimate,
-            "std_error": self.std_error,
-            "z": self.z,
-            "p": self.p,
-            "ci_low": self.ci_low,
-            "ci_high": self.ci_high,
+            **{name: getattr(self, name) for name in ("estimate", "std_error", "z", "p", "ci_low", "ci_high")},
             "odds_ratio": self.estimate.exp(),
             "odds_ratio_low": self.ci_low.exp(),
             "odds_ratio_high": self.ci_high.exp(),
             "marginal_effect": self.marginal_effect,
             "marginal_effect_std_error": self.marginal_effect_std_error,
-            "marginal_effect_low": self.marginal_effect - reach,
-            "marginal_effect_high": self.marginal_effect + reach,
+            "marginal_effect_low": self.marginal_effect - half_width,
+            "marginal_effect_high": self.marginal_effect + half_width,
             "step": self.step,
             "step_effect": self.step_effect,
             "mean": self.mean,
@@ -131,7 +126,7 @@ def coefficient_table(
     interval: str = "wald",
     level: float = 0.95,
     groups: Tensor | None = None,
-    switches: Sequence[Switch] = (),
+    indicators: Sequence[Indicator] = (),
     products: steps.Products | None = None,
     why_none: str | None = None,
     firth: bool = False,
@@ -148,8 +143,8 @@ def coefficient_table(
         interval: "wald" or "profile"; the profile is of the likelihood, so it goes with classical errors alone.
         level: of the intervals.
         groups: the group of each row, for cluster errors.
-        switches: the indicator columns, for marginal effects.
-        products: the columns that move with others (`steps.products`).
+        indicators: the indicator columns, for marginal effects.
+        products: the columns that are products of others (`steps.products`).
         why_none: why there can be no errors, if that is known already (a penalty).
         firth: the point maximises Firth's penalised likelihood. Errors are from the information there, and a profile is that of
             the penalised likelihood, as Heinze and Schemper (2002) give them.
@@ -165,92 +160,56 @@ def coefficient_table(
     inner, phi = likelihood.inner, likelihood.basis.inward(theta)  # sums over rows, where nothing is nearly collinear
     at = penalised(inner) if firth else inner.at
     point = at(phi)
-    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
     why_none = why_none or no_optimum(inner, phi, point, firth=firth) or _too_few_rows(inner)
     if why_none is None:
         theta = likelihood.basis.outward(phi)  # the same logits with 0 for aliased columns, whatever the fit made of them
-    own = units.matrix @ theta
-    effect, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, switches)
-    per_unit = _per_unit(units, switches)
-    products = products or {}
-    step, step_effect = _steps(likelihood, theta, units, switches, effect, products)
-    per_unit[sorted({*products, *(factor for factors in products.values() for factor in factors)})] = torch.nan
-    error, effect_error = torch.full_like(own, torch.nan), torch.full_like(effect, torch.nan)
+    effects = _effects(likelihood, theta, units, indicators, products or {})
+    own, error, effect_error = units.matrix @ theta, *torch.full((2, len(theta)), torch.nan, dtype=torch.float64)
     if why_none is None:
         scatter = _scatter(inner, phi, covariance.inverse(point.information), kind, groups, sampling)
-        error, effect_error = _errors(likelihood.basis.outward_covariance(scatter), units, jacobian)
+        scatter = likelihood.basis.outward_covariance(scatter)
+        error, effect_error = _errors(scatter, units.matrix), _errors(scatter, effects.jacobian) * effects.per_unit
     degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
-    said = wald(own, error, level, degrees)
+    tests = wald(own, error, level, degrees)
     if interval == "profile" and why_none is None:
-        said = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, level, error > 0)
-    is_greatest = why_none is None and not firth and not sampling
+        tests = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, level, error > 0)
+    depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
+    value, is_greatest = likelihood.value(theta) if firth else point.value, why_none is None and not firth and not sampling
     table = CoefficientTable(
         names=(*names, "bias"),
         estimate=own,
         std_error=error,
-        z=said.z,
-        p=said.p,
-        ci_low=said.low,
-        ci_high=said.high,
-        marginal_effect=_with_nan(effect * per_unit),
-        marginal_effect_std_error=_with_nan(effect_error * per_unit),
-        step=_with_nan(step),
-        step_effect=_with_nan(step_effect),
-        mean=_with_nan(likelihood.means * units.scale + units.center),
-        indicator=tuple(column in {switch.column for switch in switches} for column in range(len(own))),
+        z=tests.z,
+        p=tests.p,
+        ci_low=tests.low,
+        ci_high=tests.high,
+        marginal_effect=effects.marginal * effects.per_unit,
+        marginal_effect_std_error=effect_error,
+        step=effects.step,
+        step_effect=effects.difference,
+        mean=column_means(likelihood, units),
+        indicator=tuple(column in {each.column for each in indicators} for column in range(len(own))),
         kind=kind,
         interval=interval,
         level=level,
-        goodness=Goodness(
-            likelihood.value(theta) if firth else point.value,
-            likelihood.null(),
-            likelihood.rows,
-            len(theta) - len(depends),
-            is_greatest,
-        ),
+        goodness=Goodness(value, likelihood.null(), likelihood.rows, len(theta) - len(depends), is_greatest),
         dependencies=depends,
         why_none=why_none,
         firth=firth,
         degrees=degrees,
-        products=products,
+        products=products or {},
     )
-    if why_none is not None:
-        return table
-    return table.without({each.column: f"aliased: {each.words(names)}" for each in depends})
-
-
-def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
-    if trusts_likelihood and kind != "classical":
-        raise ValueError(f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {kind} errors do not")
-    if sampling and kind == "classical":
-        raise ValueError("classical errors count rows, and sampling weights are no counts: kind hc0, hc1 or cluster")
-
-
-def _too_few_rows(likelihood: Likelihood) -> str | None:
-    """Return what is wrong with weights that count as fewer rows than there are coefficients, if they do."""
-    if likelihood.rows > likelihood.parameters:
-        return None
-    return (
-        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {likelihood.parameters}"
-        " coefficients take more. Weights that are no counts are sampling weights: data.weight_kind=sampling"
-    )
-
-
-def _errors(scatter: Tensor, units: Units, jacobian: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the standard errors of the coefficients, (features + 1,), and of the effects, (features,)."""
-    error = (units.matrix @ scatter @ units.matrix.T).diagonal().sqrt()
-    return error, (jacobian @ scatter @ jacobian.T).diagonal().clamp(min=0).sqrt()
+    return table if why_none else table.without({each.column: f"aliased: {each.words(names)}" for each in depends})
 
 
 def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], units: Units, why_none: str) -> CoefficientTable:
     """Return the table without anything that takes the information matrix; arguments as for `coefficient_table`."""
     theta = theta.double()
-    nothing = torch.full_like(theta, torch.nan)
     return CoefficientTable(
         (*names, "bias"),
         units.matrix @ theta,
-        *(nothing,) * 9,
-        mean=_with_nan(likelihood.means * units.scale + units.center),
+        *(torch.full_like(theta, torch.nan),) * 9,
+        mean=column_means(likelihood, units),
         indicator=(False,) * len(theta),
         kind="classical",
         interval="wald",
@@ -260,7 +219,34 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
     )
 
 
-def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequence[int]] = ()) -> list[Switch]:
+def column_means(likelihood: Likelihood, units: Units) -> Tensor:
+    """Return the mean of each column in own units, (features + 1,), NaN for the bias."""
+    return _with_nan(likelihood.means * units.scale + units.center)
+
+
+def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
+    if trusts_likelihood and kind != "classical":
+        raise ValueError(f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {kind} errors do not")
+    if sampling and kind == "classical":
+        raise ValueError("classical errors count rows, and sampling weights are not counts: kind hc0, hc1 or cluster")
+
+
+def _too_few_rows(likelihood: Likelihood) -> str | None:
+    """Return what is wrong with weights that count as fewer rows than there are coefficients, if they do."""
+    if likelihood.rows > likelihood.parameters:
+        return None
+    return (
+        f"the {len(likelihood.target):,} rows count as {likelihood.rows:.4g} by their weights, and {likelihood.parameters}"
+        " coefficients need more. Weights that are not counts are sampling weights: data.weight_kind=sampling"
+    )
+
+
+def _errors(scatter: Tensor, matrix: Tensor) -> Tensor:
+    """Return the standard errors of matrix @ theta, whose covariance is `scatter`."""
+    return (matrix @ scatter @ matrix.T).diagonal().clamp(min=0).sqrt()
+
+
+def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequence[int]] = ()) -> list[Indicator]:
     """Return the columns that hold nothing but 0 and 1 in their own units.
 
     Exactly 0 and 1, but for what scaling in float64 rounds off: a column of a scale of 1e-6 is none.
@@ -279,7 +265,7 @@ def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequen
     on = ((1 - units.center) / units.scale).tolist()
     family = {column: set(columns) - {column} for columns in categories for column in columns}
     return [
-        Switch(column, off[column], on[column], {other: off[other] for other in family.get(column, ())})
+        Indicator(column, off[column], on[column], {other: off[other] for other in family.get(column, ())})
         for column in binary.nonzero()[:, 0].tolist()
     ]
 
@@ -306,27 +292,40 @@ def _profile(profile: Profile, contrasts: Tensor, level: float, wanted: Tensor) 
     return Wald(z, two_sided(z), low, high)
 
 
-def _steps(
-    likelihood: Likelihood, theta: Tensor, units: Units, switches: Sequence[Switch], effect: Tensor, products: steps.Products
-) -> tuple[Tensor, Tensor]:
-    """Return the step of each column in own units and the average difference in probability for it, (features,) each."""
+@dataclass(frozen=True)
+class _Effects:
+    """Effects on the probability, (features + 1,) each, NaN for the bias; `jacobian` is of `marginal` by theta."""
+
+    marginal: Tensor
+    jacobian: Tensor
+    per_unit: Tensor
+    step: Tensor
+    difference: Tensor
+
+
+def _effects(
+    likelihood: Likelihood, theta: Tensor, units: Units, indicators: Sequence[Indicator], products: steps.Products
+) -> _Effects:
+    """Return marginal effects with their factor to own units, and the steps in own units with the difference that each makes.
+
+    The factor is 1 for an indicator, whatever its units, and NaN for products and what they are products of.
+    """
+    marginal, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, indicators)
+    factors = {factor for each in products.values() for factor in each}
+    on_off = [each.column for each in indicators]
+    per_unit = 1 / units.scale
+    per_unit[on_off] = 1.0
+    per_unit[[*products, *factors]] = torch.nan
     own, deviation = (theta[:-1] / units.scale).tolist(), (likelihood.deviations * units.scale).tolist()
     step = torch.tensor([steps.step_of(*each) for each in zip(own, deviation, strict=True)], dtype=torch.float64)
     difference = steps.effects(likelihood, theta, step / units.scale)
-    on_off = [switch.column for switch in switches]
-    step[on_off], difference[on_off] = 1.0, effect[on_off]
-    for column in {factor for factors in products.values() for factor in factors}:
+    step[on_off], difference[on_off] = 1.0, marginal[on_off]
+    for column in factors:
         by = None if column in on_off else step[column].item()
         difference[column] = steps.joint_effect(likelihood, theta, units.center, units.scale, column, products, by)
     difference[list(products)] = torch.nan
-    return step, difference
-
-
-def _per_unit(units: Units, switches: Sequence[Switch]) -> Tensor:
-    """Return what a marginal effect is multiplied by: per own unit for a number, 1 for a switch, whatever its units."""
-    factor = 1 / units.scale
-    factor[[switch.column for switch in switches]] = 1.0
-    return factor
+    jacobian = torch.cat([jacobian, torch.zeros_like(jacobian[:1])])
+    return _Effects(_with_nan(marginal), jacobian, _with_nan(per_unit), _with_nan(step), _with_nan(difference))
 
 
 def _with_nan(column: Tensor) -> Tensor:

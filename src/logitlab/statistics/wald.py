@@ -1,4 +1,4 @@
-"""What a coefficient and its standard error say: z, p, interval, odds ratio.
+"""Tests and intervals from a coefficient and its standard error: z, p, interval, odds ratio.
 
 z = estimate / error,   p = P(|Z| > |z|) for a standard normal Z,   interval = estimate -+ z_level * error
 odds ratio = exp(estimate), its interval the exponential of the estimate's (Wald 1943)
@@ -29,16 +29,12 @@ class Wald:
 def wald(estimate: Tensor, error: Tensor, level: float = 0.95, degrees: int | None = None) -> Wald:
     """Return z, p and the interval of `level` for estimates with their standard errors, (coefficients,) each.
 
-    Args:
-        estimate: of the coefficients.
-        error: their standard errors; NaN where there is none.
-        level: of the intervals.
-        degrees: of freedom of Student's t; None: the normal distribution.
+    `degrees` are the degrees of freedom of Student's t; None: the normal distribution.
     """
     z = estimate / error
-    reach = quantile(level, degrees) * error
+    half_width = quantile(level, degrees) * error
     p = two_sided(z) if degrees is None else z.new_tensor([t_two_sided(each, degrees) for each in z.tolist()])
-    return Wald(z, p, estimate - reach, estimate + reach)
+    return Wald(z, p, estimate - half_width, estimate + half_width)
 
 
 def quantile(level: float, degrees: int | None = None) -> float:
