@@ -58,8 +58,8 @@ def test_memory_can_be_written_down_and_taken_up_again():
     objective, steps = Objective(x, y), LBFGSSteps(1e-9, x.shape[1])
     point = torch.zeros(x.shape[1] + 1, dtype=torch.float64)
     for _ in range(4):
-        point = steps.after(objective(point, steps.wants_hessian))
+        point = steps.next_point(objective(point, steps.wants_hessian))
     copy = LBFGSSteps(1e-9, x.shape[1])
     copy.restore(steps.plain())
     seen = objective(point)
-    assert torch.equal(steps.after(seen), copy.after(seen))
+    assert torch.equal(steps.next_point(seen), copy.next_point(seen))

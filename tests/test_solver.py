@@ -202,7 +202,7 @@ def test_solver_state_survives_a_round_trip():
     optimizer = LBFGS(half.network.parameters())
     optimizer.load_state_dict(saved)
     while not optimizer.finished:
-        optimizer.see(data.features, data.target)
+        optimizer.accumulate(data.features, data.target)
         optimizer.step(optimizer.evaluate)
     np.testing.assert_array_equal(coefficients(half), coefficients(whole))
 

@@ -81,7 +81,7 @@ def _ours(features: Tensor, target: Tensor) -> dict[str, Subject]:
         def run() -> Tensor:
             solver = kind(Logits(features.shape[1], 0.0, 0.0).parameters(), tolerance=TOLERANCE, dtype=dtype)
             while not solver.finished:
-                solver.see(features, target)
+                solver.accumulate(features, target)
                 solver.step(solver.evaluate)
             assert solver.steps is not None and solver.steps.best is not None
             return solver.steps.best.parameters

@@ -36,10 +36,11 @@ SINGLE_ROUNDING = 2e-5
 WIDE, MOST_IN_ROW_SPACE = 100, 2_000
 """Columns from which on, and rows up to which, a table with more columns than rows is worked on in its row space."""
 
-SAMPLE_ROWS_PER_COLUMN = 50
-SMALLEST_SAMPLE = 20_000
-WORTH_SAMPLING = 8
-"""A table with this many times the sample's rows is looked at through the sample first."""
+SAMPLE_ROWS_PER_COLUMN = 2
+SMALLEST_SAMPLE = 2_000
+WORTH_SAMPLING = 4
+"""A table with this many times the sample's rows is looked at through the sample first: what is left of a column there, once
+the others are projected out, is left of it in all rows at least (a mean square of a quarter or less of it)."""
 
 REPRESENTATION = 2.0**-46
 """The same for numbers that float64 has rounded, as a part of their own size, mean and all."""

@@ -49,7 +49,7 @@ class LBFGSSteps(Steps):
         self._high: End | None = None
         self._trials = 0
 
-    def bend(self, hessian: Tensor) -> None:
+    def precondition(self, hessian: Tensor) -> None:
         """Take a Hessian, (features + 1, features + 1), at or near the start; it need not be exact."""
         self._scale = hessian.diagonal().clamp(min=float(hessian.diagonal().max()) * 1e-12).rsqrt()
         scaled = hessian * self._scale[:, None] * self._scale
@@ -58,14 +58,14 @@ class LBFGSSteps(Steps):
         self._factor = None if failed else factor
         self.wants_hessian = False
 
-    def begin_again(self) -> None:  # noqa: D102
-        super().begin_again()
+    def restart(self) -> None:  # noqa: D102
+        super().restart()
         self.rounding = EXACT_ROUNDING
 
-    def after(self, seen: Evaluation) -> Tensor | None:  # noqa: D102
+    def next_point(self, seen: Evaluation) -> Tensor | None:  # noqa: D102
         if self.best is None:
             if seen.hessian is not None:
-                self.bend(seen.hessian)
+                self.precondition(seen.hessian)
             return self._continue_from(seen)
         end = (self._length, seen.value, float(seen.gradient @ self._direction))
         if self._is_good(end):
@@ -83,7 +83,7 @@ class LBFGSSteps(Steps):
         self.converged = seen.gradient_norm <= self.tolerance
         if self.converged:
             return None
-        self._direction = -self._bent(seen.gradient)
+        self._direction = -self._preconditioned(seen.gradient)
         self._low, self._high = (0.0, seen.value, float(seen.gradient @ self._direction)), None
         self._trials = 0
         self._length = 1.0
@@ -132,7 +132,7 @@ class LBFGSSteps(Steps):
             self._moves = [*self._moves, move][-self.history :]
             self._turns = [*self._turns, turn][-self.history :]
 
-    def _bent(self, gradient: Tensor) -> Tensor:
+    def _preconditioned(self, gradient: Tensor) -> Tensor:
         """Return the inverse Hessian, as far as it is known, times the gradient (the two loops of algorithm 7.4)."""
         result, parts = gradient.clone(), []
         pairs = list(zip(self._moves, self._turns, strict=True))

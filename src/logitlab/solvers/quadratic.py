@@ -37,19 +37,19 @@ def lasso(hessian: Tensor, right: Tensor, start: Tensor, penalty: ElasticNet) ->
     until it stands. Where it goes round in circles, or the Hessian is singular on it, coordinates are minimised one after
     another for some sweeps, and the set is guessed anew from there.
     """
-    price = torch.full_like(right, penalty.l1)
-    price[-1] = 0
+    l1 = torch.full_like(right, penalty.l1)
+    l1[-1] = 0
     u = start
     for _ in range(MOST_ROUNDS):
-        if (minimum := _by_sets(hessian, right, u, price)) is not None:
+        if (minimum := _by_sets(hessian, right, u, l1)) is not None:
             return minimum
-        u, settled = _one_by_one(hessian, right, u, price)
+        u, settled = _one_by_one(hessian, right, u, l1)
         if settled:
             break
     return u
 
 
-def _by_sets(hessian: Tensor, right: Tensor, start: Tensor, price: Tensor) -> Tensor | None:
+def _by_sets(hessian: Tensor, right: Tensor, start: Tensor, l1: Tensor) -> Tensor | None:
     """Return the minimum by a primal-dual active set method, None where it does not end.
 
     Hintermueller, Ito and Kunisch, SIAM J. Optim. 13, 2002; a few sets are enough as a rule.
@@ -58,36 +58,36 @@ def _by_sets(hessian: Tensor, right: Tensor, start: Tensor, price: Tensor) -> Te
     step = 1 / hessian.diagonal().clamp(min=torch.finfo(hessian.dtype).tiny)
     for _ in range(MOST_SETS):
         ahead = u + step * (right - hessian @ u)
-        sign = torch.where(ahead.abs() > step * price, ahead.sign(), 0.0)
+        sign = torch.where(ahead.abs() > step * l1, ahead.sign(), 0.0)
         sign[-1] = 1  # the bias is always in
         if before is not None and torch.equal(sign, before):
             return u
         before, inside = sign, sign.nonzero()[:, 0]
-        part, rank = solve(hessian[inside][:, inside], (right - price * sign)[inside])
+        part, rank = solve(hessian[inside][:, inside], (right - l1 * sign)[inside])
         if rank < len(inside):
             return None
         u = torch.zeros_like(u).index_copy_(0, inside, part)
     return None
 
 
-def _one_by_one(hessian: Tensor, right: Tensor, start: Tensor, price: Tensor) -> tuple[Tensor, bool]:
+def _one_by_one(hessian: Tensor, right: Tensor, start: Tensor, l1: Tensor) -> tuple[Tensor, bool]:
     """Return a point nearer to the minimum, and whether it is there, by sweeps of coordinate descent.
 
     Friedman, Hastie and Tibshirani, J. Stat. Softw. 33(1), 2010.
     """
     # numpy and floats: torch takes ten times as long for so little
     rest, columns, u = (right - hessian @ start).cpu().numpy(), hessian.cpu().numpy(), start.tolist()
-    diagonal, prices = hessian.diagonal().tolist(), price.tolist()
-    scale = float(right.abs().max() + price.max())
+    diagonal, l1s = hessian.diagonal().tolist(), l1.tolist()
+    scale = float(right.abs().max() + l1.max())
     largest = math.inf
     for _ in range(SWEEPS):
         largest = 0.0
-        for j, (curvature, cost) in enumerate(zip(diagonal, prices, strict=True)):
+        for j, (curvature, strength) in enumerate(zip(diagonal, l1s, strict=True)):
             if curvature <= 0:
                 continue
             old = u[j]
             slope = float(rest[j]) + curvature * old
-            new = max(abs(slope) - cost, 0.0) / curvature * (1 if slope > 0 else -1)
+            new = max(abs(slope) - strength, 0.0) / curvature * (1 if slope > 0 else -1)
             if new != old:
                 rest -= columns[j] * (new - old)
                 u[j] = new

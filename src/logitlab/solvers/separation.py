@@ -157,7 +157,7 @@ class _Search:
         looked = 0
         for _ in range(MOST_STEPS if exact is not None else 20):
             seen = evaluation(self.table.sums(point), point)
-            following = steps.after(seen)
+            following = steps.next_point(seen)
             if steps.best is seen:
                 path.append(point)
                 is_due = exact is not None and len(path) >= looked + LOOK_EVERY

@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from logitlab import penalties
 from logitlab.features import Features
 from logitlab.penalties import ElasticNet, Firth
-from logitlab.solvers.basis import SAMPLE_ROWS_PER_COLUMN, SMALLEST_SAMPLE, WORTH_SAMPLING, Basis
+from logitlab.solvers.basis import Basis
 from logitlab.solvers.firth import firth_evaluation
 from logitlab.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logitlab.solvers.newton import NewtonSteps, minimum
 from logitlab.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core
 from logitlab.solvers.steps import Steps
 
-# A table with WORTH_SAMPLING times the sample's rows is begun from the sample's optimum.
+SAMPLE_ROWS_PER_COLUMN = 50
+SMALLEST_SAMPLE = 20_000
+WORTH_SAMPLING = 8
+"""A table with this many times the sample's rows is begun from the sample's optimum."""
 
 
 class Solver(torch.optim.Optimizer, ABC):
-    """A torch optimiser that is shown every batch (`see`) and moves once all rows have been seen (`step`).
+    """A torch optimiser that is shown every batch (`accumulate`) and moves once all rows have been seen (`step`).
 
     torch's own optimisers know the gradient of one batch and nothing else. These need sums over all rows, the Hessian among
     them, at one point; so an epoch is one evaluation, in as many batches as there are, and the point moves at its end. The
@@ -37,7 +40,7 @@ class Solver(torch.optim.Optimizer, ABC):
         steps: the method; made at the first move.
         finished: nothing is left to do, converged or not.
         basis: coordinates in which nothing is nearly collinear; set before training where there is no elastic net.
-        loss: the mean loss at the accepted point, without the penalty; `accuracy` and `price`, the penalty, likewise.
+        loss: the mean loss at the accepted point, without the penalty; `accuracy` and `penalty_value`, likewise.
         takes_l1: the method can work with an l1 penalty.
     """
 
@@ -59,7 +62,7 @@ class Solver(torch.optim.Optimizer, ABC):
         self.steps: Steps | None = None
         self.finished = False
         self.basis: Basis | None = None
-        self.loss = self.accuracy = self.price = 0.0
+        self.loss = self.accuracy = self.penalty_value = 0.0
         self._is_exact = self.dtype == torch.float64
         self._point: Tensor | None = None
         self._sums: Sums | None = None
@@ -83,7 +86,7 @@ class Solver(torch.optim.Optimizer, ABC):
         return float("inf") if best is None else best.gradient_norm
 
     @torch.no_grad()
-    def see(self, features: Tensor | Features, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def accumulate(self, features: Tensor | Features, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Add a batch to the sums at the present point.
 
         Args:
@@ -132,17 +135,17 @@ class Solver(torch.optim.Optimizer, ABC):
         assert self.steps is not None and self._seen is not None, "nothing was evaluated"
         seen, self._seen = self._seen, None
         with one_core(len(seen.parameters)):
-            following = self.steps.after(seen)
+            following = self.steps.next_point(seen)
         best = self.steps.best
         assert best is not None
         if best.parameters is seen.parameters:  # accepted
-            self.loss, self.accuracy, self.price = seen.loss, self._seen_accuracy, seen.value - seen.loss
+            self.loss, self.accuracy, self.penalty_value = seen.loss, self._seen_accuracy, seen.value - seen.loss
             for parameter, part in self._parts(best.parameters if self.basis is None else self.basis.outward(best.parameters)):
                 parameter.copy_(part)
         self._point = best.parameters if following is None else following
         if following is None and not self._is_exact:
             self._is_exact = True
-            self.steps.begin_again()
+            self.steps.restart()
         else:
             self.finished = following is None
         return value
@@ -160,7 +163,7 @@ class Solver(torch.optim.Optimizer, ABC):
             "point": self._point,
             "finished": self.finished,
             "is_exact": self._is_exact,
-            "accepted": (self.loss, self.accuracy, self.price),
+            "accepted": (self.loss, self.accuracy, self.penalty_value),
         }
         return {**super().state_dict(), "solver": own}
 
@@ -169,7 +172,7 @@ class Solver(torch.optim.Optimizer, ABC):
         own = state_dict["solver"]
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "solver"})
         self._point, self.finished, self._is_exact = own["point"], own["finished"], own["is_exact"]
-        self.loss, self.accuracy, self.price = own["accepted"]
+        self.loss, self.accuracy, self.penalty_value = own["accepted"]
         self._sums = None if own["sums"] is None else Sums(**own["sums"])
         if own["steps"] is not None:
             assert self._point is not None
@@ -196,7 +199,7 @@ class Solver(torch.optim.Optimizer, ABC):
         begun = minimum(rows, NewtonSteps(1e-3, self.penalty.l1), self._point, max_iterations=10)
         if begun.converged:
             self._point = torch.cat([begun.weight, begun.bias[None]])
-            self.steps.bend(begun.hessian)
+            self.steps.precondition(begun.hessian)
 
     def _parts(self, vector: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Yield every parameter with its part, of its shape, of a vector (features + 1,)."""

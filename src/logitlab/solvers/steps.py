@@ -25,14 +25,14 @@ class Steps(ABC):
     converged = False
 
     @abstractmethod
-    def after(self, seen: Evaluation) -> Tensor | None:
+    def next_point(self, seen: Evaluation) -> Tensor | None:
         """Return the next point, (features + 1,), given the objective at the one asked for last; None: finished."""
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """Take the next evaluation, at the best point or near it, for the first; keep what is known of the curvature."""
         self.best, self.converged = None, False
 
-    def bend(self, hessian: Tensor) -> None:  # noqa: B027
+    def precondition(self, hessian: Tensor) -> None:  # noqa: B027
         """Take a Hessian, (features + 1, features + 1), at or near the start, if it is of use; it need not be exact."""
 
     def plain(self) -> dict[str, Any]:

@@ -273,13 +273,13 @@ class LogisticRegression(pl.LightningModule):
 
     def _show_solver(self, batch: Batch) -> None:
         solver = self._solver
-        loss, accuracy = solver.see(*batch)
+        loss, accuracy = solver.accumulate(*batch)
         self._epoch.add(loss.float(), accuracy.float(), len(batch[0]))
         if self.trainer.is_last_batch:
             wrapped: Any = self.optimizers()
             wrapped.step(solver.evaluate)  # through Lightning's wrapper, which counts it and calls the hooks
             self._epoch = EpochMeans(solver.loss, solver.accuracy, self._epoch.rows)  # of the weights as they now are
-            self._penalty_value = torch.tensor(solver.price)
+            self._penalty_value = torch.tensor(solver.penalty_value)
             self.converged = solver.converged
             self.trainer.should_stop = self.trainer.should_stop or solver.finished
 
