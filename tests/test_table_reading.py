@@ -18,7 +18,7 @@ from processes import Forked
 from logitlab.cli.arguments import prepared
 from logitlab.data import reading
 from logitlab.data.table import table
-from logitlab.errors import UserError, tell
+from logitlab.errors import UserError, print_error
 from logitlab.overrides import suggestion
 
 ROWS = 60
@@ -252,7 +252,7 @@ def test_a_suggested_override_is_read_as_it_was_meant(names: list[str]) -> None:
 def test_a_suggested_override_stays_in_one_line(capsys: pytest.CaptureFixture) -> None:
     typed = suggestion("data.drop", ["a long name, with a comma and (brackets)", "it's"])
     for length in range(60, 110):
-        tell(UserError("x" * length + f" type {typed}."))
+        print_error(UserError("x" * length + f" type {typed}."))
         assert typed in capsys.readouterr().err
 
 

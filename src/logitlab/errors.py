@@ -83,7 +83,7 @@ TYPED = re.compile(r"""(?<!\S)'(?:[^'\n]|'"'"')*'""")
 """What stands in a shell's quotes, as in `overrides.suggestion`, is typed."""
 
 
-def tell(error: Exception) -> None:
+def print_error(error: Exception) -> None:
     """Print what went wrong, as a paragraph, and as a list where there is one."""
     for number, item in enumerate(f"Error: {error}".split(ITEM)):
         text = TYPED.sub(lambda typed: typed[0].replace(" ", "\0"), printable(item))  # is pasted, and so stays in one line

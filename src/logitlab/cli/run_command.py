@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logitlab import console
 from logitlab.cli import arguments, broken_pipe, checks, composition_errors
-from logitlab.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, tell
+from logitlab.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, print_error
 from logitlab.plots import drawing
 from logitlab.recorded import CONF
 from logitlab.runs import run_directory, signals
@@ -63,14 +63,14 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
     except End as end:
         if isinstance(end, Unwritable | Changed):
-            tell(RunError(end.reason))
+            print_error(RunError(end.reason))
         if not isinstance(end, Changed):
             sweep.tell_interrupted()
         raise
     except BrokenPipeError:  # `python train.py --help | head`
         _end_without_output()
     except arguments.ArgumentError as error:
-        tell(error)
+        print_error(error)
         sys.exit(error.exit_code)
     except (UserError, RunError) as error:  # of a sweep's job, told when it happened
         sys.exit(error.exit_code)
@@ -78,7 +78,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         told = composition_errors.explain(error, CONF, config_name) or _unwritable(error)
         if told is None or want_traceback:
             raise
-        tell(told)
+        print_error(told)
         sys.exit(told.exit_code)
     finally:
         sweep.forget_empty()
@@ -105,20 +105,20 @@ class Job:
         if self.job == TRAINING:
             broken_pipe.ignore_broken_pipe()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
-            return run_member(cfg, self._run, tell, describe_data)
+            return run_member(cfg, self._run, print_error, describe_data)
         try:
             with signals.raised():
                 return self._run(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
-            tell(error)
+            print_error(error)
             sys.exit(error.exit_code)  # past Hydra, which would print the overrides first
         except BrokenPipeError:  # `python explain.py run=... | head -1`
             _end_without_output()
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            tell(RunError(f"{error.filename or 'The answer'} cannot be written: {error.strerror}. Make room."))
+            print_error(RunError(f"{error.filename or 'The answer'} cannot be written: {error.strerror}. Make room."))
             _end_without_output(RunError.exit_code)
         except Interrupted as stop:
             if self.job == TRAINING:

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logitlab import masking
-from logitlab.errors import RunError, UserError, tell
+from logitlab.errors import RunError, UserError, print_error
 from logitlab.log.summary import count
 from logitlab.overrides import quoted
 from logitlab.runs import files, small_files, storage
@@ -77,7 +77,7 @@ def _ending(kind: type[Exception], words: str = "") -> Iterator[None]:
     try:
         yield
     except kind as error:
-        tell(type(error)(f"{words}{error}"))
+        print_error(type(error)(f"{words}{error}"))
         sys.exit(getattr(error, "exit_code", RunError.exit_code))
 
 

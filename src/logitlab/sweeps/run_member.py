@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def run_member(
-    cfg: DictConfig, job: Callable[[DictConfig], float | None], tell: Callable[[Exception], None], describe: Describe
+    cfg: DictConfig, job: Callable[[DictConfig], float | None], print_error: Callable[[Exception], None], describe: Describe
 ) -> float | None:
     """Run `job` unless its run is finished; never raise for a run that fails, so that the others have their turn.
 
     Args:
         cfg: the composed config of the job.
         job: trains, and returns the monitored metric.
-        tell: says on the console why a run failed.
+        print_error: prints why a run failed.
         describe: reads the rows of a run whose table may have changed.
 
     Returns:
@@ -54,7 +54,7 @@ def run_member(
 
     with _moved(hydra_cfg, chosen, directory):
         if before is None or not before.done:
-            return _run(cfg, directory, before is not None, job, note, tell)
+            return _run(cfg, directory, before is not None, job, note, print_error)
         print(f"{directory.name} is {before.status} already")
         return before.value
 
@@ -65,7 +65,7 @@ def _run(
     is_begun: bool,
     job: Callable[[DictConfig], float | None],
     note: Callable[..., None],
-    tell: Callable[[Exception], None],
+    print_error: Callable[[Exception], None],
 ) -> float | None:
     try:
         files.make_folder(directory)
@@ -80,7 +80,7 @@ def _run(
         return end.value
     except (Exception, SystemExit) as error:
         signals.reraise()
-        tell(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
+        print_error(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
         log.debug("The run failed.", exc_info=error)
         note(member.FAILED, reason=reason(error), mistake=isinstance(error, UserError))
         return math.nan
