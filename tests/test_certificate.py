@@ -19,6 +19,7 @@ from logitlab.solvers.descent import largest_lr
 from logitlab.solvers.newton import newton
 from logitlab.solvers.solver import LBFGS, Newton
 from logitlab.training.module import LogisticRegression
+from logitlab.training.record import record_of
 
 
 def sgd(parameters):
@@ -34,7 +35,7 @@ def said(tmp_path, features, target, optimizer=sgd, epochs=20, scale="none"):
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet)
     logging_setup.quiet_libraries()
     trainer.fit(module, data)
-    fit = Fit(RunDirectory(tmp_path), trainer, module, data, {})
+    fit = Fit(RunDirectory(tmp_path), record_of(trainer), module, data, {})
     return dict(Certificate()(fit)), fit.metrics
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
@@ -29,8 +28,9 @@ from logitlab.results.result import Fit, Result, Row
 from logitlab.runs import checkpoint_state, environment, resume
 from logitlab.runs.checkpoint_io import load
 from logitlab.runs.run_directory import RunDirectory, find_checkpoint, previous
-from logitlab.training.callbacks.pruning import Pruning
+from logitlab.training.callbacks.checkpoints import Checkpoints
 from logitlab.training.module import LogisticRegression
+from logitlab.training.record import record_of
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -89,13 +89,14 @@ def _train(
     started = time.monotonic()
     with threads.enough_for(datamodule.values_in_a_batch):
         _fit(trainer, module, datamodule, checkpoint_path)
-    seconds = time.monotonic() - started
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    training = record_of(trainer, time.monotonic() - started)
     module.cpu()
-    choices.make(trainer, module, datamodule.rows("val"))
-    fit = Fit(run, trainer, module, datamodule, metrics, monitor)
-    value = _finish(hydra_cfg.runtime.choices, results, fit, seconds)
-    if any(isinstance(callback, Pruning) and callback.trial.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
+    checkpoints = trainer.checkpoint_callback
+    if choices.make(training, module, datamodule.rows("val")) and isinstance(checkpoints, Checkpoints):
+        checkpoints.write_kept(trainer)
+    fit = Fit(run, training, module, datamodule, dict(training.metrics), monitor)
+    value = _finish(hydra_cfg.runtime.choices, results, fit)
+    if training.why_ended == "pruned":
         raise Pruned(value)
     return value
 
@@ -176,18 +177,18 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
     finally:
         if fit.metrics and fit.metrics != written:
             fit.run.write_json("metrics.json", fit.metrics)
-    for logger in fit.trainer.loggers:
+    for logger in fit.training.loggers:
         logger.save()
     return rows
 
 
-def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit, seconds: float) -> float | None:
+def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
     rows = apply_results(results, fit)
-    if not any(isinstance(callback, Checkpoint) for callback in fit.trainer.callbacks):  # type: ignore[attr-defined]
+    if not fit.training.is_saved:
         rows.append(("checkpoint", "none: nothing to resume or predict from"))
     data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
-    epochs = f"{count(fit.trainer.current_epoch, 'epoch')}, {seconds:.1f} s"
+    epochs = f"{count(fit.training.epochs, 'epoch')}, {fit.training.seconds:.1f} s"
     print(
         summary(
             f"Trained model={choices['model']} on data={choices['data']} ({data}): {epochs}",

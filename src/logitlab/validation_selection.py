@@ -3,14 +3,12 @@
 import sys
 from dataclasses import dataclass
 
-import lightning.pytorch as pl
-
 from logitlab.data.examples import Examples
 from logitlab.errors import UserError
 from logitlab.results.metrics import probabilities
 from logitlab.thresholds import best_threshold
-from logitlab.training.callbacks.checkpoints import Checkpoints
 from logitlab.training.module import LogisticRegression
+from logitlab.training.record import TrainingRecord
 
 START_THRESHOLD = 0.5
 """Until a rule has chosen one on the val rows."""
@@ -57,25 +55,22 @@ class ValidationSelection:
                 f"calibration={self.calibration} is fitted on the val rows, and {what}. {give}, or type calibration=none."
             )
 
-    def make(self, trainer: pl.Trainer, module: LogisticRegression, val: Examples | None) -> None:
-        """Choose, and leave the choice in the module and in its checkpoints.
+    def make(self, training: TrainingRecord, module: LogisticRegression, val: Examples | None) -> bool:
+        """Choose, and leave the choice in the module; return whether it differs from what best.ckpt holds.
 
         An optimiser that has converged was asked for the optimum: its last weights stay, however the val rows liked the way
         there.
         """
         if val is None:
-            return
-        checkpoints = trainer.checkpoint_callback
-        if isinstance(checkpoints, Checkpoints) and not module.converged:
-            checkpoints.keep_best(trainer)
+            return False
+        if not training.converged:
+            module.load_state_dict(dict(training.best), strict=False)
         if self.calibration != "none":
             _recalibrate(self.calibration, module, val)
         if isinstance(self.threshold, str):
             costs = self.false_positive, self.false_negative
             module.threshold = best_threshold(self.threshold, *probabilities(module, val), *costs)
-        chosen = isinstance(self.threshold, str) or self.calibration != "none"
-        if isinstance(checkpoints, Checkpoints) and (module.converged or chosen):
-            checkpoints.write_kept(trainer)
+        return bool(training.converged) or isinstance(self.threshold, str) or self.calibration != "none"
 
 
 def _recalibrate(method: str, module: LogisticRegression, val: Examples) -> None:

@@ -35,6 +35,7 @@ from logitlab.runs.run_directory import RunDirectory
 from logitlab.threads import enough_for
 from logitlab.thresholds import best_threshold
 from logitlab.training.callbacks.checkpoints import Checkpoints
+from logitlab.training.record import TrainingRecord
 
 TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
 """Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""
@@ -88,9 +89,6 @@ class MemberWriter:
         run = RunDirectory(member.directory)
         table, config = self._group.tables[number], self._group.configs[number]
         table.use_loss_and_penalty(config)
-        node = config["optimizer"]
-        own = get_class(node["_target_"])(table.parameters, **grouping.numbers(node))
-        self._group.trainer.optimizers = [own]  # results ask for its weight decay
         with run.locked(), enough_for(table.datamodule.examples.exact.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
@@ -151,22 +149,29 @@ class MemberWriter:
             template.threshold = self._chosen_threshold(table, config)
         self._write_checkpoint(number, run.checkpoints / "best.ckpt", best)
         metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
-        trainer = self._group.trainer
-        trainer.callback_metrics.clear()
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in metrics.items()})
-        trainer.loggers = [logger] if logger else []
-        self._let_trainer_stand_at(self._epochs(number))
-        fit = Fit(run, trainer, template, table.datamodule, metrics, self._group.monitor)
+        epochs = self._epochs(number)
+        own = self._own_optimizer(number)
+        training = TrainingRecord(
+            epochs=epochs,
+            steps=self._steps[epochs - 1] + 1,
+            batches=int(self._group.trainer.num_training_batches),
+            optimizer=type(own),
+            settings={name: value for name, value in own.param_groups[0].items() if name != "params"},
+            metrics=metrics,
+            best_epoch=int(module.best_epoch[number]),
+            best=best,
+            is_saved=True,
+            loggers=[logger] if logger else [],
+        )
+        fit = Fit(run, training, template, table.datamodule, dict(metrics), self._group.monitor)
         experiment.apply_results(self._group.results, fit)
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
         return fit.monitor.value(fit.metrics)
 
-    def _let_trainer_stand_at(self, epochs: int) -> None:
-        """Let `trainer.current_epoch` and `trainer.global_step` be those of a run of so many epochs."""
-        loop: Any = self._group.trainer.fit_loop
-        loop.epoch_progress.current.processed = epochs
-        loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self._steps[epochs - 1] + 1
+    def _own_optimizer(self, number: int) -> torch.optim.Optimizer:
+        node = self._group.configs[number]["optimizer"]
+        return get_class(node["_target_"])(self._group.tables[number].parameters, **grouping.numbers(node))
 
     def _chosen_threshold(self, table: Table, config: Mapping[str, Any]) -> float:
         val, cost = table.datamodule.rows("val"), config["cost"]
@@ -235,7 +240,7 @@ class MemberWriter:
         ]
         return {
             "state": {index: state for index, state in enumerate(states) if state},
-            "param_groups": self._group.trainer.optimizers[0].state_dict()["param_groups"],
+            "param_groups": self._own_optimizer(number).state_dict()["param_groups"],
         }
 
     def _named(self, number: int, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,5 +1,8 @@
 """What would bring a fit to the optimum: so many more epochs, a smaller learning rate, or Newton's method."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from logitlab.results.result import Fit
@@ -36,18 +39,16 @@ def advice(fit: Fit, here: Evaluation, best: Solution, gap: float) -> str:
     more = epochs_to_go(best.hessian, error, lr, momentum, nesterov, gap)
     if more is None:
         return f"{NEWTON}; descent would take millions of epochs"
-    last = fit.trainer.current_epoch + more
+    last = fit.training.epochs + more
     return f"About {_rounded(more):,} more epochs (trainer.max_epochs={_rounded(last)}) or optimizer=newton would close the gap"
 
 
-def _plain_descent(fit: Fit) -> dict[str, float] | None:
+def _plain_descent(fit: Fit) -> Mapping[str, Any] | None:
     """Return the settings of full-batch SGD with nothing about it that changes over time; None for any other optimiser."""
-    trainer = fit.trainer
-    if trainer.num_training_batches != 1 or trainer.lr_scheduler_configs or not trainer.optimizers:
+    training, settings = fit.training, fit.training.settings
+    if training.batches != 1 or training.has_schedule or training.optimizer is not torch.optim.SGD:
         return None
-    optimizer = trainer.optimizers[0]
-    settings = optimizer.param_groups[0]
-    if type(optimizer) is not torch.optim.SGD or any(settings[key] for key in ("dampening", "weight_decay", "maximize")):
+    if any(settings[key] for key in ("dampening", "weight_decay", "maximize")):
         return None
     return None if getattr(fit.module.penalty, "l1", 0) else settings
 

@@ -12,7 +12,6 @@ from logitlab.solvers.firth import FirthObjective
 from logitlab.solvers.newton import Solution
 from logitlab.solvers.objective import Evaluation
 from logitlab.solvers.separation import Separation, Unknown
-from logitlab.solvers.solver import Solver
 
 AT_THE_OPTIMUM = 1e-6
 """A loss that is above the optimum by less than this part of it is called at the optimum."""
@@ -59,14 +58,13 @@ class Certificate(Result):
 
 def _convergence(fit: Fit, separable: bool = False) -> list[Row]:
     """Return the line on the optimiser's stopping rule, if it had one; a gradient that is small far out is no optimum."""
-    if fit.module.converged is None:
+    if fit.training.converged is None:
         return []
-    converged = fit.module.converged and not separable
+    converged = fit.training.converged and not separable
     fit.metrics["converged"] = float(converged)
-    optimizers = fit.trainer.optimizers
-    solver = optimizers[0] if optimizers and isinstance(optimizers[0], Solver) else None
+    solver = fit.training.solver
     norm = fit.metrics["train/gradient_max"] if solver is None else solver.gradient_norm
-    if separable and (fit.module.converged or (solver is not None and norm <= solver.tolerance)):
+    if separable and (fit.training.converged or (solver is not None and norm <= solver.tolerance)):
         return [("converged", f"no: the gradient is small ({norm:.1e}) only because the weights are so large")]
     asked = "" if solver is None else f" (asked for: {solver.tolerance:.0e})"
     return [("converged", f"{'yes' if converged else 'no'}: gradient {norm:.1e} at most{asked}")]

@@ -240,7 +240,7 @@ def _no_likelihood(fit: Fit) -> str | None:
 
 def _limit(fit: Fit, likelihood: Likelihood, theta: Tensor, found: Separation) -> Tensor | None:
     """Return the optimum of the rows on the boundary, where a solver has gone so far that the others add nothing; else None."""
-    if found.rest is None or found.rows is None or len(found.infinite) >= len(theta) or fit.module.converged is None:
+    if found.rest is None or found.rows is None or len(found.infinite) >= len(theta) or fit.training.converged is None:
         return None
     rest = torch.cat([found.rest.weight, found.rest.bias[None]])
     gap = boundary(likelihood, found.rows).value(rest) - likelihood.value(theta)
@@ -248,8 +248,7 @@ def _limit(fit: Fit, likelihood: Likelihood, theta: Tensor, found: Separation) -
 
 
 def _weight_decay(fit: Fit) -> float:
-    groups = (group for optimizer in fit.trainer.optimizers for group in optimizer.param_groups)
-    return max((group.get("weight_decay") or 0.0 for group in groups), default=0.0)
+    return fit.training.settings.get("weight_decay") or 0.0
 
 
 def _categories(preprocessing: Preprocessing) -> Sequence[Sequence[int]]:

@@ -42,10 +42,10 @@ class Dashboard(Result):
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write to every TensorBoard logger of the fit; the summary has nothing to add."""
-        writers = [logger.experiment for logger in fit.trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        step, network = fit.trainer.global_step, fit.module.network
-        last = Moment(fit.trainer.current_epoch, step, network.weight.detach().numpy(), network.bias.item())
-        moments = fit.weights.moments if fit.weights is not None else []
+        writers = [logger.experiment for logger in fit.training.loggers if isinstance(logger, TensorBoardLogger)]
+        step, network = fit.training.steps, fit.module.network
+        last = Moment(fit.training.epochs, step, network.weight.detach().numpy(), network.bias.item())
+        moments = fit.training.moments or []
         before = [each for each in moments if each.is_shown and fit.shown_until <= each.step < step]
         table = coefficient_table(fit)
         for writer in writers:
@@ -58,7 +58,7 @@ class Dashboard(Result):
                         _write_moment(writer, split, examples, moment, MOST_ROWS_BEFORE)
                     _write_moment(writer, split, examples, last, MOST_ROWS)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
-        for logger in fit.trainer.loggers if calibration else ():
+        for logger in fit.training.loggers if calibration else ():
             logger.log_metrics(calibration, step=step)
         return []
 

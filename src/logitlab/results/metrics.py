@@ -10,8 +10,6 @@ from logitlab.log.summary import decimal, metrics_table
 from logitlab.losses import WeightedCrossEntropy
 from logitlab.metrics import binary_metrics, undefined
 from logitlab.results.result import Fit, Result, Row
-from logitlab.solvers.solver import Solver
-from logitlab.training.callbacks.checkpoints import Checkpoints
 from logitlab.training.module import LogisticRegression
 
 SPLITS = ("train", "val", "test")
@@ -58,8 +56,8 @@ class Metrics(Result):
 
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if value == value}
-        for logger in fit.trainer.loggers if finite else ():
-            logger.log_metrics(finite, step=fit.trainer.global_step)
+        for logger in fit.training.loggers if finite else ():
+            logger.log_metrics(finite, step=fit.training.steps)
 
 
 def _undefined(metrics: Mapping[str, Mapping[str, float]]) -> list[Row]:
@@ -70,13 +68,12 @@ def _undefined(metrics: Mapping[str, Mapping[str, float]]) -> list[Row]:
 def _kept(fit: Fit, has_val: bool) -> list[Row]:
     """Return which weights these are, and from which probability on a row is of class 1."""
     rows = [("threshold", f"{fit.module.threshold:.4g}")]
-    checkpoints = fit.trainer.checkpoint_callback
-    if fit.module.converged:
+    if fit.training.converged:
         return [*rows, ("weights", "of the last epoch: the optimiser converged")]
-    if isinstance(fit.trainer.optimizers[0], Solver):
+    if fit.training.solver is not None:
         return [*rows, ("weights", "of the last epoch: a solver is not stopped on its way")]
-    if has_val and isinstance(checkpoints, Checkpoints) and checkpoints.best_epoch is not None:
-        best = f"of epoch {checkpoints.best_epoch} of {fit.trainer.current_epoch}, the best by {fit.monitor.name}"
+    if has_val and fit.training.best_epoch is not None:
+        best = f"of epoch {fit.training.best_epoch} of {fit.training.epochs}, the best by {fit.monitor.name}"
         rows.append(("weights", best))
     return rows
 

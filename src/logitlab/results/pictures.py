@@ -54,7 +54,7 @@ class Pictures(Result):
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Show and write; return where, or what is missing."""
-        rows = self._show_training(fit, self.renderer) if self.renderer is not None and fit.weights is not None else []
+        rows = self._show_training(fit, self.renderer) if self.renderer is not None and fit.training.moments is not None else []
         if self.files:
             rows += _write(fit)
         elif self.renderer is not None and self.renderer.remark:
@@ -83,7 +83,7 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     drawn = {f"{split}_{name}": figure for name, figure in scores.items()}
     drawn |= of_coefficients(fit.run.path / "coefficients.csv")
     for name, figure in drawn.items():  # in one folder: TensorBoard opens two of itself, and the other is training/
-        _show(fit, f"result/{name}", _picture(name, fit.trainer.global_step, figure))
+        _show(fit, f"result/{name}", _picture(name, fit.training.steps, figure))
     return drawn
 
 
@@ -91,7 +91,7 @@ def _write(fit: Fit) -> list[Row]:
     """Write the files; return where they are, or why there are none."""
     if find_spec("matplotlib") is None:
         return [("pictures", f"none, for want of matplotlib: {how_to_install('pictures')}")]
-    moments = fit.weights.moments if fit.weights is not None else []
+    moments = fit.training.moments or []
     finished = result_pictures(fit) | (_last_moment(fit, moments) if moments else {})
     if not finished:
         return [("pictures", "none: the rows are all of one class, or no moments were kept (callbacks.weights)")]
@@ -125,6 +125,6 @@ def _picture(name: str, step: int, figure: "Figure") -> Picture:
 
 def _show(fit: Fit, tag: str, picture: Picture) -> None:
     image = Summary.Image(width=picture.width, height=picture.height, colorspace=4, encoded_image_string=picture.png)
-    for logger in fit.trainer.loggers:
+    for logger in fit.training.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), picture.step)

@@ -4,15 +4,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
-import lightning.pytorch as pl
 import torch
 
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.monitor import Monitor
 from logitlab.results import optimum
 from logitlab.runs.run_directory import RunDirectory
-from logitlab.training.callbacks.weights import Weights
 from logitlab.training.module import LogisticRegression
+from logitlab.training.record import TrainingRecord
 
 Row = tuple[str, str]
 """A line of the closing summary: a name and what is to be said of it."""
@@ -24,7 +23,7 @@ class Fit:
 
     Attributes:
         run: the directory to write into.
-        trainer: the Trainer that trained; its loggers are still open.
+        training: what is known of the training.
         module: the trained module, on the CPU.
         datamodule: the data that it was trained on.
         metrics: final metrics by name; a result may add its own, metrics.json is written after the last.
@@ -32,7 +31,7 @@ class Fit:
     """
 
     run: RunDirectory
-    trainer: pl.Trainer
+    training: TrainingRecord
     module: LogisticRegression
     datamodule: InMemoryDataModule
     metrics: dict[str, float]
@@ -44,18 +43,12 @@ class Fit:
         network = self.module.network
         theta = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double().cpu()
         aim = optimum.objective(self.module, self.datamodule.examples)
-        return optimum.verdict(aim, theta if self.module.converged else None)
-
-    @cached_property
-    def weights(self) -> Weights | None:
-        """The callback that kept the weights over time; None without it."""
-        return next((each for each in self.trainer.callbacks if isinstance(each, Weights)), None)  # type: ignore[attr-defined]
+        return optimum.verdict(aim, theta if self.training.converged else None)
 
     @cached_property
     def shown_until(self) -> int:
         """The step up to which the moments of the training are on the dashboard already, by a finished run that went on."""
-        is_longer = self.weights is not None and (self.run.path / "metrics.json").exists()
-        return self.weights.resumed_at if is_longer and self.weights is not None else 0
+        return self.training.resumed_at if (self.run.path / "metrics.json").exists() else 0
 
 
 class Result(ABC):

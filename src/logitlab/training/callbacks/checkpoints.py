@@ -36,7 +36,7 @@ class Checkpoints(Checkpoint):
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self._state: dict[str, torch.Tensor] = {}
-        self._best_state: dict[str, torch.Tensor] = {}
+        self.best_state: dict[str, torch.Tensor] = {}
         self._best_is_written = True
         self._metrics: dict[str, float] = {}
         self._saved_at = 0.0
@@ -70,7 +70,7 @@ class Checkpoints(Checkpoint):
         is_last = isinstance(trainer.optimizers[0], Solver)
         if score is not None and (is_last or self.monitor.is_better(score, self.best_score)):
             self.best_score, self.best_epoch = score, trainer.current_epoch
-            self._best_state = _copied(self._state)
+            self.best_state = _copied(self._state)
             self._best_is_written = False
         self._save_if_due(trainer)
 
@@ -96,20 +96,16 @@ class Checkpoints(Checkpoint):
         return {
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
-            "best_state": self._best_state,
+            "best_state": self.best_state,
             "metrics": self._metrics,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best epoch so far."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
-        self._best_state = state_dict["best_state"]
-        self._best_is_written = not self._best_state
+        self.best_state = state_dict["best_state"]
+        self._best_is_written = not self.best_state
         self._metrics = state_dict["metrics"]
-
-    def keep_best(self, trainer: pl.Trainer) -> None:
-        """Put the weights of the best epoch into the module, for good; before a first epoch there are none."""
-        _put(self._best_state, self._state)
 
     def write_kept(self, trainer: pl.Trainer) -> None:
         """Write best.ckpt anew from the module as it is, with what was chosen after the fit (the threshold)."""
@@ -144,7 +140,7 @@ class Checkpoints(Checkpoint):
     def _save_best(self, trainer: pl.Trainer) -> None:
         """Write best.ckpt by putting the best weights into the module for the length of the writing."""
         current = _copied(self._state)
-        _put(self._best_state, self._state)
+        _put(self.best_state, self._state)
         try:
             trainer.save_checkpoint(self.dirpath / "best.ckpt", weights_only=True)
         finally:
