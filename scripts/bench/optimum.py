@@ -42,7 +42,7 @@ def measure(rounds: int) -> str:
 
 
 def _of_size(rows: int, columns: int, rounds: int) -> str:
-    features, target = _data(rows, columns)
+    features, target = simulated_table(rows, columns)
     ends: dict[str, Tensor] = {}
 
     def timed(name: str, subject: Subject) -> Callable[[], float]:
@@ -65,7 +65,7 @@ def _of_size(rows: int, columns: int, rounds: int) -> str:
     return "\n\n".join([title, comparison(times, fastest), table(["", "excess", "gradient"], quality)])
 
 
-def _data(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+def simulated_table(rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Return normal features with a correlation of 0.2 between any two, and a target of middling difficulty."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(rows, columns, generator=generator).add_(torch.randn(rows, 1, generator=generator), alpha=0.5)
