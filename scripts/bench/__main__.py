@@ -29,7 +29,11 @@ def main() -> None:
     for name in given.names or names:
         module = importlib.import_module(name)
         title, _, explanation = (module.__doc__ or name).strip().partition("\n\n")
-        body = module.measure(given.rounds)
+        try:
+            body = module.measure(given.rounds)
+        except harness.NotHereError as error:
+            print(f"{title} Not measured: {error}.\n", flush=True)
+            continue
         print(f"{title}\n\n{body}\n", flush=True)
         if not given.dry:
             harness.write_section(name, title.rstrip("."), explanation.strip(), body)

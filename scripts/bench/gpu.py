@@ -39,10 +39,10 @@ def measure(rounds: int) -> str:
     """Return the table.
 
     Raises:
-        SystemExit: torch finds no CUDA device.
+        harness.NotHereError: torch finds no CUDA device.
     """
     if not torch.cuda.is_available():
-        raise SystemExit("torch finds no CUDA device: there is nothing to measure.")
+        raise harness.NotHereError("torch finds no CUDA device")
     logging_setup.quiet_libraries()
     with tempfile.TemporaryDirectory() as folder:
         times = harness.alternately(_epochs(Path(folder)) | _optima() | _sweeps(Path(folder)), rounds)
@@ -81,7 +81,7 @@ def _to_the_optimum(kind: type[Solver], data: InMemoryDataModule, columns: int, 
     quiet: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
     def solver(parameters: Any) -> Solver:
-        return kind(parameters, tolerance=TOLERANCE, dtype="float32")  # type: ignore[call-arg]  # not that of the base class
+        return kind(parameters, tolerance=TOLERANCE, dtype="float32")
 
     def run() -> float:
         network = Logits(columns, 0.0, 0.0).double()

@@ -31,6 +31,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps what it
 Times = dict[str, list[float]]
 
 
+class NotHereError(Exception):
+    """This machine cannot take the measurement."""
+
+
 def alternately(subjects: Mapping[str, Callable[[], float]], rounds: int) -> Times:
     """Call every subject once a round, after one round that does not count; return the seconds that each reports."""
     times: Times = {name: [] for name in subjects}
