@@ -1,4 +1,4 @@
-"""TrialReporter a trained run on a table with answers.
+"""Compute the metrics of a trained run on a table with answers.
 
 python evaluate.py run=outputs/<run> data.path=labelled.csv
 """
@@ -6,4 +6,4 @@ python evaluate.py run=outputs/<run> data.path=labelled.csv
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.inference.jobs:evaluate", config_name="evaluate")
+    main("evaluate")

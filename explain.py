@@ -7,4 +7,4 @@ python explain.py run=outputs/<run> data.path=new.csv row=7
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.inference.jobs:explain", config_name="explain")
+    main("explain")

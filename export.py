@@ -6,4 +6,4 @@ python export.py run=outputs/<run>
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.inference.jobs:export", config_name="export")
+    main("export")

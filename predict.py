@@ -7,4 +7,4 @@ python predict.py run=outputs/<run> data.path=new.parquet output=predictions.par
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.inference.jobs:predict", config_name="predict")
+    main("predict")

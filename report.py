@@ -7,4 +7,4 @@ python report.py run=outputs/sweeps/<sweep> output=comparison.html
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.reporting.job:report", config_name="report")
+    main("report")

@@ -7,4 +7,4 @@ python select_penalty.py data=study selection.penalty=l1 selection.choose=min
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.selection.job:select", config_name="select_penalty")
+    main("select_penalty")

@@ -7,4 +7,4 @@ python train.py -m model=sequential,class optimizer.lr=0.01,0.1,1
 from logitlab.cli.entry_point import main
 
 if __name__ == "__main__":
-    main("logitlab.experiment:train", config_name="config")
+    main("train")

@@ -27,7 +27,7 @@ def project(tmp_path_factory):
     """A copy of the project with the files of all recipes in it."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("src", "conf"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "train.py", folder)
     for path, content in FILES:
         assert not (folder / path).exists(), f"{path} is there already: a recipe adds files"

@@ -109,7 +109,7 @@ def test_the_keys_that_a_table_lacks_are_named_at_once(fork: Fork) -> None:
 
 def test_without_its_configs_a_command_says_so(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    shutil.copytree(ROOT / "src/logitlab", tmp_path / "src/logitlab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src/logitlab", tmp_path / "src/logitlab", ignore=shutil.ignore_patterns("__pycache__", "conf"))
     shutil.copy(ROOT / "train.py", tmp_path)
     env = environment() | {"PYTHONPATH": str(tmp_path / "src")}
     ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)

@@ -165,5 +165,5 @@ def test_a_missing_package_is_named_before_anything_begins(run_train, tmp_path, 
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"}
     ran = run_train("-m", f"hydra/launcher={launcher}", "seed=1,2", "hydra.sweep.dir=sweep", env=env)
     assert ran.returncode == 2, ran.stderr
-    assert f"pip install -e '.[{package}]'" in " ".join(ran.stderr.split())
+    assert f"pip install '{package}<" in " ".join(ran.stderr.split())
     assert not (tmp_path / "sweep" / "seed=1").exists()

@@ -384,7 +384,7 @@ def test_without_optuna_a_plain_run_does_and_a_search_says_what_to_install(run_t
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"}
     ran = run_train(*SEARCH, LR, env=env)
     assert ran.returncode == 2, ran.stderr
-    assert "pip install -e '.[optuna]'" in " ".join(ran.stderr.split())
+    assert "pip install 'optuna<" in " ".join(ran.stderr.split())
     assert not (tmp_path / "sweep").exists()
     assert run_train("trainer.max_epochs=2", env=env).returncode == 0
 

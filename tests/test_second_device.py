@@ -76,7 +76,7 @@ def test_runs_of_a_sweep_are_trained_together_there(
     monkeypatch.chdir(tmp_path)
     sweep = ("-m", "hydra/launcher=batched", *settings, "optimizer.lr=0.01,0.1", "hydra.sweep.dir=sweep")
     monkeypatch.setattr(sys, "argv", ["train.py", *sweep])
-    entry_point.main("logitlab.experiment:train", "config")
+    entry_point.main("train")
     assert "2 in 1 tensor program" in capsys.readouterr().out
     for lr in 0.01, 0.1:
         alone = fit(*settings, f"optimizer.lr={lr}", directory=tmp_path / f"{lr}")

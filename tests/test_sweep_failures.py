@@ -118,7 +118,7 @@ def leaving(cfg):
     return train(cfg)
 
 experiment.train = leaving
-main("logitlab.experiment:train", config_name="config")
+main("train")
 """
 
 

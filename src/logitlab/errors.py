@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 import signal
 import sys
 import textwrap
@@ -95,8 +96,12 @@ def print_error(error: Exception) -> None:
 
 
 def how_to_install(extra: str) -> str:
-    """Return what to type for the packages of an extra. Never the project's name: that is somebody else's package on PyPI."""
-    return f"pip install -e '.[{extra}]' in the project's folder"
+    """Return what to type for the packages of an extra: the packages themselves, as the project is on no package index."""
+    from importlib.metadata import requires  # takes 30 ms
+
+    marked = [each.partition(";") for each in requires("logitlab") or ()]
+    packages = [package.strip() for package, _, marker in marked if re.search(rf"extra == .{extra}.", marker)]
+    return f"pip install {shlex.join(packages)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,8 @@ from omegaconf import OmegaConf
 
 from logitlab.errors import RunError, UserError
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = (Path(__file__).parent / "conf").resolve()
+"""In a clone a link to the conf/ at its top, in an installed package the files themselves."""
 
 GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
 

@@ -10,7 +10,6 @@ import functools
 import gc
 import importlib
 import os
-import shlex
 import signal
 import sys
 import traceback
@@ -179,8 +178,8 @@ def _configs(config_name: str) -> list[Any]:
 def _find_conf(config_name: str) -> None:
     if not (CONF / f"{config_name}.yaml").is_file():
         raise arguments.ArgumentError(
-            f"There is no {CONF / config_name}.yaml, and without its configs no command knows what to do. Put the project's"
-            " conf/ back beside src/, as in `git checkout conf`."
+            f"There is no {CONF / config_name}.yaml, and without its configs no command knows what to do. In a clone `git"
+            " checkout conf src/logitlab/conf` puts them back; an installed logitlab has to be installed again."
         )
 
 
@@ -249,5 +248,5 @@ def _how_to_resume(stop: Interrupted) -> str:
         return f"Stopped by {stop.signal_name}. Nothing was saved."
     shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
     overrides = [each for each in hydra_cfg.overrides.task if not each.startswith("ckpt_path=")]
-    command = shlex.join(["python", Path(sys.argv[0]).name, *overrides, f"ckpt_path={shown}"])
+    command = console.command_line([*overrides, f"ckpt_path={shown}"], Path(sys.argv[0]).name)
     return f"Stopped by {stop.signal_name}. The run is saved; this goes on with it:\n  {command}"

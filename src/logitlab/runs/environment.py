@@ -1,7 +1,6 @@
 """What a run ran on, so that it can be repeated."""
 
 import platform
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from logitlab.console import command_line
 from logitlab.masking import masked_texts
 
 PACKAGES = ("logitlab", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard")
@@ -18,7 +18,7 @@ PACKAGES = ("logitlab", "torch", "lightning", "hydra-core", "omegaconf", "torchm
 def snapshot(data_fingerprint: str, data_files: Sequence[Any] = ()) -> dict[str, Any]:
     """Return command, time, versions, git commit, data fingerprint and the files that the data came from as plain values."""
     return {
-        "command": shlex.join(["python", *masked_texts(sys.argv)]),
+        "command": command_line(masked_texts(sys.argv[1:])),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logitlab import masking
+from logitlab.console import command_line
 from logitlab.errors import RunError, UserError, print_error
 from logitlab.log.summary import count
 from logitlab.overrides import quoted
@@ -166,7 +167,7 @@ def tell_interrupted() -> None:
         return
     directory, _ = _begun[-1]
     done = sum(status.done for _, status in member.statuses(directory))
-    command = shlex.join(["python", *(word for word in sys.argv if not word.startswith(("hydra.sweep.dir=", "sweep.resume=")))])
+    command = command_line([word for word in sys.argv[1:] if not word.startswith(("hydra.sweep.dir=", "sweep.resume="))])
     print(
         f"Interrupted: {count(done, 'run')} finished. Go on with: {command} sweep.resume={shlex.quote(str(directory))}",
         file=sys.stderr,
