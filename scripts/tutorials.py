@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from logitlab.build import build_datamodule, build_module
 from logitlab.cli.run_command import CONF
 from logitlab.experiment import train
-from logitlab.networks import Network
+from logitlab.networks import LinearNetwork
 from logitlab.runs.checkpoint_io import load
 
 PRINTED = Path(__file__).with_name("tutorials.json")
@@ -91,8 +91,8 @@ class Trained:
         target: (rows, 1).
     """
 
-    start: Network
-    end: Network
+    start: LinearNetwork
+    end: LinearNetwork
     curve: dict[str, dict[int, float]]
     features: Tensor
     target: Tensor
@@ -104,6 +104,7 @@ def run(experiment: str, folder: Path) -> Trained:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
     start = build_module(cfg, datamodule).network
+    assert isinstance(start, LinearNetwork)
     with contextlib.redirect_stdout(io.StringIO()):
         train(cfg)
     checkpoint = load(folder / "checkpoints" / "last.ckpt")

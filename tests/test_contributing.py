@@ -13,7 +13,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILES = re.findall(r"^`([^`\n]+)`\n\n```\w+\n(.*?)```", TEXT, re.DOTALL | re.MULTILINE)
 COMMANDS = re.findall(r"^\$ (python .*)$", TEXT, re.MULTILINE)
 SAYS = {
-    "model=cauchit": "model=cauchit",
+    "model=deep": "model=deep on data=",
     "data=both": "data=both (4 rows, 2 features)",
     "optimizer=rprop": "2 epochs",
     "experiment=scores_adam": "data=scores",

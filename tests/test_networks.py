@@ -5,7 +5,7 @@ import torch
 
 from logitlab.errors import UserError
 from logitlab.losses import binary_cross_entropy
-from logitlab.networks import BinaryClassifier, Logits, Network, Sequential, Tensors
+from logitlab.networks import BinaryClassifier, LinearNetwork, Logits, Network, Sequential, Tensors
 
 ALL = (Sequential, BinaryClassifier, Tensors, Logits)
 WEIGHT, BIAS = [0.3, -1.2, 2.0], -0.7
@@ -16,7 +16,7 @@ def rows(count: int = 50) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_probability_is_the_closed_form(network_type: type[Network]) -> None:
+def test_probability_is_the_closed_form(network_type: type[LinearNetwork]) -> None:
     network = network_type(3, weight=WEIGHT, bias=BIAS).double()
     with torch.no_grad():
         found = network.probability(network(rows()))
@@ -26,7 +26,7 @@ def test_probability_is_the_closed_form(network_type: type[Network]) -> None:
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_weight_and_bias_are_views_of_what_is_trained(network_type: type[Network]) -> None:
+def test_weight_and_bias_are_views_of_what_is_trained(network_type: type[LinearNetwork]) -> None:
     network = network_type(3, weight=WEIGHT, bias=BIAS)
     assert network.weight.tolist() == torch.tensor(WEIGHT).tolist()
     assert network.bias.item() == pytest.approx(BIAS)
@@ -40,7 +40,7 @@ def test_weight_and_bias_are_views_of_what_is_trained(network_type: type[Network
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_gradient_is_that_of_the_mean_cross_entropy(network_type: type[Network]) -> None:
+def test_gradient_is_that_of_the_mean_cross_entropy(network_type: type[LinearNetwork]) -> None:
     network = network_type(3, weight=WEIGHT, bias=BIAS).double()
     x, y = rows(), (rows().sum(dim=1, keepdim=True) > 0).double()
     binary_cross_entropy(network)(network(x), y).backward()
@@ -51,7 +51,7 @@ def test_gradient_is_that_of_the_mean_cross_entropy(network_type: type[Network])
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_gradient_agrees_with_finite_differences(network_type: type[Network]) -> None:
+def test_gradient_agrees_with_finite_differences(network_type: type[LinearNetwork]) -> None:
     network = network_type(3, weight=WEIGHT, bias=BIAS).double()
     loss, y = binary_cross_entropy(network), (rows(20)[:, :1] > 0).double()
 
@@ -63,7 +63,7 @@ def test_gradient_agrees_with_finite_differences(network_type: type[Network]) ->
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_torch_s_own_start_is_the_tutorial_s(network_type: type[Network]) -> None:
+def test_torch_s_own_start_is_the_tutorial_s(network_type: type[LinearNetwork]) -> None:
     torch.manual_seed(1)
     reference = torch.nn.Linear(3, 1)
     torch.manual_seed(1)
@@ -73,7 +73,7 @@ def test_torch_s_own_start_is_the_tutorial_s(network_type: type[Network]) -> Non
 
 
 @pytest.mark.parametrize("network_type", ALL)
-def test_a_single_number_starts_every_weight(network_type: type[Network]) -> None:
+def test_a_single_number_starts_every_weight(network_type: type[LinearNetwork]) -> None:
     assert network_type(3, weight=0.5, bias=0).weight.tolist() == [0.5, 0.5, 0.5]
 
 
@@ -84,7 +84,7 @@ def test_tensors_start_at_zero_unless_told() -> None:
 
 @pytest.mark.parametrize("network_type", ALL)
 @pytest.mark.parametrize("weight", [[1.0], [1.0, 2.0], [1.0] * 4, []])
-def test_a_wrong_number_of_weights_is_the_users_mistake(network_type: type[Network], weight: list[float]) -> None:
+def test_a_wrong_number_of_weights_is_the_users_mistake(network_type: type[LinearNetwork], weight: list[float]) -> None:
     with pytest.raises(UserError, match=f"model.weight has {len(weight)} values and the data has 3 features"):
         network_type(3, weight=weight)
 

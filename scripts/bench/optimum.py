@@ -89,14 +89,15 @@ def _ours(features: Tensor, target: Tensor) -> dict[str, Subject]:
         return run
 
     def in_lightning() -> Tensor:
+        network = Logits(features.shape[1], 0.0, 0.0)
         module = LogisticRegression(
-            Logits(features.shape[1], 0.0, 0.0),
+            network,
             torch.nn.BCEWithLogitsLoss(),
             lambda parameters: LBFGS(parameters, tolerance=TOLERANCE),
         )
         quiet: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
         pl.Trainer(max_epochs=1000, accelerator="cpu", logger=False, **quiet).fit(module, data)
-        return torch.cat([module.network.weight, module.network.bias[None]]).detach()
+        return torch.cat([network.weight, network.bias[None]]).detach()
 
     subjects = {"lbfgs, float32": alone(LBFGS, "float32"), "lbfgs, float32, Trainer.fit": in_lightning}
     if features.shape[1] < LARGE:

@@ -21,7 +21,7 @@ from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.table_files import table_files
 from logitlab.errors import RunError, UserError
 from logitlab.monitor import Monitor
-from logitlab.networks import Network
+from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.plots.drawing import DrawingProcess
 from logitlab.results.result import Result
@@ -57,15 +57,21 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
 
     The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
     """
-    network = _build(cfg.model, "model", in_features=datamodule.in_features)
-    optimizer = _build(cfg.optimizer, "optimizer")
-    if isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver):
+    late = _accepted(cfg.model, in_features=datamodule.in_features)
+    network = as_network(_build(cfg.model, "model", **late), cfg)
+    penalty, optimizer = build_penalty(cfg, datamodule), _build(cfg.optimizer, "optimizer")
+    is_solver = isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver)
+    if not isinstance(network, LinearNetwork):
+        _refuse_without_coefficients(cfg, is_solver, penalty)
+        check_output(network, datamodule.examples.exact[:2].float())
+    elif is_solver:
         _prepare_for_solver(network, cfg.model)
     negative, positive = datamodule.examples.class_weights
     record = masking.as_recorded(cfg)
     hparams = {
         "config": {part: record[part] for part in (*resume.SAME_RUN, "trainer")},
-        "network": {**record["model"], "in_features": datamodule.in_features},
+        "network": {**record["model"], **late},
+        "returns_logits": network.returns_logits,
         "features": list(datamodule.feature_names),
         "target": datamodule.target_name,
         "preprocessing": datamodule.preprocessing.plain(),
@@ -79,11 +85,51 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         loss=build_loss(cfg, network, datamodule),
         optimizer=optimizer,
         threshold=build_selection(cfg).start_threshold,
-        penalty=build_penalty(cfg, datamodule),
+        penalty=penalty,
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
         watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
     )
+
+
+def as_network(module: Any, cfg: DictConfig) -> Network:
+    """Return a module as a `Network`: one that is none by itself says what it returns, or `cfg.loss` says what it takes.
+
+    Raises:
+        UserError: it is no module, or nobody says.
+    """
+    if isinstance(module, Network):
+        return module
+    if not isinstance(module, nn.Module):
+        raise UserError(f"model ({cfg.model._target_}) is a {type(module).__name__}, and a torch.nn.Module belongs there.")
+    returns_logits = getattr(module, "returns_logits", cfg.loss.get("takes_logits"))
+    if returns_logits is None:
+        loss = get_object(cfg.loss._target_)
+        known = {nn.BCEWithLogitsLoss: True, nn.BCELoss: False}
+        returns_logits = getattr(loss, "takes_logits", known.get(loss))
+    if returns_logits is None:
+        raise UserError(
+            f"model ({cfg.model._target_}) does not say what it returns: type loss.takes_logits=true for a logit (nothing"
+            " behind its last nn.Linear) or loss.takes_logits=false for a probability (a sigmoid at its end), or give its"
+            " class returns_logits = True or False."
+        )
+    return PlainModule(module, bool(returns_logits))
+
+
+def _refuse_without_coefficients(cfg: DictConfig, is_solver: bool, penalty: ElasticNet | Firth) -> None:
+    """Refuse what is worked out from the coefficients of a linear network, for another one."""
+    what = None
+    if is_solver:
+        what = f"optimizer={str(cfg.optimizer._target_).rpartition('.')[2].lower()}", "Type optimizer=adam"
+    elif isinstance(penalty, Firth):
+        what = "penalty=firth", "Type penalty=elastic_net penalty.l2=0.01"
+    elif penalty.l1:
+        what = f"penalty.l1={penalty.l1:g}", "Type penalty.l1=0; penalty.l2 goes with every network"
+    if what is not None:
+        raise UserError(
+            f"{what[0]} asks for a linear network, and {cfg.model._target_} is none. {what[1]}, or take one: model=sequential,"
+            " class, tensors or logits."
+        )
 
 
 def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule) -> Monitor:
@@ -202,14 +248,24 @@ def _trial(cfg: DictConfig) -> Any:
 
 
 def _build(node: DictConfig, key: str, **late: Any) -> Any:
-    """Instantiate a part of the config; `late` are the arguments that the config cannot know."""
+    """Instantiate a part of the config; `late` are arguments that the config cannot know, of which it gets those it takes."""
     try:
-        return instantiate(node, **late, _convert_="all")
+        return instantiate(node, **_accepted(node, **late), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError | RunError):
             raise cause from None
         raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
+
+
+def _accepted(node: DictConfig, **late: Any) -> dict[str, Any]:
+    """Return those of the arguments that the callable behind a part has parameters for."""
+    try:
+        parameters = signature(get_object(node._target_)).parameters
+    except (ValueError, TypeError, ImportError, AttributeError):  # without a signature, or what `instantiate` refuses in words
+        return late
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return {name: value for name, value in late.items() if takes_all or name in parameters}
 
 
 def _tried_optimizer(make: Any, network: Any, node: DictConfig) -> Any:
@@ -220,7 +276,7 @@ def _tried_optimizer(make: Any, network: Any, node: DictConfig) -> Any:
         raise UserError(f"optimizer ({node._target_}) cannot be built: {error}.") from error
 
 
-def _prepare_for_solver(network: Network, node: DictConfig) -> None:
+def _prepare_for_solver(network: LinearNetwork, node: DictConfig) -> None:
     """Let the network hold the optimum to all digits, and start at zero where the config names no start.
 
     A random start costs a solver passes over the rows, and far out it may miss the optimum; at zero nothing is saturated.

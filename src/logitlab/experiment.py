@@ -20,6 +20,7 @@ from logitlab.data.table_files import table_files
 from logitlab.errors import Pruned, UserError
 from logitlab.log.summary import count, summary
 from logitlab.log.tensorboard import RunLogger, hparams_of
+from logitlab.networks import LinearNetwork
 from logitlab.overrides import suggestion
 from logitlab.plots import drawing
 from logitlab.plots.drawing import DrawingProcess
@@ -169,7 +170,11 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
     rows: list[Row] = []
     written: dict[str, float] = {}
     try:
-        for result in results:
+        is_linear = isinstance(fit.module.network, LinearNetwork)
+        if left_out := [result for result in results if result.needs_linear_network and not is_linear]:
+            names = ", ".join(type(result).__name__.lower() for result in left_out)
+            rows.append(("left out", f"{names}: only a linear network has them"))
+        for result in (each for each in results if each not in left_out):
             if result.draws and fit.metrics and fit.metrics != written:
                 written = dict(fit.metrics)
                 fit.run.write_json("metrics.json", written)

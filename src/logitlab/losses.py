@@ -14,6 +14,7 @@ def binary_cross_entropy(
     pos_weight: float | Literal["balanced"] | None = None,
     class_weights: tuple[float, float] = (1.0, 1.0),
     row_weights: bool = False,
+    takes_logits: bool | None = None,
 ) -> nn.Module:
     """Return the mean over rows of -(y log p + (1 - y) log(1 - p)), in the form that suits what the network returns.
 
@@ -27,10 +28,17 @@ def binary_cross_entropy(
             them hardly changes.
         class_weights: the sum of the row weights of class 0 and of class 1 among the training rows, for "balanced".
         row_weights: the batches carry a weight for each row.
+        takes_logits: whether the loss takes a logit; None: as the network returns one. A module that is no `Network` and does
+            not say what it returns is taken at this word.
 
     Raises:
-        UserError: pos_weight=balanced and a class has no rows.
+        UserError: pos_weight=balanced and a class has no rows, or the network returns something else than the loss takes.
     """
+    if takes_logits not in (None, network.returns_logits):
+        raise UserError(
+            f"loss.takes_logits={str(takes_logits).lower()} does not go with {type(network).__name__}, which returns a"
+            f" {'logit' if network.returns_logits else 'probability'}: leave it out (loss.takes_logits=null)."
+        )
     if pos_weight == "balanced":
         if not all(class_weights):
             raise UserError("loss.pos_weight=balanced needs training rows of both classes. Type loss.pos_weight=null.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ def soft_threshold(weight: Tensor, by: float | Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """l1 * sum |w| + l2 / 2 * sum w^2, added to the *mean* loss; the bias costs nothing.
+    """l1 * sum |w| + l2 / 2 * sum w^2, added to the *mean* loss; a bias costs nothing.
 
     Because it goes with the mean, its strength does not depend on the number of rows. Others put it otherwise: scikit-learn
     minimises C * (sum of losses) + penalty, glum the mean as here, with alpha split by l1_ratio.
@@ -24,16 +26,16 @@ class ElasticNet:
     l1: float = 0.0
     l2: float = 0.0
 
-    def __call__(self, weight: Tensor) -> Tensor:
-        """Return the penalty, (), of `weight`, (features,)."""
-        return self.smooth(weight) + self.l1 * weight.abs().sum()
+    def __call__(self, *weights: Tensor) -> Tensor:
+        """Return the penalty, (), of weights of any shape."""
+        return self.smooth(*weights) + self.l1 * reduce(add, (each.abs().sum() for each in weights))
 
     def __bool__(self) -> bool:
         return self.l1 > 0 or self.l2 > 0
 
-    def smooth(self, weight: Tensor) -> Tensor:
+    def smooth(self, *weights: Tensor) -> Tensor:
         """Return the l2 part, (): the one that has a gradient everywhere."""
-        return self.l2 / 2 * weight.square().sum()
+        return self.l2 / 2 * reduce(add, (each.square().sum() for each in weights))
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the proximal step of the l1 part: every weight nearer to 0 by step * l1, and exactly 0 where it was nearer."""

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from logitlab.errors import UserError
-from logitlab.networks import Network
+from logitlab.networks import LinearNetwork
 from logitlab.penalties import ElasticNet
 
 
-def shrink_after_steps(optimizer: torch.optim.Optimizer, network: Network, penalty: ElasticNet) -> None:
+def shrink_after_steps(optimizer: torch.optim.Optimizer, network: LinearNetwork, penalty: ElasticNet) -> None:
     """Let every step of the optimiser end with the weights' proximal step.
 
     The step is as long as the optimiser's own, weight by weight, once its memory has settled on one gradient: with that, the

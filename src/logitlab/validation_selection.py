@@ -78,9 +78,8 @@ def _recalibrate(method: str, module: LogisticRegression, val: Examples) -> None
     from logitlab.statistics.recalibration import recalibration
 
     network = module.network
-    logit = val.exact.double() @ network.weight.detach().double() + network.bias.detach().double()
     try:
-        found = recalibration(method, logit, val.target, val.weight)
+        found = recalibration(method, network.exact_logit(val.exact), val.target, val.weight)
     except ValueError as error:
         print(f"Note: calibration={method} leaves the probabilities as they are: {error}.", file=sys.stderr)
     else:

@@ -14,6 +14,7 @@ import torch
 
 from logitlab.data.columns import Category, Column, Date, Number
 from logitlab.inference.model_file import Model
+from logitlab.networks import LinearNetwork
 from logitlab.number_format import apart, number, odds_ratio
 from logitlab.runs.small_files import DamagedFileError, read_csv, read_json
 from logitlab.statistics.steps import step_of
@@ -81,6 +82,7 @@ class Part:
 def knowledge(model: Model, directory: Path) -> Knowledge:
     """Return what is known of the model's coefficients, from itself and from the files of its run directory."""
     network = model.network
+    assert isinstance(network, LinearNetwork)
     with torch.no_grad():
         weight, bias = model.preprocessing.in_own_units(network.weight, network.bias)
     own = list(zip(model.preprocessing.feature_names, weight.tolist(), strict=True))

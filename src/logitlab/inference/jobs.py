@@ -103,8 +103,11 @@ def explain(cfg: DictConfig) -> None:
     from logitlab.inference.explanation import knowledge, row_lines, sentences
     from logitlab.inference.model_file import load_model
     from logitlab.log.summary import cells, padded
+    from logitlab.networks import LinearNetwork
 
     model, run = load_model(cfg.run), Path(cfg.run)
+    if not isinstance(model.network, LinearNetwork):
+        raise UserError(f"run={cfg.run} holds no linear network, and has no coefficients that could be put into sentences.")
     known = knowledge(model, run if run.is_dir() else run.parent.parent)
     if cfg.row is None:
         print("\n".join(map(one_line, sentences(model, known))))

@@ -18,7 +18,7 @@ from logitlab.data.csv_format import CsvFormat
 from logitlab.data.labels import Labels
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.errors import UserError
-from logitlab.networks import Network
+from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
 from logitlab.overrides import suggestion
 from logitlab.runs.checkpoint_file import load, previous
 from logitlab.runs.run_directory import CHECKPOINTS
@@ -121,12 +121,14 @@ def _hparams(checkpoint: Any, path: Path) -> Mapping[str, Any]:
 
 def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path, conf: Sequence[Path] | None) -> Model:
     preprocessing = Preprocessing.from_plain(hparams["preprocessing"])
-    network = _network(hparams["network"], path, conf)
+    network = _network(hparams["network"], hparams.get("returns_logits"), path, conf)
     prefix = "network."
     state = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)}
     network.double().load_state_dict(state)
-    if len(network.weight) != len(preprocessing.feature_names):
-        raise ValueError(f"{len(network.weight)} weights for {len(preprocessing.feature_names)} features")
+    features = len(preprocessing.feature_names)
+    if isinstance(network, LinearNetwork) and len(network.weight) != features:
+        raise ValueError(f"{len(network.weight)} weights for {features} features")
+    check_output(network, torch.zeros(2, features))
     if recalibration := checkpoint.get("recalibration"):
         slope, intercept = recalibration
         network.recalibration = (float(slope), float(intercept))
@@ -141,8 +143,14 @@ def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path
     )
 
 
-def _network(record: Any, path: Path, conf: Sequence[Path] | None) -> Network:
+def _network(record: Any, returns_logits: Any, path: Path, conf: Sequence[Path] | None) -> Network:
     """Return the network that was recorded, of a class that the user's own conf/model/ names.
+
+    Args:
+        record: the choice of the model.
+        returns_logits: what it returned, where it is no `Network`, which says so itself.
+        path: of the checkpoint, for faults.
+        conf: the user's own config folders.
 
     Raises:
         UserError: it names anything else, or what it names is no network.
@@ -153,11 +161,11 @@ def _network(record: Any, path: Path, conf: Sequence[Path] | None) -> Network:
         network = recorded.build(node)
     except UserError as error:
         raise _strange(path, str(error)) from error
-    if not isinstance(network, Network):
-        raise UserError(
-            f"{where} is refused: its model is a {type(network).__name__}, no subclass of logitlab.networks.Network."
-        )
-    return network
+    if isinstance(network, Network):
+        return network
+    if not isinstance(network, torch.nn.Module) or not isinstance(returns_logits, bool):
+        raise UserError(f"{where} is refused: its model is a {type(network).__name__}, and a torch.nn.Module belongs there.")
+    return PlainModule(network, returns_logits)
 
 
 def _strange(path: Path, reason: str) -> UserError:

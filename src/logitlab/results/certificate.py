@@ -34,11 +34,13 @@ class Certificate(Result):
     (above the optimum; absent where there is none), `separable`, and `converged` where the optimiser had a stopping rule.
     """
 
+    needs_linear_network = True
+
     def __call__(self, fit: Fit) -> list[Row]:
         """Return a line on the optimum and, after an optimiser with a stopping rule, one on whether it stopped by it."""
         rows = fit.datamodule.rows("train")
         assert rows is not None
-        table, network = objective(fit.module, rows), fit.module.network
+        table, network = objective(fit.module, rows), fit.linear_network
         point = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double()
         here = table(point, isinstance(table, FirthObjective))
         fit.metrics["train/gradient_max"] = here.gradient_norm

@@ -52,6 +52,8 @@ class Coefficients(Result):
     in R's survey: with these, robust errors take the place of classical ones.
     """
 
+    needs_linear_network = True
+
     def __init__(
         self,
         errors: str = "classical",
@@ -125,7 +127,7 @@ class Coefficients(Result):
         return self._seen[id(rows)]
 
     def _table(self, fit: Fit, rows: Examples) -> CoefficientTable:
-        network, names = fit.module.network, fit.datamodule.feature_names
+        network, names = fit.linear_network, fit.datamodule.feature_names
         theta = torch.cat([network.weight.detach(), network.bias.detach()[None]]).double()
         scaling = fit.datamodule.preprocessing.scaling
         units = Units(*torch.tensor([scaling.center, scaling.scale], dtype=torch.float64))

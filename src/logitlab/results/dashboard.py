@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from logitlab.data.examples import Examples
-from logitlab.plots.rows import Moment
+from logitlab.features import Features
 from logitlab.results.result import Fit, Result, Row
 from logitlab.runs.small_files import read_csv
 
@@ -44,19 +44,23 @@ class Dashboard(Result):
         """Write to every TensorBoard logger of the fit; the summary has nothing to add."""
         writers = [logger.experiment for logger in fit.training.loggers if isinstance(logger, TensorBoardLogger)]
         step, network = fit.training.steps, fit.module.network
-        last = Moment(fit.training.epochs, step, network.weight.detach().numpy(), network.bias.item())
         moments = fit.training.moments or []
         before = [each for each in moments if each.is_shown and fit.shown_until <= each.step < step]
         table = coefficient_table(fit)
         for writer in writers:
+            _write_histogram(writer, "weights", torch.cat([each.detach().flatten() for each in network.penalized()]), step)
             if table:
                 writer.add_text("coefficients", table, step)
             for split in SPLITS:
                 examples = fit.datamodule.rows(split)
                 if examples is not None and len(examples):
                     for moment in before if split == "train" else ():
-                        _write_moment(writer, split, examples, moment, MOST_ROWS_BEFORE)
-                    _write_moment(writer, split, examples, last, MOST_ROWS)
+                        weight, (features, target) = torch.from_numpy(moment.weight), _some(examples, MOST_ROWS_BEFORE)
+                        _write_histogram(writer, "weights", weight, moment.step)
+                        logit = features.double() @ weight.double() + moment.bias
+                        _write_scores(writer, split, target, logit, moment.step)
+                    features, target = _some(examples, MOST_ROWS)
+                    _write_scores(writer, split, target, network.exact_logit(features), step)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
         for logger in fit.training.loggers if calibration else ():
             logger.log_metrics(calibration, step=step)
@@ -75,13 +79,15 @@ def coefficient_table(fit: Fit) -> str:
     return "\n".join([" | ".join(columns), " | ".join("---" for _ in columns), *lines])
 
 
-def _write_moment(writer: Any, split: str, examples: Examples, moment: Moment, most: int) -> None:
-    every, step = -(-len(examples) // most), moment.step
-    target = examples.target[::every, 0]
-    logit = examples.exact[::every].double() @ torch.from_numpy(moment.weight).double() + moment.bias
+def _some(examples: Examples, most: int) -> tuple[Tensor | Features, Tensor]:
+    """Return features and target, (rows,), of at most so many rows, evenly spaced."""
+    every = -(-len(examples) // most)
+    return examples.exact[::every], examples.target[::every, 0]
+
+
+def _write_scores(writer: Any, split: str, target: Tensor, logit: Tensor, step: int) -> None:
+    """Write what there is to see of the logits of some rows, (rows,)."""
     probability = logit.sigmoid()
-    if split == "train":
-        _write_histogram(writer, "weights", torch.from_numpy(moment.weight), step)
     for each in (0, 1):
         rows = target == each
         if rows.any():

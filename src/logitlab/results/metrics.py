@@ -98,8 +98,8 @@ def _loss(module: LogisticRegression, rows: Examples) -> float:
     if type(module.loss) in (nn.BCELoss, nn.BCEWithLogitsLoss, WeightedCrossEntropy):
         from_logits = WeightedCrossEntropy(getattr(module.loss, "pos_weight", None) or 1.0, takes_logits=True)
         return float(from_logits(module.network.exact_logit(rows.exact)[:, None], *(each.double() for each in answers)))
-    dtype = module.network.weight.dtype
-    output = torch.cat([module.network(part.to(dtype)) for part in rows.exact.split(CHUNK_ROWS)])
+    network = module.network.eval()
+    output = torch.cat([network(network.as_input(part)) for part in rows.exact.split(CHUNK_ROWS)])
     return float(module.loss(output, *(answer.to(output) for answer in answers)))
 
 

@@ -8,6 +8,7 @@ import torch
 
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.monitor import Monitor
+from logitlab.networks import LinearNetwork
 from logitlab.results import optimum
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.training.module import LogisticRegression
@@ -37,10 +38,17 @@ class Fit:
     metrics: dict[str, float]
     monitor: Monitor = Monitor("train/loss")  # noqa: RUF009 (it never changes)
 
+    @property
+    def linear_network(self) -> LinearNetwork:
+        """The trained network, for results that need a linear one."""
+        network = self.module.network
+        assert isinstance(network, LinearNetwork)
+        return network
+
     @cached_property
     def optimum(self) -> optimum.Verdict:
         """The optimum of what was aimed at; sought when it is first asked for."""
-        network = self.module.network
+        network = self.linear_network
         theta = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double().cpu()
         aim = optimum.objective(self.module, self.datamodule.examples)
         return optimum.verdict(aim, theta if self.training.converged else None)
@@ -58,9 +66,11 @@ class Result(ABC):
 
     Attributes:
         draws: it shows what others have worked out; metrics.json is written before.
+        needs_linear_network: it speaks of coefficients, and is left out where the network has none.
     """
 
     draws = False
+    needs_linear_network = False
 
     @abstractmethod
     def __call__(self, fit: Fit) -> list[Row]:

@@ -14,7 +14,7 @@ from logitlab import memory, penalties
 from logitlab.errors import RunError, UserError
 from logitlab.losses import takes_logits
 from logitlab.metrics import BinaryMetrics
-from logitlab.networks import Network
+from logitlab.networks import LinearNetwork, Network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.proximal import shrink_after_steps
 from logitlab.solvers.basis import Basis, coordinates
@@ -115,6 +115,7 @@ class LogisticRegression(pl.LightningModule):
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
             assert isinstance(self.penalty, ElasticNet)
+            assert isinstance(self.network, LinearNetwork)
             shrink_after_steps(optimizer, self.network, self.penalty)
         if self.make_lr_scheduler is None:
             return optimizer
@@ -158,7 +159,9 @@ class LogisticRegression(pl.LightningModule):
             return loss
         price = self._smooth_penalty(features, output, *answers[1:])
         self._penalty_value = (
-            self.penalty(self.network.weight.detach()) if isinstance(self.penalty, ElasticNet) else price.detach()
+            self.penalty(*(each.detach() for each in self.network.penalized()))
+            if isinstance(self.penalty, ElasticNet)
+            else price.detach()
         )
         return loss + price
 
@@ -286,7 +289,7 @@ class LogisticRegression(pl.LightningModule):
     def _smooth_penalty(self, features: Tensor, output: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the part of the penalty that has a gradient, ()."""
         if isinstance(self.penalty, ElasticNet):
-            return self.penalty.smooth(self.network.weight)
+            return self.penalty.smooth(*self.network.penalized())
         return self.penalty(features, self.network.probability(output), weight)
 
     def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -312,7 +315,7 @@ class LogisticRegression(pl.LightningModule):
         self._metrics = BinaryMetrics(self.threshold) if with_metrics else None
 
     def _update_metrics(self, batch: Batch) -> None:
-        features, *answers = (part.to(self.network.weight) for part in batch)
+        features, *answers = map(self.network.as_input, batch)
         output = self.network(features)
         self._eval_means.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
         if self._metrics is not None:

@@ -105,7 +105,7 @@ class Sample:
     def probability(self, module: pl.LightningModule) -> Tensor:
         """Return the probabilities as the network works them out in its own precision, (rows,)."""
         assert isinstance(module, LogisticRegression)
-        return module(self.features.to(module.network.weight))[:, 0].cpu()
+        return module(module.network.as_input(self.features))[:, 0].cpu()
 
     def loss(self, probability: Tensor) -> float:
         """Return the log loss, of rows that count as in training."""

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from logitlab.networks import LinearNetwork
 from logitlab.plots.drawing import DrawingProcess
 from logitlab.plots.rows import Moment
 
@@ -44,7 +45,7 @@ class Weights(Callback):
     """Logs `weight/NAME` and `bias` in the data's own units, and `train/gradient_norm`, once an epoch.
 
     At step e stand the weights after e updates: in full-batch training those at which the `train/loss` of step e was measured.
-    The gradient is that of an epoch's first batch.
+    The gradient is that of an epoch's first batch; of a network that is not linear its norm alone is logged.
     Moments are kept as points of the path, ever fewer; those at epochs 0, 1, 4, 16, 64, ... and at the end have pictures, and
     hand what there is to the process that draws.
 
@@ -59,6 +60,7 @@ class Weights(Callback):
         self.moments: list[Moment] = []
         self.resumed_at = 0
         self._artist = renderer
+        self._is_linear = True
         self._names: list[str] = []
         self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self._parameters: list[Tensor] = []
@@ -69,8 +71,10 @@ class Weights(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Learn the features' names and units."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self._is_linear = isinstance(pl_module.network, LinearNetwork)
         if data.in_features <= self.most_features:
             self._parameters = list(pl_module.parameters())
+        if self._parameters and self._is_linear:
             self._names = [f"weight/{name}" for name in data.feature_names]
             weight, bias = torch.zeros(data.in_features, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
             own_weight, _ = data.preprocessing.in_own_units(weight + 1.0, bias)
@@ -84,7 +88,8 @@ class Weights(Callback):
             self._next = _after(self.moments[-1].epoch, PATH_GROWTH)
         self.resumed_at = trainer.global_step
         network: Any = pl_module.network
-        self._views = network.weight.detach(), network.bias.detach()  # of what optimisers change in place
+        if self._is_linear:
+            self._views = network.weight.detach(), network.bias.detach()  # of what optimisers change in place
         if self._artist is not None:
             self._artist.begin_fit()
         self._hand_over()
@@ -97,17 +102,18 @@ class Weights(Callback):
         if epoch == self._logged_epoch:
             return
         self._logged_epoch = epoch
-        if epoch >= min(self._next, self._next_shown):
+        if self._is_linear and epoch >= min(self._next, self._next_shown):
             self._keep(trainer, pl_module.network)
-        if self._names:
+        if self._parameters:
             gradients = [parameter.grad.flatten().tolist() for parameter in self._parameters if parameter.grad is not None]
             norm = math.hypot(*itertools.chain.from_iterable(gradients))
             self._log_weights(trainer, pl_module.network, {"train/gradient_norm": norm})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights that the training ends with, for the last checkpoint."""
-        self._next_shown = 0
-        self._keep(trainer, pl_module.network)
+        if self._is_linear:
+            self._next_shown = 0
+            self._keep(trainer, pl_module.network)
         if self._artist is not None:
             self._artist.end()
 
@@ -137,14 +143,14 @@ class Weights(Callback):
         self.resumed_at = self.moments[-1].step if self.moments else 0  # a finished run has no start of training to note it
 
     def _log_weights(self, trainer: pl.Trainer, network: Any, others: dict[str, float]) -> None:
-        if not self._names:
-            return
-        weight, bias = self._views or (network.weight.detach(), network.bias.detach())
-        if self._in_own_units is not None:
-            weight, bias = self._in_own_units(weight, bias)
-        values = dict(zip(self._names, weight.tolist(), strict=True))
-        for logger in trainer.loggers:
-            logger.log_metrics({**values, "bias": bias.item(), **others}, step=trainer.global_step)
+        values = dict(others)
+        if self._names:
+            weight, bias = self._views or (network.weight.detach(), network.bias.detach())
+            if self._in_own_units is not None:
+                weight, bias = self._in_own_units(weight, bias)
+            values = {**dict(zip(self._names, weight.tolist(), strict=True)), "bias": bias.item(), **others}
+        for logger in trainer.loggers if values else ():
+            logger.log_metrics(values, step=trainer.global_step)
 
     def _keep(self, trainer: pl.Trainer, network: Any) -> None:
         epoch = trainer.current_epoch
