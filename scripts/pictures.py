@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
         path = folder / f"{name}.svg"
         path.write_text(style.svg(picture, name), encoding="utf-8")
         print(path)
-    with trained("callbacks=pictures") as run:
+    with trained("results=pictures") as run:
         for name in ("training_probability", "training_loss_surface"):
             print(shutil.copy(run / "pictures" / f"{name}.svg", folder))
 

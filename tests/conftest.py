@@ -15,19 +15,11 @@ from runs import Run, compose_config
 
 from logitlab.cli import checks
 from logitlab.cli.run_command import _top_level_keys
-from logitlab.plots import drawing
 
 
 def pytest_configure() -> None:
     """Let SIGHUP end what is started here, also where the tests themselves were started by nohup."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-@pytest.fixture(autouse=True)
-def without_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no training but where a test is about it."""
-    if request.path.stem != "test_pictures":
-        monkeypatch.setattr(drawing, "find_spec", lambda name: None)
 
 
 @pytest.fixture

@@ -108,10 +108,6 @@ def _train(
     os.dup2(descriptor, 2)
     sys.argv = [str(ROOT / f"{door}.py"), *arguments]
     from logitlab.cli.run_command import main
-    from logitlab.plots import drawing
-
-    if not any("pictures" in each for each in arguments):  # they are drawn where they are the subject
-        drawing.find_spec = lambda name: None  # type: ignore[assignment]
 
     changes: list[str] = []
     if dies_at is not None:

@@ -121,7 +121,7 @@ def test_training_and_report_of_korean_columns_say_it_once_each(tmp_path):
         assert done.returncode == 0 and "Glyph" not in done.stderr + done.stdout, done.stderr
         return " ".join((done.stdout + done.stderr).split())
 
-    told = run(str(ROOT / "train.py"), *train, "callbacks=pictures", "hydra.run.dir=run")
+    told = run(str(ROOT / "train.py"), *train, "results=pictures", "hydra.run.dir=run")
     assert told.count("No font of this machine has") == 1 and "apt install fonts-noto-cjk" in told
     run(str(ROOT / "report.py"), "run=run")
     assert (tmp_path / "run" / "report.html").read_text().count("No font of this machine has") == 1

@@ -24,7 +24,7 @@ def config(tmp_path, *overrides):
     [
         ("logger=none",),
         ("callbacks.print_epochs.every_n_epochs=5", "callbacks.doctor=null", "callbacks.checkpoints.every_n_seconds=1"),
-        ("results.dashboard.in_sweeps=true", "results.pictures=null", "callbacks.weights.in_sweeps=true"),
+        ("results.dashboard.in_sweeps=true", "callbacks.weights.in_sweeps=true"),
         ("trainer.enable_progress_bar=false", "trainer.log_every_n_steps=7"),
         ("+trainer.min_epochs=null", "+optimizer.dampening=0", "+optimizer.maximize=false"),
         ("data.batch_size=null", "threshold=0.5", "calibration=none", "monitor=null"),
@@ -63,8 +63,8 @@ def test_every_key_of_conf_is_known_to_decide_or_not(tmp_path):
     for key, value in WITHOUT.items():
         assert (config(tmp_path).get(key) or None) == value, f"{key}: conf/ has another default now; say so here"
     for group in ("callbacks", "results"):
-        nodes = OmegaConf.load(CONF / group / "default.yaml")
-        assert set(nodes) >= WATCHES[group]
+        nodes = {name for path in (CONF / group).glob("*.yaml") for name in OmegaConf.load(path)}
+        assert nodes >= WATCHES[group]
 
 
 def test_defaults_are_read_from_the_source():

@@ -1,18 +1,13 @@
 """The pictures of a run: that what is drawn is what the run's own numbers say, and that they are where they should be."""
 
 import io
-import os
-import signal
 import subprocess
 import sys
-import time
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from runs import compose_config, same_weights
+from runs import same_weights
 
 pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install -e '.[pictures]'")
 
@@ -23,13 +18,11 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from logitlab.data.scaling import Scaling
 from logitlab.data.toy import toy
 from logitlab.plots import coefficients as drawn
-from logitlab.plots import drawing, gallery, surface
-from logitlab.plots.moments import Descent, TrainingPictures
-from logitlab.plots.rows import Moment, sample
+from logitlab.plots import gallery, style, surface
+from logitlab.plots.moment import Moment
+from logitlab.plots.moments import TrainingPictures
+from logitlab.plots.names import short
 from logitlab.results import pictures as result
-
-PICTURES = "results.pictures.at_least=30"
-"""Draws the training, however busy the machine is; left out of every other test."""
 
 
 def random_rows(rows=300, features=3, seed=0):
@@ -114,21 +107,24 @@ def test_rows_of_one_class_have_no_curves():
     assert gallery.of_scores(torch.tensor([0.2, 0.7]), torch.tensor([1.0, 1.0]), 0.5, "y") == {}
 
 
+def boundary(axes):
+    """Return the points, (n, 2), of the line where the probability is the threshold."""
+    return axes.collections[-1].get_paths()[0].vertices
+
+
 def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
     examples = toy()
     scaling = Scaling.standard(examples.features)
     scaled = examples.but(features=scaling.transform(examples.features))
     moments = [Moment(0, 0, np.zeros(2), 0.0), Moment(5, 5, np.array([2.0, 1.0]), 0.5)]
-    rows = sample(scaled, scaling, 0.5)
-    drawn = TrainingPictures(rows).at(moments[1])
-    axes = drawn["probability"].figure.axes[0]
-    assert "after 5 epochs" in [each.get_text() for each in axes.texts]
-    ends = next(each for each in axes.get_lines() if each.get_label() == "probability = 0.5").get_xydata()
-    z = scaling.transform(torch.tensor(ends)).numpy()
+    drawn = TrainingPictures(scaled, scaling, 0.5, moments).at(1)
+    axes = drawn["probability"].axes[0]
+    assert axes.get_title(loc="left").endswith("after 5 epochs")
+    z = scaling.transform(torch.tensor(boundary(axes))).numpy()
     np.testing.assert_allclose(z @ [2.0, 1.0] + 0.5, 0, atol=1e-6)
-    path = Descent(rows, moments).at(moments).figure.axes[0].get_lines()[0].get_xydata()
+    path = drawn["loss_surface"].axes[0].get_lines()[0].get_xydata()
     np.testing.assert_allclose(path, [[0, 0], [2, 1]])
-    bars = sorted(bar.get_height() for bar in drawn["row_losses"].figure.axes[0].patches)
+    bars = sorted(bar.get_height() for bar in drawn["row_losses"].axes[0].patches)
     logit = scaled.features.double().numpy() @ [2.0, 1.0] + 0.5
     np.testing.assert_allclose(bars, np.sort(np.logaddexp(0, logit) - examples.target[:, 0].numpy() * logit), rtol=1e-6)
 
@@ -136,21 +132,11 @@ def test_a_training_of_two_features_in_scaled_units_is_drawn_in_its_own():
 def test_more_features_are_drawn_over_the_logit():
     x, y = random_rows(50, 4)
     examples = toy().but(features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float(), feature_names=tuple("abcd"))
-    pictures = TrainingPictures(sample(examples, Scaling.identity(4), 0.5))
-    pictures.at(Moment(0, 0, np.zeros(4), 0.0))
-    axes = pictures.at(Moment(9, 9, np.ones(4), -1.0))["probability"].figure.axes[0]
+    moments = [Moment(0, 0, np.zeros(4), 0.0), Moment(9, 9, np.ones(4), -1.0)]
+    axes = TrainingPictures(examples, Scaling.identity(4), 0.5, moments).at(1)["probability"].axes[0]
     assert axes.get_xlabel() == "the logit"
     drawn = np.sort(np.concatenate([line.get_xdata() for line in axes.get_lines() if line.get_label().startswith("class")]))
     np.testing.assert_allclose(drawn, np.sort(x.sum(1) - 1), rtol=1e-5)
-
-
-def test_a_threshold_that_is_not_chosen_yet_is_called_so():
-    rows = sample(toy(), Scaling.identity(2), 0.5, is_chosen_later=True)
-    one = replace(rows, features=rows.features[:, :1], names=rows.names[:1], center=[0.0], scale=[1.0])
-    for each, expected in ((rows, "probability = 0.5, for now"), (one, "threshold 0.5, for now")):
-        moment = Moment(1, 1, np.ones(len(each.names)), -4.0)
-        words = [text.get_text() for text in TrainingPictures(each).at(moment)["probability"].figure.axes[0].get_legend().texts]
-        assert [word for word in words if "0.5" in word] == [expected]
 
 
 @pytest.mark.parametrize("features", [1, 2, 3])
@@ -163,13 +149,10 @@ def test_no_words_leave_the_picture_however_long_the_names_are(features):
         feature_names=names,
         target_name="readmitted_within_thirty_days_of_discharge",
     )
-    rows = sample(examples, Scaling([0.0] * features, [2.0] * features), 0.5)
     moments = [Moment(epoch, epoch, np.full(features, epoch / 1000), 1.0) for epoch in (1, 9999)]
-    pictures = [each.figure for each in TrainingPictures(rows).at(moments[1]).values()]
-    if features > 1:
-        pictures.append(Descent(rows, moments).at(moments).figure)
+    pictures = list(TrainingPictures(examples, Scaling([0.0] * features, [2.0] * features), 0.5, moments).at(1).values())
     probability = torch.tensor(y) * 0.5 + 0.2
-    pictures += gallery.of_scores(probability, torch.tensor(y), 0.5, rows.target_name).values()
+    pictures += gallery.of_scores(probability, torch.tensor(y), 0.5, short(examples.target_name)).values()
     pictures += [drawn.coefficients(names, np.arange(features)), drawn.odds_ratios(names, 1.0 + np.arange(features))]
     for picture in pictures:
         picture.draw_without_rendering()
@@ -180,180 +163,51 @@ def test_no_words_leave_the_picture_however_long_the_names_are(features):
 def test_a_table_is_sampled_evenly_and_says_so():
     x, y = random_rows(2500, 2)
     examples = toy().but(features=torch.tensor(x).float(), target=torch.tensor(y)[:, None].float())
-    rows = sample(examples, Scaling.identity(2), 0.5)
-    assert rows.every == 3
-    np.testing.assert_array_equal(rows.features, examples.features[::3].numpy())
-    picture = TrainingPictures(rows).at(Moment(2, 2, np.ones(2), 0.0))["row_losses"].figure.axes[0]
-    assert any("1 row in 3" in each.get_text() for each in picture.texts)
-    logit = rows.features.astype(float).sum(1)
-    dearest = np.argsort(rows.target * logit - np.logaddexp(0, logit), kind="stable")[:24]
-    assert {int(text.get_text()) for text in picture.texts if text.get_text().isdigit()} == set(3 * dearest + 1)
-
-
-def test_a_moment_of_a_moving_picture_is_the_picture_drawn_anew():
-    examples = toy()
-    rows = sample(examples, Scaling.identity(2), 0.5)
-    first, second = Moment(1, 1, np.array([1.0, 0.5]), -4.0), Moment(3, 3, np.array([-2.0, 1.0]), 1.0)
-    moving, anew = TrainingPictures(rows), TrainingPictures(rows)
-    moving.lay_out()
-    for picture in moving.at(first).values():
-        picture.frame()
-    for (name, moved), (_, fresh) in zip(moving.at(second).items(), anew.at(second).items(), strict=True):
-        assert moved.frame() == fresh.frame(), name
-
-
-def test_the_colours_of_a_moment_are_the_pictures_own():
-    rows, moment = sample(toy(), Scaling.identity(2), 0.5), Moment(1, 1, np.ones(2), -4.0)
-    width, height, png = TrainingPictures(rows).at(moment)["probability"].frame()
-    TrainingPictures(rows).at(moment)["probability"].figure.savefig(whole := io.BytesIO(), format="rgba", dpi=80)
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
-    drawn = np.frombuffer(whole.getvalue(), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
-    unlike = np.abs(pixels - drawn).max(axis=2)
-    assert unlike.max() <= 16 and unlike.mean() < 2.5
-
-
-def test_the_path_ahead_is_held_where_it_stays_inside():
-    rows = sample(toy(), Scaling.identity(2), 0.5)
-    moments = [Moment(epoch, epoch, np.array([at, at / 2]), 0.0) for epoch, at in ((0, 0.0), (1, 1.0), (3, 2.0))]
-    descent = Descent(rows, moments, ahead=True)
-    assert descent.holds(Moment(9, 9, np.array([4.0, 2.0]), 0.0))
-    assert not descent.holds(Moment(9, 9, np.array([9.0, 2.0]), 0.0))
+    pictures = TrainingPictures(examples, Scaling.identity(2), 0.5, [Moment(2, 2, np.ones(2), 0.0)])
+    assert pictures.every == 3
+    axes = pictures.at(0)["row_losses"].axes[0]
+    assert "1 row in 3" in axes.get_title(loc="left")
+    logit = examples.features[::3].double().numpy().sum(1)
+    dearest = np.argsort(y[::3] * logit - np.logaddexp(0, logit), kind="stable")[:24]
+    assert {int(text.get_text()) for text in axes.get_xticklabels()} == set(3 * dearest + 1)
 
 
 def test_a_run_has_its_training_on_the_dashboard_at_epochs_that_grow(fit):
-    run = fit(PICTURES, "trainer.max_epochs=30")
+    run = fit("results=pictures", "trainer.max_epochs=30")
     events = run.events()
     for name in ("probability", "row_losses", "loss_surface"):
         assert [event.step for event in events.Images(f"training/{name}")] == [0, 1, 4, 16, 30]
-    assert not (run.path / "pictures").exists()
     last = events.Images("training/probability")[-1]
-    weights = {tag: run.curve(tag)[30] for tag in ("weight/x1", "weight/x2", "bias")}
+    weight = [run.curve(f"weight/{name}")[30] for name in ("x1", "x2")]
+    moment = Moment(30, 30, np.array(weight), run.curve("bias")[30])
+    drawn = TrainingPictures(toy(), Scaling.identity(2), 0.5, [moment]).at(0)["probability"]
     pixels = np.asarray(Image.open(io.BytesIO(last.encoded_image_string)).convert("RGB")).astype(int)
-    moment = Moment(30, 30, np.array([weights["weight/x1"], weights["weight/x2"]]), weights["bias"])
-    drawn = TrainingPictures(sample(toy(), Scaling.identity(2), 0.5)).at(moment)["probability"]
-    expected = np.asarray(Image.open(io.BytesIO(drawn.frame()[2])).convert("RGB")).astype(int)
+    expected = np.asarray(Image.open(io.BytesIO(style.png(drawn, 80))).convert("RGB")).astype(int)
     assert pixels.shape == expected.shape == (last.height, last.width, 3)
     assert np.mean(np.abs(pixels - expected).max(axis=2) > 8) < 0.001  # a weight is logged in float32
-    axes = drawn.figure.axes[0]
-    ends = next(each for each in axes.get_lines() if each.get_label() == "probability = 0.5").get_xydata()
-    np.testing.assert_allclose(ends @ moment.weight + moment.bias, 0, atol=1e-9)
-    column, row = axes.transData.transform(ends.mean(axis=0))
-    assert pixels[last.height - 1 - int(row), int(column) - 3 : int(column) + 4].min() < 60  # the line, nearly black
+    names = {path.name for path in (run.path / "pictures").iterdir()}
+    assert {"training_probability.png", "training_probability.svg", "train_roc.svg", "coefficients.png"} <= names
+    assert {"result/train_roc", "result/odds_ratios"} <= set(events.Tags()["images"])
 
 
 def test_the_numbers_of_a_fit_do_not_change(fit, tmp_path):
-    with_pictures = fit(PICTURES, "trainer.max_epochs=20", directory=tmp_path / "with")
-    without = fit("results.pictures=null", "trainer.max_epochs=20", directory=tmp_path / "without")
+    with_pictures = fit("results=pictures", "trainer.max_epochs=20", directory=tmp_path / "with")
+    without = fit("trainer.max_epochs=20", directory=tmp_path / "without")
     assert with_pictures.value == without.value
     assert same_weights(with_pictures.state(), without.state())
+    assert not without.events().Tags()["images"] and not (without.path / "pictures").exists()
 
 
 def test_a_resumed_run_shows_every_moment_once(fit):
-    run = fit(PICTURES, "trainer.max_epochs=3")
-    again = fit(PICTURES, "trainer.max_epochs=10", f"ckpt_path={run.path}")
+    run = fit("results=pictures", "trainer.max_epochs=3")
+    again = fit("results=pictures", "trainer.max_epochs=10", f"ckpt_path={run.path}")
     assert [event.step for event in again.events().Images("training/loss_surface")] == [0, 1, 3, 10]
-
-
-def test_what_is_not_finished_in_time_is_missing_and_the_summary_says_so(fit, capsys):
-    fit("results.pictures.at_least=0", "results.pictures.budget=0", "trainer.max_epochs=2")
-    assert "of 9 on the dashboard: " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "why", ["logger=none", "callbacks.weights=null", "results.pictures=null", "hydra.mode=MULTIRUN", "no matplotlib"]
-)
-def test_nobody_draws_where_nothing_is_wanted(tmp_path, monkeypatch, why):
-    cfg = compose_config(*[each for each in [why] if "=" in each], directory=tmp_path)
-    if why == "no matplotlib":
-        monkeypatch.setattr(drawing, "find_spec", lambda name: None)
-    with drawing.beside(cfg) as renderer:
-        assert renderer is None
-
-
-def test_the_process_that_draws_is_there_once_and_gone_afterwards(tmp_path):
-    cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
-    with drawing.beside(cfg) as renderer, drawing.beside(cfg) as same:
-        assert renderer is same is not None
-        number = renderer.pid
-        assert os.getpgid(number) == number  # no terminal's Ctrl-C gets there
-        assert os.getpriority(os.PRIO_PROCESS, number) == 19  # it takes what training leaves
-        renderer.lay_out(sample(toy(), Scaling.identity(2), 0.5))
-        renderer.begin_fit()
-        renderer.add([Moment(0, 0, np.zeros(2), 0.0)])
-        renderer.end()
-        assert [picture.name for picture in renderer.pictures(0, 30)] == ["probability", "row_losses", "loss_surface"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(number, 0)
-
-
-def test_a_process_that_draws_no_more_is_told_and_training_goes_on(tmp_path):
-    cfg = compose_config("results.pictures.at_least=1", directory=tmp_path)
-    with drawing.beside(cfg) as renderer:
-        os.kill(renderer.pid, signal.SIGKILL)
-        renderer.lay_out(sample(toy(), Scaling.identity(2), 0.5))
-        renderer.begin_fit()
-        renderer.add([Moment(0, 0, np.zeros(2), 0.0)])
-        renderer.end()
-        assert list(renderer.pictures(0, 30)) == []
-        assert renderer.expected == 3
-
-
-PARENT = """
-import sys, time
-from logitlab.plots.drawing import DrawingProcess
-renderer = DrawingProcess()
-print(renderer.pid, flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_the_process_that_draws_ends_when_its_parent_is_killed(number):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    child = int(parent.stdout.readline())
-    os.kill(child, 0)  # it is there
-    parent.send_signal(number)
-    parent.communicate()
-    deadline = time.monotonic() + 20
-    while is_alive(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def is_alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def test_the_process_that_draws_imports_no_torch():
-    probe = "import sys, logitlab.plots.worker; print({'torch', 'lightning', 'hydra', 'matplotlib.pyplot'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.slow
-def test_a_run_with_pictures_has_them_in_its_folder_and_on_the_dashboard(fit):
-    run = fit("callbacks=pictures", "trainer.max_epochs=4")
-    images = set(run.events().Tags()["images"])
-    assert {
-        "training/probability",
-        "training/loss_surface",
-        "training/row_losses",
-        "result/train_roc",
-        "result/odds_ratios",
-    } <= set(images)
-    assert [event.step for event in run.events().Images("training/probability")] == [0, 1, 4]
-    names = {path.name for path in (run.path / "pictures").iterdir()}
-    assert {"training_probability.png", "training_probability.svg", "train_roc.svg", "coefficients.png"} <= names
 
 
 def test_without_matplotlib_there_is_a_hint_and_no_picture(fit, monkeypatch, capsys):
     monkeypatch.setattr(result, "find_spec", lambda name: None)
-    run = fit("callbacks=pictures", "trainer.max_epochs=2")
-    assert "pip install 'matplotlib<" in capsys.readouterr().out
+    run = fit("results=pictures", "trainer.max_epochs=2")
+    assert "pip install 'matplotlib" in capsys.readouterr().out
     assert not (run.path / "pictures").exists()
 
 
@@ -361,7 +215,7 @@ def test_training_without_pictures_leaves_the_drawing_alone():
     """torchmetrics imports matplotlib where it is installed; nothing of ours may."""
     probe = (
         "import sys\n"
-        "import logitlab.plots.drawing, logitlab.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
+        "import logitlab.experiment, logitlab.results.pictures, logitlab.results.dashboard\n"
         "print({'logitlab.plots.gallery', 'logitlab.plots.style'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, check=True)

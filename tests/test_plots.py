@@ -11,11 +11,15 @@ pytest.importorskip("matplotlib", reason="the pictures need the extra: pip insta
 from scipy.special import expit
 
 from logitlab.plots import coefficients, descent, lessons, scores, style, training
-from logitlab.plots.sigmoid import sigmoid_of
+from logitlab.plots.surface import sigmoid_of
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 LABELS = np.array([0, 0, 0, 1, 1, 1], dtype=float)
 WEIGHT, BIAS = np.array([3.2534, 1.5181]), -14.4839
+
+
+def logit(points):
+    return points @ WEIGHT + BIAS
 
 
 def line(axes, label=None, at=0):
@@ -23,6 +27,11 @@ def line(axes, label=None, at=0):
     lines = axes.get_lines()
     chosen = next(each for each in lines if each.get_label() == label) if label else lines[at]
     return chosen.get_xydata()
+
+
+def boundary(axes):
+    """Return the points, (n, 2), of the line where the probability is the threshold."""
+    return axes.collections[-1].get_paths()[0].vertices
 
 
 def test_the_sigmoid_is_scipys():
@@ -109,9 +118,9 @@ def test_a_curve_without_slope_crosses_nothing():
 
 @pytest.mark.parametrize("threshold", [0.5, 0.9])
 def test_the_decision_line_passes_where_the_probability_is_the_threshold(threshold):
-    picture = training.probability_field(TOY, LABELS, WEIGHT, BIAS, names=("x1", "x2"), target_name="y", threshold=threshold)
+    picture = training.probability_field(TOY, LABELS, logit, names=("x1", "x2"), target_name="y", threshold=threshold)
     axes = picture.axes[0]
-    ends = line(axes, f"probability = {threshold:g}")
+    ends = boundary(axes)[[0, -1]]
     np.testing.assert_allclose(expit(ends @ WEIGHT + BIAS), threshold, rtol=1e-9)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for x, y in ends:  # both ends lie on the frame
@@ -122,27 +131,27 @@ def test_the_decision_line_passes_where_the_probability_is_the_threshold(thresho
         assert field[row, 0].tolist() == list(colour)
 
 
-@pytest.mark.parametrize(
-    ("weight", "bias", "ends"),
-    [
-        ([1.0, 0.0], -2.0, [[2, 0], [2, 4]]),
-        ([0.0, 1.0], -1.0, [[0, 1], [4, 1]]),
-        ([1.0, 1.0], -4.0, [[0, 4], [4, 0]]),
-        ([1.0, 0.0], -9.0, None),
-        ([0.0, 0.0], 1.0, None),
-    ],
-)
-def test_the_decision_line_in_a_box(weight, bias, ends):
-    found = training.decision_line(weight, bias, [(0, 4), (0, 4)])
-    if ends is None:
-        assert found is None
-    else:
-        np.testing.assert_allclose(found[np.lexsort(found.T[::-1])], ends)
+def test_the_field_of_any_network_has_its_own_boundary():
+    """A circle of radius 2 around (3, 2)."""
+
+    def circle(points):
+        return 4 - ((points - [3, 2]) ** 2).sum(axis=1)
+
+    axes = training.probability_field(TOY, LABELS, circle, names=("x1", "x2"), target_name="y").axes[0]
+    np.testing.assert_allclose(np.linalg.norm(boundary(axes) - [3, 2], axis=1), 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("bias", [0.0, 50.0])
+def test_a_field_without_a_boundary_is_of_one_colour(bias):
+    axes = training.probability_field(
+        TOY, LABELS, lambda points: 0 * points[:, 0] + bias, names=("a", "b"), target_name="y"
+    ).axes[0]
+    assert not axes.collections and len(np.unique(axes.get_images()[0].get_array().reshape(-1, 4), axis=0)) == 1
 
 
 def test_misclassified_rows_are_ringed():
     swapped = np.array([0, 0, 0, 1, 0, 1.0])
-    axes = training.probability_field(TOY, swapped, WEIGHT, BIAS, names=("x1", "x2"), target_name="y").axes[0]
+    axes = training.probability_field(TOY, swapped, logit, names=("x1", "x2"), target_name="y").axes[0]
     np.testing.assert_array_equal(line(axes, "misclassified"), [[5, 3]])
 
 
@@ -165,7 +174,8 @@ def test_the_bars_are_the_losses_of_the_rows():
 def test_of_many_rows_those_that_cost_most_are_shown():
     loss = np.arange(100.0)
     axes = descent.row_losses(loss, np.tile([0, 1], 50)).axes[0]
-    assert [each.get_text() for each in axes.texts] == [*map(str, range(77, 101)), "mean 49.5000"]
+    assert [each.get_text() for each in axes.get_xticklabels()] == [*map(str, range(77, 101))]
+    assert axes.get_title(loc="left").endswith("mean 49.5000")
     assert sorted(bar.get_height() for bar in axes.patches) == list(range(76, 100))
 
 

@@ -129,7 +129,7 @@ def test_no_table_stands_beside_what_is_infinite(tmp_path, name):
 
 def test_one_column_that_separates_is_named_and_the_others_keep_their_numbers(tmp_path):
     path = CASES / "quasi_separation.csv"
-    out = run(tmp_path, path, "callbacks=pictures")
+    out = run(tmp_path, path, "results=pictures")
     assert "no row with g > 0 has y = 0" in out and "No finite coefficient has g;" in out
     rows = coefficients(tmp_path)
     assert rows["g"]["estimate"] == rows["g"]["std_error"] == "" and rows["g"]["note"].startswith("infinite")

@@ -23,7 +23,6 @@ from logitlab.errors import RunError, UserError
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
 from logitlab.penalties import ElasticNet, Firth
-from logitlab.plots.drawing import DrawingProcess
 from logitlab.results.result import Result
 from logitlab.runs import resume
 from logitlab.runs.checkpoint_io import AtomicCheckpointIO
@@ -179,15 +178,10 @@ def build_logger(cfg: DictConfig, run: RunDirectory) -> Logger | bool:
 
 
 def build_trainer(
-    cfg: DictConfig,
-    run: RunDirectory,
-    logger: Logger | bool,
-    monitor: Monitor,
-    datamodule: InMemoryDataModule,
-    renderer: DrawingProcess | None = None,
+    cfg: DictConfig, run: RunDirectory, logger: Logger | bool, monitor: Monitor, datamodule: InMemoryDataModule
 ) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run, monitor, datamodule, renderer)
+    callbacks = _build_callbacks(cfg, run, monitor, datamodule)
     return _build(
         cfg.trainer,
         "trainer",
@@ -200,25 +194,22 @@ def build_trainer(
     )
 
 
-def build_results(cfg: DictConfig, renderer: DrawingProcess | None = None, is_alone: bool = True) -> list[Result]:
-    """Return what `cfg.results` makes of a finished fit; `renderer` draws the training; one of many fits prints no table."""
+def build_results(cfg: DictConfig, is_alone: bool = True) -> list[Result]:
+    """Return what `cfg.results` makes of a finished fit; one of many fits prints no table."""
     late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
-    late["pictures"] = {"renderer": renderer}
     late["coefficients"] = {"is_printed": is_alone}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
     built = [_built(node, f"results.{name}", Result, **late.get(name, {})) for name, node in nodes.items()]
     return [result for result in built if result is not None]
 
 
-def _build_callbacks(
-    cfg: DictConfig, run: RunDirectory, monitor: Monitor, datamodule: InMemoryDataModule, renderer: DrawingProcess | None
-) -> list[Callback]:
+def _build_callbacks(cfg: DictConfig, run: RunDirectory, monitor: Monitor, datamodule: InMemoryDataModule) -> list[Callback]:
     can_stop_early = datamodule.rows("val") is not None and not _is_solver(cfg.optimizer)
     late_arguments: dict[str, dict[str, Any]] = {
         "checkpoints": {"dirpath": str(run.checkpoints), "monitor": monitor},
         "early_stopping": {"monitor": monitor if can_stop_early else None, "batches": datamodule.batches},
         "pruning": {"trial": _trial(cfg), "monitor": monitor},
-        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "renderer": renderer},
+        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN},
     }
     callbacks = []
     for name, node in (cfg.callbacks or {}).items():

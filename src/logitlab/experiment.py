@@ -22,9 +22,6 @@ from logitlab.log.summary import count, summary
 from logitlab.log.tensorboard import RunLogger, hparams_of
 from logitlab.networks import LinearNetwork
 from logitlab.overrides import suggestion
-from logitlab.plots import drawing
-from logitlab.plots.drawing import DrawingProcess
-from logitlab.plots.rows import sample
 from logitlab.results.result import Fit, Result, Row
 from logitlab.runs import checkpoint_state, environment, resume
 from logitlab.runs.checkpoint_io import load
@@ -48,8 +45,8 @@ def train(cfg: DictConfig) -> float | None:
     logging_setup.quiet_libraries()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked(), drawing.beside(cfg) as renderer, _logger(cfg, run) as logger:
-        return _train(cfg, run, hydra_cfg, renderer, logger)
+    with run.locked(), _logger(cfg, run) as logger:
+        return _train(cfg, run, hydra_cfg, logger)
 
 
 @contextmanager
@@ -63,24 +60,19 @@ def _logger(cfg: DictConfig, run: RunDirectory) -> Iterator[Logger | bool]:
             logger.close()
 
 
-def _train(
-    cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, renderer: DrawingProcess | None, logger: Logger | bool
-) -> float | None:
+def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, logger: Logger | bool) -> float | None:
     checkpoint_path = _starting_point(cfg, run)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build.build_datamodule(cfg)
     choices = build.build_selection(cfg)
     for line in datamodule.data_summary.lines:
         print(one_line(line))
-    if renderer is not None:
-        scaling, is_chosen_later = datamodule.preprocessing.scaling, isinstance(choices.threshold, str)
-        renderer.lay_out(sample(datamodule.examples, scaling, choices.start_threshold, is_chosen_later))
     module = build.build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
     monitor = build.build_monitor(cfg, datamodule)
-    results = build.build_results(cfg, renderer)
+    results = build.build_results(cfg)
     steps = None if checkpoint_path is None else _steps_behind(cfg, run, checkpoint_path, module)
-    trainer = build.build_trainer(cfg, run, logger, monitor, datamodule, renderer)
+    trainer = build.build_trainer(cfg, run, logger, monitor, datamodule)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     if checkpoint_path is None:

@@ -34,7 +34,7 @@ def logdir(tmp_path_factory):
     """A run with pictures, a run that was resumed, and a sweep of two."""
     pytest.importorskip("matplotlib", reason="the pictures need the extra: pip install -e '.[pictures]'")
     folder = tmp_path_factory.mktemp("outputs")
-    train(folder, "callbacks=pictures", f"hydra.run.dir={folder / RUN}")
+    train(folder, "results=pictures", f"hydra.run.dir={folder / RUN}")
     train(folder, "trainer.max_epochs=20", f"hydra.run.dir={folder / RESUMED}")
     train(folder, "trainer.max_epochs=40", f"ckpt_path={folder / RESUMED}")
     train(folder, "-m", "optimizer.lr=0.1,1", "trainer.max_epochs=50", f"hydra.sweep.dir={folder / 'sweep'}")

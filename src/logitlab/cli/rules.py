@@ -120,7 +120,6 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "keep": Texts(either=True),
     "data.decimal_comma": FLAG,
     "data.shuffle": FLAG,
-    "results.pictures.files": FLAG,
     "spreadsheet_safe": FLAG,
     "results.coefficients.spreadsheet_safe": FLAG,
     **{f"{part}.in_sweeps": FLAG for part in ("callbacks.weights", "results.certificate", "results.dashboard")},
@@ -153,8 +152,6 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "callbacks.checkpoints.every_n_seconds": Number(low=0),
     "callbacks.weights.most_features": Number(integer=True, low=0),
     "callbacks.weights.growth": Number(above=1),
-    "results.pictures.budget": Number(low=0),
-    "results.pictures.at_least": Number(low=0),
     "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
 }
 """key -> what it may be. Keys that a config does not have are passed over."""

@@ -25,7 +25,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from logitlab import console
 from logitlab.cli import arguments, broken_pipe, checks, composition_errors
 from logitlab.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, print_error
-from logitlab.plots import drawing
 from logitlab.recorded import CONF
 from logitlab.runs import run_directory, signals
 from logitlab.sweeps import callback as sweep
@@ -134,8 +133,7 @@ class Job:
         self.check(cfg)
         self._refuse_resume(cfg)
         run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
-        with drawing.beside(cfg) if self.job == TRAINING else contextlib.nullcontext():
-            return _load(self.job)(cfg)
+        return _load(self.job)(cfg)
 
     def _refuse_resume(self, cfg: DictConfig) -> None:
         """Raise UserError for one run that is told to go on with a sweep."""

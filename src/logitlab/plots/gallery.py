@@ -5,16 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
 from logitlab.metrics import ranking
 from logitlab.plots import coefficients, scores
 from logitlab.plots.names import short
+from logitlab.plots.surface import Array
 from logitlab.runs.small_files import DamagedFileError, read_csv
 from logitlab.statistics.calibration import bin_edges, reliability
-
-Array = NDArray[np.float64]
 
 
 def of_scores(

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from logitlab.plots.sigmoid import sigmoid_of
 from logitlab.plots.style import BLUE, CLASS_COLOURS, CLASS_MARKERS, GREEN, GREY, INK, ORANGE, VERMILION, figure, styled
-
-Array = NDArray[np.float64]
+from logitlab.plots.surface import Array, cross_entropy, sigmoid_of
 
 LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."))
 """Colour and dash of the first, second and third curve in one picture."""
@@ -142,7 +140,7 @@ def costs(x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: ArrayLike) -> tup
     weight, bias = np.asarray(weight, dtype=np.float64)[..., None], np.asarray(bias, dtype=np.float64)[..., None]
     y = np.asarray(y, dtype=np.float64)
     logit = weight * np.asarray(x, dtype=np.float64) + bias
-    return ((sigmoid_of(logit) - y) ** 2).mean(-1), (np.logaddexp(0, logit) - y * logit).mean(-1)
+    return ((sigmoid_of(logit) - y) ** 2).mean(-1), cross_entropy(logit, y).mean(-1)
 
 
 @styled

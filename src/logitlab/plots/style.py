@@ -81,6 +81,16 @@ def figure(width: float = 6.0, height: float = 4.0, panels: int = 1) -> tuple[Fi
     return result, list(result.subplots(1, panels, squeeze=False)[0])
 
 
+def entitle(axes: Axes, title: str, moment: str = "") -> None:
+    """Give the axes a title, and below it the moment of the training, such as "after 100 epochs"."""
+    axes.set_title(f"{title}\n{moment}" if moment else title)
+
+
+def legend_below(axes: Axes) -> None:
+    """Put the legend below the axis, in one line."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=5, handletextpad=0.4, columnspacing=1.2)
+
+
 def log_ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, for a logarithmic axis."""
     if high < 5 * low:

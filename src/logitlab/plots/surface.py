@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
-from logitlab.plots.sigmoid import sigmoid_of
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -17,6 +15,18 @@ MOST_ROWS = 400
 """Rows that a surface is worked out from; of more, as many evenly spaced."""
 
 HALVINGS = 40
+
+
+def sigmoid_of(z: ArrayLike) -> Array:
+    """Return 1 / (1 + exp(-z)), computed without overflow; shape unchanged."""
+    z = np.asarray(z, dtype=np.float64)
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, small) / (1.0 + small)
+
+
+def cross_entropy(logit: Array, y: Array) -> Array:
+    """Return log(1 + exp(logit)) - y logit of each row in nats; the shape of `logit`, (..., rows)."""
+    return np.logaddexp(0, logit) - y * logit
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def loss_on(where: Plane, x: Array, y: Array, first: Array, second: Array) -> Ar
     weights = where.origin + across[..., None] * where.directions[0] + up[..., None] * where.directions[1]
     logit = weights @ x.T
     logit = logit + best_bias(logit, y)[..., None]
-    return (np.logaddexp(0, logit) - y * logit).mean(-1)
+    return cross_entropy(logit, y).mean(-1)
 
 
 def best_bias(logit: Array, y: Array) -> Array:
@@ -89,7 +99,7 @@ def best_bias(logit: Array, y: Array) -> Array:
     return (low + high) / 2
 
 
-def reach(values: Array, points: int) -> Array:
+def axis(values: Array, points: int) -> Array:
     """Return evenly spaced points along an axis that shows all the values with room around them."""
     margin = max(0.4 * float(np.ptp(values)), 0.5)
     return np.linspace(values.min() - margin, values.max() + margin, points)

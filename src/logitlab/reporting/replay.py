@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from logitlab import recorded
@@ -17,12 +16,11 @@ from logitlab.inference.model_file import load_model
 from logitlab.metrics import ranking
 from logitlab.plots import surface
 from logitlab.plots.names import short
+from logitlab.plots.surface import Array
 from logitlab.reporting.record import Record
 from logitlab.runs import resume
 from logitlab.runs.checkpoint_file import load
 from logitlab.runs.run_directory import CHECKPOINTS
-
-Array = NDArray[np.float64]
 
 FRAMES = 160
 MOST_POINTS = 400
@@ -138,7 +136,7 @@ def points(trained: Trained) -> tuple[Array, Array]:
 
 def _loss(x: Array, y: Array, parameters: Array) -> float:
     logit = x @ parameters[:-1] + parameters[-1]
-    return float((np.logaddexp(0, logit) - y * logit).mean())
+    return float(surface.cross_entropy(logit, y).mean())
 
 
 def _surface(x: Array, y: Array, path: Array, names: list[str]) -> dict[str, Any] | None:
@@ -146,14 +144,14 @@ def _surface(x: Array, y: Array, path: Array, names: list[str]) -> dict[str, Any
     if not 0 < y.sum() < len(y):
         return None
     few, classes = surface.evenly(x, y)
-    first, second = surface.reach(path[:, 0], GRID), surface.reach(path[:, 1], GRID)
+    first, second = surface.axis(path[:, 0], GRID), surface.axis(path[:, 1], GRID)
     if len(names) == 2:
         where = surface.plane(few, path[-1, :2], float(path[-1, 2]), names)
         values = surface.loss_on(where, few, classes, first, second)
         titles = [*where.names, "the bias at its best"]
     else:
         logit = first[None, :, None] * few[:, 0] + second[:, None, None]
-        values = (np.logaddexp(0, logit) - classes * logit).mean(-1)
+        values = surface.cross_entropy(logit, classes).mean(-1)
         titles = [f"weight of {names[0]}", "bias", ""]
     parts = {"x": first, "y": second, "loss": values.flatten()}
     return {**{name: _rounded(part.tolist()) for name, part in parts.items()}, "names": titles}

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from logitlab.plots.rows import Moment
+from logitlab.plots.moment import Moment
 from logitlab.solvers.solver import Solver
 from logitlab.training.callbacks.checkpoints import Checkpoints
 from logitlab.training.callbacks.pruning import Pruning

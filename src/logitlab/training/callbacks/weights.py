@@ -12,8 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from logitlab.networks import LinearNetwork
-from logitlab.plots.drawing import DrawingProcess
-from logitlab.plots.rows import Moment
+from logitlab.plots.moment import Moment
 
 MOST_MOMENTS_OF = 1_000
 """Features up to which moments are kept: they travel in the checkpoint."""
@@ -22,13 +21,7 @@ PATH_GROWTH = 1.1
 """From the epoch of one point of the descent's path to that of the next: the first ten epochs all, and 25 for each tenfold."""
 
 
-def weights(
-    most_features: int = 16,
-    growth: float = 4.0,
-    in_sweeps: bool = False,
-    sweep: bool = False,
-    renderer: DrawingProcess | None = None,
-) -> "Weights | None":
+def weights(most_features: int = 16, growth: float = 4.0, in_sweeps: bool = False, sweep: bool = False) -> "Weights | None":
     """Return the callback; None in a sweep, unless it is wanted there.
 
     Args:
@@ -36,9 +29,8 @@ def weights(
         growth: from the epoch of one picture of the training to that of the next.
         in_sweeps: draw the curves in the runs of a sweep too.
         sweep: this run is one of a sweep.
-        renderer: draws the pictures while the training goes on.
     """
-    return None if sweep and not in_sweeps else Weights(most_features, growth, renderer)
+    return None if sweep and not in_sweeps else Weights(most_features, growth)
 
 
 class Weights(Callback):
@@ -46,26 +38,25 @@ class Weights(Callback):
 
     At step e stand the weights after e updates: in full-batch training those at which the `train/loss` of step e was measured.
     The gradient is that of an epoch's first batch; of a network that is not linear its norm alone is logged.
-    Moments are kept as points of the path, ever fewer; those at epochs 0, 1, 4, 16, 64, ... and at the end have pictures, and
-    hand what there is to the process that draws.
+    Moments are kept as points of the path, ever fewer; those at epochs 0, 1, 4, 16, 64, ... and at the end have pictures
+    where they are asked for (results=pictures).
 
     Attributes:
         moments: oldest first.
         resumed_at: the step from which a resumed run went on; 0 for a fresh one.
     """
 
-    def __init__(self, most_features: int = 16, growth: float = 4.0, renderer: DrawingProcess | None = None) -> None:
+    def __init__(self, most_features: int = 16, growth: float = 4.0) -> None:
         self.most_features = most_features
         self.growth = growth
         self.moments: list[Moment] = []
         self.resumed_at = 0
-        self._artist = renderer
         self._is_linear = True
         self._names: list[str] = []
         self._in_own_units: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self._parameters: list[Tensor] = []
         self._views: tuple[Tensor, Tensor] | None = None
-        self._next = self._next_shown = self._handed = 0
+        self._next = self._next_shown = 0
         self._logged_epoch = -1
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -90,9 +81,6 @@ class Weights(Callback):
         network: Any = pl_module.network
         if self._is_linear:
             self._views = network.weight.detach(), network.bias.detach()  # of what optimisers change in place
-        if self._artist is not None:
-            self._artist.begin_fit()
-        self._hand_over()
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
@@ -114,8 +102,6 @@ class Weights(Callback):
         if self._is_linear:
             self._next_shown = 0
             self._keep(trainer, pl_module.network)
-        if self._artist is not None:
-            self._artist.end()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the weights that the fit ends with, also where a finished run had nothing left to train."""
@@ -162,12 +148,6 @@ class Weights(Callback):
         self._next = _after(epoch, PATH_GROWTH)
         if is_shown:
             self._next_shown = _after(epoch, self.growth)
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._artist is not None and self._handed < len(self.moments):
-            self._artist.add(self.moments[self._handed :])
-            self._handed = len(self.moments)
 
 
 def _after(epoch: int, growth: float) -> int:
