@@ -82,7 +82,7 @@ def test_defaults_are_read_from_the_source():
 
 
 def as_by_an_earlier_version(run: Path) -> None:
-    """Let a run's status be noted as it was when the digest was of the whole config, which had fewer keys."""
+    """Let a run's status be noted as by a version whose digests were others and whose configs had fewer keys."""
     path = run / ".hydra" / "config.yaml"
     cfg = OmegaConf.load(path)
     del cfg["calibration"]
@@ -90,9 +90,8 @@ def as_by_an_earlier_version(run: Path) -> None:
     del cfg["optimizer"]["momentum"]
     OmegaConf.save(cfg, path)
     status = json.loads((run / "status.json").read_text())
-    digest = member.digest_of_all(OmegaConf.to_container(cfg, resolve=True))
     known = ("status", "overrides", "value", "reason", "mistake", "seconds")
-    content = {**{name: status[name] for name in known}, "digest": digest, "a field of a later version": [1]}
+    content = {**{name: status[name] for name in known}, "digest": "0123", "a field of a later version": [1]}
     (run / "status.json").write_text(json.dumps(content))
 
 

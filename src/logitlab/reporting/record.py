@@ -9,6 +9,7 @@ from logitlab.errors import UserError
 from logitlab.log import event_files
 from logitlab.monitor import Monitor, monitor_of_sweep
 from logitlab.runs.small_files import or_note, read_csv, read_json, read_numbers, read_text, read_yaml
+from logitlab.runs.versions import check_schema, with_current_names
 from logitlab.sweeps import member
 from logitlab.sweeps.member import FAILED, FINISHED
 from logitlab.sweeps.report import place
@@ -56,14 +57,14 @@ class Record:
         Raises:
             UserError: it is damaged.
         """
-        return read_yaml(self.path / ".hydra" / "config.yaml", dict) or {}
+        return with_current_names(read_yaml(self.path / ".hydra" / "config.yaml", dict) or {})
 
 
 def read(path: Path) -> Record:
     """Return what a run directory holds, finished or not.
 
     Raises:
-        UserError: it is none.
+        UserError: it is none, or of a later version.
     """
     hydra = path / ".hydra"
     if not hydra.is_dir():
@@ -72,11 +73,13 @@ def read(path: Path) -> Record:
         )
     notes: list[str] = []
     status, reason = _standing(path)
+    environment = or_note(lambda: read_json(path / "environment.json", dict), notes.append) or {}
+    check_schema(environment, path / "environment.json")
     return Record(
         path=path,
         metrics=or_note(lambda: read_numbers(path / "metrics.json"), notes.append) or {},
         coefficients=or_note(lambda: read_csv(path / "coefficients.csv", ("name", "estimate")), notes.append) or [],
-        environment=or_note(lambda: read_json(path / "environment.json", dict), notes.append) or {},
+        environment=environment,
         config=or_note(lambda: read_text(hydra / "config.yaml"), notes.append) or "",
         overrides=_overrides(path, notes.append),
         choices=_choices(or_note(lambda: read_yaml(hydra / "hydra.yaml", dict), notes.append)),

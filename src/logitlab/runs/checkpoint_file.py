@@ -7,12 +7,14 @@ import hashlib
 import io
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from logitlab.errors import UserError
+from logitlab.runs import versions
 from logitlab.runs.run_directory import previous as previous
 
 SEAL = b"sha256:"
@@ -27,13 +29,13 @@ def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     checked by its CRC-32s.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it holds code.
+        UserError: there is no such file, it is damaged, holds code, or is of a later version.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
         _check_bytes(content)
-        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+        checkpoint = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}.") from None
     except pickle.UnpicklingError as error:
@@ -43,6 +45,11 @@ def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
         ) from error
     except Exception as error:  # zlib, lzma, struct, torch: there is no end to what damaged bytes are taken for
         raise UserError(f"The checkpoint {path} is damaged or is no checkpoint ({error}).") from error
+    if isinstance(checkpoint, dict):
+        versions.check_schema(checkpoint, path)
+        if isinstance(hparams := checkpoint.get("hyper_parameters"), Mapping):
+            checkpoint["hyper_parameters"] = versions.with_current_names(hparams)
+    return checkpoint
 
 
 def sealed(archive: bytes) -> bytes:

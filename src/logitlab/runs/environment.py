@@ -11,6 +11,7 @@ from typing import Any
 
 from logitlab.console import command_line
 from logitlab.masking import masked_texts
+from logitlab.runs.versions import SCHEMA
 
 PACKAGES = ("logitlab", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard")
 
@@ -18,6 +19,7 @@ PACKAGES = ("logitlab", "torch", "lightning", "hydra-core", "omegaconf", "torchm
 def snapshot(data_fingerprint: str, data_files: Sequence[Any] = ()) -> dict[str, Any]:
     """Return command, time, versions, git commit, data fingerprint and the files that the data came from as plain values."""
     return {
+        "schema": SCHEMA,
         "command": command_line(masked_texts(sys.argv[1:])),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -84,7 +84,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
 
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     digest = member.digest(config)
-    notes = _notes(run.path / NOTES, (digest, member.digest_of_all(config)), cfg.data.folds)
+    notes = _notes(run.path / NOTES, digest, cfg.data.folds)
     datamodule = build.build_datamodule(cfg)
     if notes is not None:
         cure = "Give the table that it began with, or another hydra.run.dir to begin anew."
@@ -107,7 +107,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
     return notes["values"], folds
 
 
-def _notes(path: Path, digests: Sequence[str], folds: int) -> dict[str, Any] | None:
+def _notes(path: Path, digest: str, folds: int) -> dict[str, Any] | None:
     """Return what an earlier process has noted of this selection; None where there is nothing, or nothing whole."""
     notes = or_note(lambda: read_json(path, dict), _tell_anew)
     if notes is None:
@@ -115,7 +115,7 @@ def _notes(path: Path, digests: Sequence[str], folds: int) -> dict[str, Any] | N
     if not _are_notes(notes, folds):
         _tell_anew(f"{path} is damaged (it does not hold the paths of folds).")
         return None
-    if notes["digest"] not in digests:
+    if notes["digest"] != digest:
         raise UserError(f"{path.parent} holds another selection than this one: give another hydra.run.dir, or leave it out.")
     return notes
 

@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from logitlab.data.table_files import PATHS, path_digest
-from logitlab.errors import Unwritable
+from logitlab.errors import Changed, Unwritable, UserError
 from logitlab.masking import masked, masked_items, masked_texts
 from logitlab.runs import files
 from logitlab.runs.identity import deciding
-from logitlab.runs.small_files import or_note, read_json
+from logitlab.runs.small_files import or_note, read_json, read_yaml
+from logitlab.runs.versions import SCHEMA, check_schema, with_current_names
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
 
-VERSION = "2:"
-"""Stands before a digest of what decides a run's numbers; earlier ones, without it, are of the whole config."""
-
-NOT_OF_THE_RUN = ("ckpt_path", "sweep")
-"""Top-level keys of the config that were in no digest."""
+DIGEST = "3:"
+"""Stands before a digest as this version makes it. In place of another one the recorded config is looked at."""
 
 LONGEST_NAME = 120
 
@@ -79,16 +78,21 @@ def digest(config: Mapping[str, Any]) -> str:
 
     Two runs with the same one, and the same rows, are the same run. A table's path is no part of it (`data_paths`).
     """
-    return VERSION + _sha256(deciding(config))
+    plain = json.dumps(masked(deciding(config)), sort_keys=True, default=str)  # of what a secret is called: it may change
+    return DIGEST + hashlib.sha256(plain.encode()).hexdigest()
 
 
-def digest_of_all(config: Mapping[str, Any]) -> str:
-    """Return the digest that earlier versions noted, of the whole config."""
-    return _sha256({key: value for key, value in config.items() if key not in NOT_OF_THE_RUN})
+def recorded_config(directory: Path) -> dict[str, Any]:
+    """Return the config that the run in a directory has recorded, as plain values with the names of this version; {}: none.
 
-
-def _sha256(content: Mapping[str, Any]) -> str:  # of what a secret is called, not of the secret: it may change
-    return hashlib.sha256(json.dumps(masked(content), sort_keys=True, default=str).encode()).hexdigest()
+    What refers to the environment is looked up in it, as when the run is started.
+    """
+    found = or_note(lambda: read_yaml(directory / ".hydra" / "config.yaml", dict), lambda words: None)
+    try:
+        plain: Any = OmegaConf.to_container(OmegaConf.create(found or {}), resolve=True)
+    except OmegaConfBaseException:
+        return {}
+    return with_current_names(plain)
 
 
 def data_paths(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -130,10 +134,17 @@ def read(directory: Path, note: Callable[[str], object] = lambda words: None) ->
     """Return how the run in a directory stands; None where there is none, or none that belongs to a sweep.
 
     A damaged file tells nothing, and `note` is told; a field that this version does not know is passed over.
+
+    Raises:
+        Changed: a later version wrote the file; exit code 2.
     """
     content = or_note(lambda: read_json(directory / STATUS, dict), note)
     if content is None:
         return None
+    try:
+        check_schema(content, directory / STATUS)
+    except UserError as error:
+        raise Changed(str(error)) from error
     known = {each.name: content[each.name] for each in fields(Status) if each.name in content}
     if not _is_status(known):
         note(f"{directory / STATUS} is damaged (it does not say how a run stands).")
@@ -193,7 +204,7 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
 
 def _prepared(directory: Path, status: Status) -> Path:
     """Return the file that is to be put in place."""
-    content = {**asdict(status), "overrides": masked_texts(status.overrides)}
+    content = {"schema": SCHEMA, **asdict(status), "overrides": masked_texts(status.overrides)}
     return files.prepared(directory / STATUS, json.dumps(content) + "\n")
 
 

@@ -2,15 +2,12 @@
 
 import functools
 import itertools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from logitlab.runs.identity import deciding
-from logitlab.runs.small_files import or_note, read_yaml
 from logitlab.sweeps import member
 from logitlab.sweeps.member import Status
 
@@ -28,13 +25,10 @@ class Places:
         self._directories: dict[Key, Path] = {}
         self._keys: dict[str, list[Key]] = {}
         self._taken: set[Path] = set()
-        self._earlier = _Earlier()
         for directory, status in member.statuses(sweep, _tell_note):
-            if not status.digest.startswith(member.VERSION):
-                self._earlier.add(directory, status)
-                self._taken.add(directory)
-            elif status.done or (status.digest, tuple(status.paths)) not in self._directories:
-                self._put((status.digest, tuple(status.paths)), directory)
+            key = _key(directory, status)
+            if status.done or key not in self._directories:
+                self._put(key, directory)
 
     def find(
         self, wanted: Path, config: Config, is_moved: Callable[[Path], bool] = lambda directory: False
@@ -52,7 +46,7 @@ class Places:
         key = member.digest(config), member.data_paths(config)
         if key not in self._directories:
             others = (self._directories[each] for each in self._keys.get(key[0], ()))
-            found = next((each for each in others if is_moved(each)), None) or self._earlier.find(wanted, config)
+            found = next((each for each in others if is_moved(each)), None)
             self._put(key, found or next(path for path in _candidates(wanted) if self._may_have(path, key)))
         directory = self._directories[key]
         return directory, member.read(directory)
@@ -66,70 +60,18 @@ class Places:
         """Tell whether a directory is a run's, begun by another process since, or nobody's."""
         status = member.read(directory)
         if status is not None:
-            return (status.digest, tuple(status.paths)) == key
+            return _key(directory, status) == key
         if os.path.lexists(directory / member.STATUS):  # damaged: what lies there may be any run's
             return False
         return directory not in self._taken and not (directory / ".hydra").exists()
 
 
-class _Earlier:
-    """Runs whose status was noted by an earlier version: by a digest of the whole config, as it was then.
-
-    The config of a run that is looked for, cut down to the keys that there were, has that digest if it is the run; what it has
-    besides must be as good as absent. Only the keys of the old config are read, its values are nowhere looked at.
-    """
-
-    def __init__(self) -> None:
-        self._directories: dict[str, Path] = {}
-        self._digests: dict[Path, str] = {}
-        self._unread: dict[Path, None] = {}
-        self._shapes: dict[str, Config] = {}
-
-    def add(self, directory: Path, status: Status) -> None:
-        """Take a run."""
-        if status.done or status.digest not in self._directories:
-            self._directories[status.digest] = directory
-        self._unread[directory] = None
-
-    def find(self, wanted: Path, config: Config) -> Path | None:
-        """Return the directory of a run; None where it is none of these."""
-        if not self._directories:
-            return None
-        if not self._shapes:
-            self._read(next(iter(self._unread)))
-        if found := self._of_shapes(config):
-            return found
-        self._read(wanted)
-        return self._of_shapes(config)
-
-    def _of_shapes(self, config: Config) -> Path | None:
-        for shape in self._shapes.values():
-            then = _cut(config, shape)
-            directory = self._directories.get(member.digest_of_all(then))
-            if directory is not None and deciding(then) == deciding(config):
-                return directory
-        return None
-
-    def _read(self, directory: Path) -> None:
-        """Learn the shape of the config of a run."""
-        if directory in self._unread:
-            del self._unread[directory]
-            shape = or_note(lambda: read_yaml(directory / ".hydra" / "config.yaml", dict), lambda words: None)
-            if shape is not None:
-                self._shapes[json.dumps(_keys(shape))] = shape
-
-
-def _cut(config: Config, shape: Config) -> dict[str, Any]:
-    """Return a config without the keys that another one does not have."""
-    return {
-        key: _cut(node, shape[key]) if isinstance(node, Mapping) and isinstance(shape[key], Mapping) else node
-        for key, node in config.items()
-        if key in shape
-    }
-
-
-def _keys(node: Any) -> Any:
-    return {key: _keys(each) for key, each in node.items()} if isinstance(node, Mapping) else None
+def _key(directory: Path, status: Status) -> Key:
+    """Return what the run in a directory is; of one that another version has run, by the config that it has recorded."""
+    if status.digest.startswith(member.DIGEST):
+        return status.digest, tuple(status.paths)
+    config = member.recorded_config(directory)
+    return member.digest(config), tuple(status.paths) or member.data_paths(config)
 
 
 def _tell_note(words: str) -> None:

@@ -17,6 +17,7 @@ from logitlab.metrics import BinaryMetrics
 from logitlab.networks import LinearNetwork, Network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.proximal import shrink_after_steps
+from logitlab.runs.versions import SCHEMA
 from logitlab.solvers.basis import Basis, coordinates
 from logitlab.solvers.objective import Objective
 from logitlab.solvers.solver import Newton, Solver
@@ -242,6 +243,7 @@ class LogisticRegression(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the means and the learning rate of an unfinished epoch, the threshold and the recalibration."""
+        checkpoint["schema"] = SCHEMA
         checkpoint["epoch_means"] = self._epoch.plain()
         checkpoint["learning_rate"] = self._learning_rate if self._epoch.rows else 0.0
         checkpoint["threshold"] = self.threshold
