@@ -4,7 +4,6 @@ Each is a train.py of its own, in a process that had its imports done before; on
 polars itself reads is not tested here.
 """
 
-import contextlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -17,7 +16,6 @@ import pytest
 import torch
 from processes import Forked
 
-from logitlab.data import reading
 from logitlab.data.table import table
 from logitlab.errors import UserError
 
@@ -149,17 +147,11 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     whole = tmp_path / "whole.parquet"
     pl.read_csv(GOOD.encode()).write_parquet(whole)
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-200])
-    checked = tmp_path / "checked.parquet"
-    pl.read_csv(GOOD.encode()).write_parquet(checked, use_pyarrow=True, pyarrow_options={"write_page_checksum": True})
-    content = bytearray(checked.read_bytes())
-    content[60] ^= 1
-    (tmp_path / "flipped.parquet").write_bytes(content)
     return {
         "1 missing file": ("student.csv", ("no such file", "Did you mean 'students.csv'")),
         "2 a folder": ("folder", ("folder without Parquet files", "notes.txt")),
         "28 false Parquet": ("false.parquet", ("false.parquet", "PAR1")),
         "28 truncated Parquet": ("cut.parquet", ("cut.parquet", "cut off")),
-        "29 Parquet checksum": ("flipped.parquet", ("flipped.parquet", "checksum", "'age'")),
         "30 URL": ("https://example.org/t.csv", ("URL", "Download")),
         "30 bucket": ("s3://bucket/t.csv", ("URL",)),
         "an Excel workbook": ("book.csv", ("Excel", "CSV")),
@@ -174,7 +166,7 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["1 missing file", "2 a folder", "28 false Parquet", "28 truncated Parquet", "29 Parquet checksum", "30 URL", "30 bucket",
+    ["1 missing file", "2 a folder", "28 false Parquet", "28 truncated Parquet", "30 URL", "30 bucket",
      "an Excel workbook", "a pattern", "a pattern of Parquet", "JSON"],
 )  # fmt: skip
 def test_fault_of_the_path(name: str, fork: Fork, tmp_path: Path) -> None:
@@ -193,22 +185,6 @@ def test_types_that_no_column_can_have(role: str, value: Any, tmp_path: Path) ->
     way = {"split": "time"} if key == "split_by" else {}
     with pytest.raises(UserError, match=r"the column 'x' is of the type .* Leave it out with data\.drop=\[x\], or write it as"):
         table(str(path), **arguments, **way)
-
-
-def test_a_damaged_parquet_file_is_told_or_read_right_where_pages_have_checksums(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"x": [index * 0.37 for index in range(300)], "y": [index % 2 for index in range(300)]})
-    path = tmp_path / "t.parquet"
-    frame.write_parquet(path, use_pyarrow=True, pyarrow_options={"write_page_checksum": True})
-    whole = path.read_bytes()
-    pages_end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
-    silent = 0
-    for position in range(4, pages_end, 17):
-        broken = bytearray(whole)
-        broken[position] ^= 1 << (position % 8)
-        path.write_bytes(broken)
-        with contextlib.suppress(UserError):
-            silent += not reading.read(path).equals(frame)
-    assert silent == 0
 
 
 # What is accepted, and said

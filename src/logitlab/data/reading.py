@@ -1,7 +1,7 @@
 """Tables from CSV and Parquet, read strictly: a value is never shifted, guessed or lost without a word.
 
 A CSV file goes through memory in blocks that are parsed side by side (`csv_reading`): the whole file is never held as text, and
-a fault knows its row. A Parquet file is read by polars, after its page checksums, if it has any, were verified.
+a fault knows its row. A Parquet file is read by polars.
 """
 
 import contextlib
