@@ -2,6 +2,7 @@
 
 python scripts/tutorials.py            (make tutorials)
 python scripts/tutorials.py --fold     without the middle of long cost curves; all numbers are still compared
+python scripts/tutorials.py trainer.accelerator=gpu    with overrides of every experiment
 
 Each experiment is trained by the project's own `train`: the cost curve is read back from the run's TensorBoard log with
 TensorBoard's reader, the parameters and predictions from its checkpoint. Exits with 1 if a number differs by more than one unit
@@ -98,9 +99,9 @@ class Trained:
     target: Tensor
 
 
-def run(experiment: str, folder: Path) -> Trained:
+def run(experiment: str, folder: Path, overrides: Sequence[str] = ()) -> Trained:
     """Train an experiment in `folder` and read back what it wrote."""
-    cfg = composed([f"experiment={experiment}"], folder)
+    cfg = composed([f"experiment={experiment}", *overrides], folder)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build_datamodule(cfg)
     start = build_module(cfg, datamodule).network
@@ -198,15 +199,16 @@ def main() -> int:
     """Compare everything; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--fold", action="store_true", help="leave out the middle of long cost curves")
-    fold = parser.parse_args().fold
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of every experiment, as train.py takes them")
+    given = parser.parse_args()
     everything: list[Pair] = []
     for tutorial in json.loads(PRINTED.read_text(encoding="utf-8"))["experiments"]:
         name = tutorial["experiment"]
         with tempfile.TemporaryDirectory() as folder:
-            lines = list(compare(tutorial, run(name, Path(folder) / name)))
+            lines = list(compare(tutorial, run(name, Path(folder) / name, given.overrides)))
         print(f"python train.py experiment={name}\n  {'':<28}{'tutorial':<34}project")
         for line in lines:
-            if not (fold and is_folded(line)):
+            if not (given.fold and is_folded(line)):
                 show(line)
         everything += [pair for _, both in lines for pair in both]
         print()
