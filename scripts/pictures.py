@@ -24,7 +24,7 @@ PASSED = np.array([0, 0, 0, 1, 1, 1], dtype=float)
 
 
 def main(folder: Path) -> None:
-    """Write every picture as SVG into `folder`, and two of the toy training; say so."""
+    """Write every picture as SVG into `folder`, two of the toy training, and one of the moons; say so."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in tutorial_pictures().items():
         path = folder / f"{name}.svg"
@@ -33,6 +33,8 @@ def main(folder: Path) -> None:
     with trained("results=pictures") as run:
         for name in ("training_probability", "training_loss_surface"):
             print(shutil.copy(run / "pictures" / f"{name}.svg", folder))
+    with trained("experiment=moons", "results=pictures") as run:
+        print(shutil.copy(run / "pictures" / "probability_field.svg", folder / "moons_field.svg"))
 
 
 def tutorial_pictures() -> dict[str, Figure]:

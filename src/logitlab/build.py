@@ -31,7 +31,7 @@ from logitlab.solvers.solver import Solver
 from logitlab.training.module import LogisticRegression
 from logitlab.validation_selection import ValidationSelection
 
-NOT_IN_SWEEPS = ("dashboard", "certificate")
+NOT_IN_SWEEPS = ("dashboard", "certificate", "importance")
 """Results that are told whether the run is one of a sweep: they take as long as a short fit."""
 
 

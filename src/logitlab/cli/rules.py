@@ -122,7 +122,10 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "data.shuffle": FLAG,
     "spreadsheet_safe": FLAG,
     "results.coefficients.spreadsheet_safe": FLAG,
-    **{f"{part}.in_sweeps": FLAG for part in ("callbacks.weights", "results.certificate", "results.dashboard")},
+    **{
+        f"{part}.in_sweeps": FLAG
+        for part in ("callbacks.weights", "results.certificate", "results.dashboard", "results.importance")
+    },
     "data.batch_size": Number(integer=True, low=1, optional=True),
     "data.weight_kind": OneOf(("counts", "sampling")),
     "data.missing_target": OneOf(("refuse", "drop")),
@@ -141,6 +144,8 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "model.bias": Number(optional=True),
     "row": Number(integer=True, low=1, optional=True),
     "against": OneOf(("average", "zero")),
+    "results.importance.repeats": COUNT,
+    "results.importance.of_linear": FLAG,
     "results.calibration.bins": Number(integer=True, low=2),
     "results.coefficients.errors": OneOf(("classical", "hc0", "hc1", "cluster")),
     "results.coefficients.interval": OneOf(("wald", "profile")),

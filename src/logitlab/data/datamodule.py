@@ -71,6 +71,8 @@ class InMemoryDataModule(pl.LightningDataModule):
         folds: int | None = None,
         fold: int | str | None = None,
         split_seed: int = 0,
+        val_fraction: float = 0.0,
+        test_fraction: float = 0.0,
     ) -> None:
         """Take the rows and, unless the source has done so, divide them and fit the scaling.
 
@@ -80,12 +82,18 @@ class InMemoryDataModule(pl.LightningDataModule):
             batch_size: rows in a batch; None: all rows in one.
             shuffle: draw a new order of the rows for every epoch.
             seed: of the orders.
-            folds: of a cross-validation (`splits.by_folds`); None: every row is for training. A prepared source is divided.
+            folds: of a cross-validation (`splits.by_folds`) over all but the test rows; None: there is none. This and what
+                follows is for rows that are not divided yet.
             fold: the one whose rows are val, or "all": none of them.
-            split_seed: of the folds.
+            split_seed: of the draw of splits and folds.
+            val_fraction: of the rows, both classes alike, where there are no folds.
+            test_fraction: of the rows, both classes alike.
         """
         super().__init__()
-        prepared = source if isinstance(source, Prepared) else _scaled(source, scale, folds, fold, split_seed)
+        prepared = source
+        if not isinstance(prepared, Prepared):
+            rows = _divided(prepared.target[:, 0], folds, fold, split_seed, val_fraction, test_fraction)
+            prepared = _scaled(prepared, scale, rows)
         self.splits = prepared.splits
         self.preprocessing = prepared.preprocessing
         self.labels = prepared.labels
@@ -181,13 +189,18 @@ class InMemoryDataModule(pl.LightningDataModule):
         return features, *(tensor.to(device, dtype) for tensor in rows.answers)
 
 
-def _scaled(examples: Examples, scale: str, folds: int | None, fold: int | str | None, seed: int) -> Prepared:
-    """Return rows that are all for training, or but for those of a fold, scaled by the training rows."""
+def _divided(target: Tensor, folds: int | None, fold: int | str | None, seed: int, val: float, test: float) -> splits.Rows:
+    """Return the numbers of the rows of each split, for a target (rows,)."""
+    is_folded = folds is not None and fold is not None
+    rows = splits.by_fractions(len(target), 0.0 if is_folded else val, test, seed, strata=target)
+    if folds is not None and fold is not None:
+        return splits.by_folds(target, folds, fold, seed, test=rows["test"])
+    return rows
+
+
+def _scaled(examples: Examples, scale: str, rows: splits.Rows) -> Prepared:
+    """Return the splits, scaled by the training rows."""
     features = examples.exact
-    if folds is None or fold is None:
-        rows = splits.everything(len(features))
-    else:
-        rows = splits.by_folds(examples.target[:, 0], folds, fold, seed)
     train = features[rows["train"]].double()
     weight = None if examples.weight is None else examples.weight[rows["train"]]
     scaling = Scaling.standard(train, weight) if scale == "standard" else Scaling.identity(train.shape[1])

@@ -100,15 +100,23 @@ def explain(cfg: DictConfig) -> None:
         raise UserError(
             "A row is explained by its table and its number together, as in data.path=new.csv row=7 (the first is 1)."
         )
+    from logitlab.inference import importance
     from logitlab.inference.explanation import knowledge, row_lines, sentences
     from logitlab.inference.model_file import load_model
     from logitlab.log.summary import cells, padded
     from logitlab.networks import LinearNetwork
 
     model, run = load_model(cfg.run), Path(cfg.run)
+    directory = run if run.is_dir() else run.parent.parent
     if not isinstance(model.network, LinearNetwork):
-        raise UserError(f"run={cfg.run} holds no linear network, and has no coefficients that could be put into sentences.")
-    known = knowledge(model, run if run.is_dir() else run.parent.parent)
+        if cfg.row is not None:
+            raise UserError(
+                f"row={cfg.row}: what each column adds to the logit of a row is known of a linear network only, and"
+                f" run={cfg.run} holds another one. Leave row out for what the columns are worth; predict.py has probabilities."
+            )
+        print("\n".join(map(one_line, importance.sentences(model, directory))))
+        return
+    known = knowledge(model, directory)
     if cfg.row is None:
         print("\n".join(map(one_line, sentences(model, known))))
         return

@@ -1,18 +1,26 @@
 """Which pictures a result gets: from tensors to the drawing functions in plots/. Imported only where pictures are wanted."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from logitlab.data.examples import Examples
+from logitlab.data.scaling import Scaling
 from logitlab.metrics import ranking
+from logitlab.networks import LinearNetwork, Network
 from logitlab.plots import coefficients, scores
 from logitlab.plots.names import short
 from logitlab.plots.surface import Array
+from logitlab.plots.training import probability_field
 from logitlab.runs.small_files import DamagedFileError, read_csv
 from logitlab.statistics.calibration import bin_edges, reliability
+
+MOST_ROWS = 2_000
+"""Rows in a probability field; of more, as many evenly spaced."""
 
 
 def of_scores(
@@ -50,6 +58,23 @@ def of_scores(
         "confusion_matrix": scores.confusion_matrix(counts, threshold, short(target_name)),
         "score_distribution": scores.score_distribution(p.numpy(), y.numpy(), threshold),
     }
+
+
+def of_network(network: Network, rows: Examples, scaling: Scaling, threshold: float) -> dict[str, Figure]:
+    """Return the probability field of a network of two features that is not linear; a linear one has coefficients to draw."""
+    if isinstance(network, LinearNetwork) or len(rows.feature_names) != 2:
+        return {}
+    center, scale = torch.tensor([scaling.center, scaling.scale], dtype=torch.float64)
+    every = -(-len(rows) // MOST_ROWS)
+
+    def logit(points: Array) -> Array:
+        return network.scores((torch.from_numpy(points) - center) / scale)[1].numpy()
+
+    features = (rows.exact[::every].double() * scale + center).numpy()
+    names = [short(name) for name in rows.feature_names]
+    what: dict[str, Any] = {"names": names, "target_name": short(rows.target_name), "threshold": threshold}
+    title = "Probability field and decision boundary"
+    return {"probability_field": probability_field(features, rows.target[::every, 0].numpy(), logit, title=title, **what)}
 
 
 def of_coefficients(table: Path) -> dict[str, Figure]:

@@ -84,6 +84,7 @@ def probability_field(
     names: Sequence[str],
     target_name: str,
     threshold: float = 0.5,
+    title: str = "Probability field and decision line",
 ) -> Figure:
     """Return two features' probability as a field with contours and decision line, and the rows; wrong ones are ringed.
 
@@ -95,6 +96,7 @@ def probability_field(
         names: of the two features, with their units.
         target_name: what the probability is the probability of.
         threshold: a row is of class 1 where probability >= threshold.
+        title: of the picture.
     """
     x, y = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     picture, (axes,) = figure(6.4, 4.6)
@@ -120,7 +122,7 @@ def probability_field(
     picture.colorbar(colours, ax=axes, alpha=OPACITY, label=f"probability of {target_name}")
     axes.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
     legend_below(axes)
-    entitle(axes, "Probability field and decision line", moment)
+    entitle(axes, title, moment)
     return picture
 
 

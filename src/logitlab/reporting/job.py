@@ -96,7 +96,8 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
 
         drawn = gallery.of_scores(probability, target, trained.threshold, rows.target_name)
         shown = {name: drawn[name] for name in ("precision_recall", "reliability", "score_distribution") if name in drawn}
-        return shown | _of_coefficients(record)
+        field = gallery.of_network(trained.model.network, rows, trained.datamodule.preprocessing.scaling, trained.threshold)
+        return field | shown | _of_coefficients(record)
 
     return page.pictures_of(draw, notes)
 

@@ -47,6 +47,7 @@ def run_page(record: Record, moving: Mapping[str, Any], pictures: Mapping[str, "
         headline=headline(record.metrics),
         metrics=metric_rows(record.metrics),
         coefficients=_filled(record.coefficients[:MOST_COEFFICIENTS]),
+        importance=_filled(record.importance[:MOST_COEFFICIENTS]),
         more_coefficients=max(0, len(record.coefficients) - MOST_COEFFICIENTS),
         pictures=[(name, embedded(picture, name)) for name, picture in pictures.items()],
         notes=notes,

@@ -1,7 +1,7 @@
 """What a run directory says of its run: everything but the rows and the weights. Read without torch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Record:
         path: the run directory.
         metrics: by name.
         coefficients: the rows of coefficients.csv, by the names of its columns.
+        importance: the rows of importance.csv, which a network that is not linear has instead.
         environment: versions, git commit, command, data fingerprint.
         config: the composed config as YAML.
         overrides: what was typed.
@@ -50,6 +51,7 @@ class Record:
     status: str = FINISHED
     reason: str = ""
     notes: tuple[str, ...] = ()
+    importance: list[dict[str, str]] = field(default_factory=list)
 
     def settings(self) -> dict[str, Any]:
         """Return the config as it was recorded, as plain values: what it refers to is not looked up.
@@ -86,6 +88,7 @@ def read(path: Path) -> Record:
         curves=event_files.scalars(path, notes.append),
         status=status,
         reason=reason,
+        importance=or_note(lambda: read_csv(path / "importance.csv", ("column", "rise")), notes.append) or [],
         notes=tuple(notes),
     )
 
