@@ -25,7 +25,7 @@ from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from logitlab.cli.arguments import ArgumentError
 from logitlab.errors import UserError
 from logitlab.sweeps.points import Points
-from logitlab.sweeps.study import OptunaTrial, mend, open_storage
+from logitlab.sweeps.study import OptunaTrial, open_storage, truncate_to_whole_lines
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweep.dir=sweep")
 FAST = ("trainer.max_epochs=2", "results=null", "callbacks.checkpoints.every_n_seconds=60")
@@ -174,8 +174,8 @@ def test_a_search_that_is_gone_on_with_draws_what_an_uninterrupted_one_draws(tmp
         for each in ("create_new_trial", "set_trial_param", "set_trial_state_values"):
             setattr(storage, each, mortal(getattr(storage, each)))
         made = optuna.create_study(storage=storage, study_name="s", sampler=sampler(name), load_if_exists=True)
-        asking = Search(OptunaSweeper({}, {}, "", "s", n_jobs=together), searched, made, 24, tmp_path)
-        waiting = _resume.in_flight(made, searched)
+        asking = Search(OptunaSweeper({}, {}, "", "s", n_jobs=together), searched, made, storage, 24, tmp_path)
+        waiting = _resume.in_flight(made, storage, searched)
         while batch := asking._batch(waiting):
             waiting = waiting[len(batch) :]
             for trial in batch:
@@ -202,7 +202,7 @@ def test_a_journal_that_ends_in_half_a_line_is_mended(tmp_path):
     made.tell(made.ask({"x": FloatDistribution(0, 2)}), 0.5)
     with journal.open("ab") as file:
         file.write(b'{"op_code":4,"wor')
-    mend(journal)
+    truncate_to_whole_lines(journal)
     again = optuna.load_study(study_name="s", storage=open_storage(str(journal)), sampler=Points([{"x": 1.0}] * 3))
     again.tell(again.ask({"x": FloatDistribution(0, 2)}), 0.25)
     assert [trial.value for trial in optuna.load_study(study_name="s", storage=open_storage(str(journal))).trials] == [

@@ -4,9 +4,12 @@ import ast
 import contextlib
 import functools
 import importlib.util
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,17 @@ class Definition:
 
     node: ast.ClassDef | ast.FunctionDef
     module: str
+
+
+def is_of(value: Any, hint: Any) -> bool:
+    """Whether a plain value is of an annotated type, as the fields of dataclasses have it; a float is a finite number."""
+    if isinstance(hint, UnionType):
+        return any(is_of(value, each) for each in get_args(hint))
+    if get_origin(hint) in (tuple, Sequence):
+        return isinstance(value, list | tuple) and all(is_of(each, get_args(hint)[0]) for each in value)
+    if hint is float:
+        return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, hint)
 
 
 @functools.cache
@@ -29,7 +43,7 @@ def find_definition(target: str) -> Definition | None:
 
 
 def is_missing(target: str) -> bool:
-    """Tell whether a dotted path is known to name nothing; where only running its code could tell, it is not."""
+    """Whether a dotted path is known to name nothing; where only running its code could tell, it is not."""
     names = target.split(".")
     if len(names) < 2 or not all(name.isidentifier() for name in names):
         return True

@@ -1,4 +1,4 @@
-"""What the sweeper does: ask for trials, launch their runs together, tell what came out."""
+"""What the sweeper does: ask for trials, launch their runs together, report their results."""
 
 import logging
 import math
@@ -10,6 +10,7 @@ import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
+from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
 from hydra_plugins.logitlab_optuna_sweeper import _resume, _setup
@@ -32,7 +33,7 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     """Run a study to its end; see OptunaSweeper.
 
     Raises:
-        ArgumentError: a mistake in the command, found before any run.
+        ArgumentError: an error in the command, found before any run.
     """
     typed = [f"{key}={value}" for key, value in sweeper.params.items()] + list(arguments)
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
@@ -41,55 +42,57 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     directory = Path(sweeper.config.hydra.sweep.dir)
     directory.mkdir(parents=True, exist_ok=True)
     files.write(directory / "multirun.yaml", typed_yaml(sweeper.config))
-    study, trials = _setup.study(sweeper, space)
-    return Search(sweeper, space, study, trials, directory).run()
+    return Search(sweeper, space, *_setup.study(sweeper, space), directory).run()
 
 
 class Search:
-    """A study on its way to so many trials."""
+    """A study, new or resumed, and the number of trials that it is to have."""
 
-    def __init__(self, sweeper: "OptunaSweeper", space: Space, study: optuna.Study, trials: int, directory: Path) -> None:
-        """Take the study and what it is to reach.
-
-        Args:
-            sweeper: with the launcher.
-            space: what the trials choose from.
-            study: new, or one that was begun.
-            trials: that it will have.
-            directory: of the sweep.
-        """
+    def __init__(
+        self,
+        sweeper: "OptunaSweeper",
+        space: Space,
+        study: optuna.Study,
+        storage: BaseStorage,
+        trials: int,
+        directory: Path,
+    ) -> None:
+        """Take a study with its storage, the number of trials that it is to have, and the sweep's directory."""
         self.sweeper = sweeper
         self.space = space
         self.study = study
+        self.storage = storage
         self.trials = trials
         self.directory = directory
         self._answers: dict[tuple[str, ...], tuple[TrialState, float | None]] = {}
 
     def run(self) -> list[Sequence[JobReturn]]:
         """Launch what is in flight, then new trials, `n_jobs` at a time; write the best down."""
-        self._look_back()
-        waiting = _resume.in_flight(self.study, self.space)
+        self._collect_results()
+        waiting = _resume.in_flight(self.study, self.storage, self.space)
         returns = []
         while batch := self._batch(waiting):
             waiting = waiting[len(batch) :]
             returns.append(self._launch(batch))
-            if self._is_in_vain():
-                log.info("Every run failed by a mistake in the command or the data: the search ends before its first trial.")
+            if self._is_futile():
+                log.info("Every run failed by an error in the command or the data: the search ends before its first trial.")
                 return returns
-            self._tell(batch)
+            for trial in batch:
+                state, value = self._answers[self._command(trial.params)]
+                self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
             if returns[-1]:  # not all of them had been run before
-                self._tell_progress()
+                self._log_progress()
         self._write_best()
         return returns
 
-    def _look_back(self) -> None:
-        """Learn how the trials went that are done: the same values are not trained twice."""
+    def _collect_results(self) -> None:
+        """Take the results of the trials that are done: the same values are not trained twice."""
         trials = self.study.get_trials(deepcopy=False)
         done = [trial for trial in trials if trial.state.is_finished()]
         for trial in done:
             self._answers[self._command(trial.params)] = trial.state, trial.value
         if trials:
-            log.info(f"Going on with a search: {len(done):,} trials done, {len(trials) - len(done):,} in flight.")
+            log.info(f"Resuming a search: {len(done):,} trials done, {len(trials) - len(done):,} in flight.")
 
     def _batch(self, waiting: Sequence[Trial]) -> list[Trial]:
         """Return the trials of the next launch: to the end of a batch, so that a search that was killed has the same ones."""
@@ -116,33 +119,27 @@ class Search:
             self._answers[command] = _outcome(done.return_value, trial.number in pruned)
         return returns
 
-    def _tell(self, batch: Sequence[Trial]) -> None:
-        """Tell the study what came out."""
-        for trial in batch:
-            state, value = self._answers[self._command(trial.params)]
-            self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
-
     def _command(self, values: dict[str, Any]) -> tuple[str, ...]:
         return tuple(self.space.overrides(values))
 
     def _job(self, command: Sequence[str], trial: Trial) -> list[str]:
-        """Return the overrides of a trial's run, which is told its trial where it can be pruned."""
+        """Return the overrides of a trial's run, with the trial's number where it can be pruned."""
         return [*command, *([f"sweep.trial={trial.number}"] if self.sweeper.prunes else [])]
 
-    def _tell_progress(self) -> None:
+    def _log_progress(self) -> None:
         states = [trial.state for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
         ends = [(states.count(TrialState.PRUNED), "pruned"), (states.count(TrialState.FAIL), "failed")]
-        told = ", ".join(f"{number:,} {word}" for number, word in ends if number)
+        others = ", ".join(f"{number:,} {word}" for number, word in ends if number)
         best = self._best()
         words = f"best {best.value:.6g} in trial {best.number}" if best else "none with a value yet"
-        log.info(f"{len(states):,} of {self.trials:,} trials{f' ({told})' if told else ''}: {words}")
+        log.info(f"{len(states):,} of {self.trials:,} trials{f' ({others})' if others else ''}: {words}")
 
     def _best(self) -> optuna.trial.FrozenTrial | None:
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return self.study.best_trial if complete else None
 
-    def _is_in_vain(self) -> bool:
-        """Tell whether all runs were refused before they trained: the others would be too. Such trials stay in flight."""
+    def _is_futile(self) -> bool:
+        """Whether all runs were refused before they trained: the others would be too. Such trials stay in flight."""
         if any(state != TrialState.FAIL for state, _ in self._answers.values()):
             return False
         found = [status for _, status in member.statuses(self.directory)]

@@ -1,4 +1,4 @@
-"""What happens before the first trial: the mistakes that can be known, and the study."""
+"""What happens before the first trial: the checks, and the study."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hydra_plugins.logitlab_optuna_sweeper._resume import check_same_search
@@ -21,7 +22,7 @@ from logitlab.masking import masked
 from logitlab.overrides import typed
 from logitlab.sweeps.composition import Base
 from logitlab.sweeps.points import Values
-from logitlab.sweeps.study import mend, open_storage
+from logitlab.sweeps.study import open_storage, truncate_to_whole_lines
 
 if TYPE_CHECKING:
     from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
@@ -94,7 +95,7 @@ def _check_runs(sweeper: "OptunaSweeper", job: run_command.Job, space: Space) ->
 
 
 def _without_its_choice(error: Exception, space: Space, chosen: Values) -> UserError | None:
-    """Return what to tell of a parameter that another choice does not have; None where that is not it."""
+    """Return the error for a parameter that another choice does not have; None where that is not the cause."""
     for name in [parameter.name for parameter in space.parameters] if chosen else []:
         if f"Could not override '{name}'" in str(error):
             choice = " ".join(f"{key}={value}" for key, value in chosen.items())
@@ -105,8 +106,8 @@ def _without_its_choice(error: Exception, space: Space, chosen: Values) -> UserE
     return None
 
 
-def study(sweeper: "OptunaSweeper", space: Space) -> tuple[optuna.Study, int]:
-    """Return the study, new or begun, and the number of trials that it is to have.
+def study(sweeper: "OptunaSweeper", space: Space) -> tuple[optuna.Study, BaseStorage, int]:
+    """Return the study, new or begun, its storage, and the number of trials that it is to have.
 
     Raises:
         ArgumentError: the storage cannot be opened, or holds another search under that name.
@@ -119,9 +120,10 @@ def study(sweeper: "OptunaSweeper", space: Space) -> tuple[optuna.Study, int]:
     sampler = instantiate(sweeper.sampler, **late, _convert_="all")
     try:
         if "://" not in sweeper.storage:
-            mend(Path(sweeper.storage))
+            truncate_to_whole_lines(Path(sweeper.storage))
+        storage = open_storage(sweeper.storage)
         made = optuna.create_study(
-            storage=open_storage(sweeper.storage),
+            storage=storage,
             study_name=sweeper.study_name,
             sampler=sampler,
             pruner=instantiate(sweeper.pruner, _convert_="all"),
@@ -134,7 +136,7 @@ def study(sweeper: "OptunaSweeper", space: Space) -> tuple[optuna.Study, int]:
             " of Optuna's, as in sqlite:///searches.db."
         ) from error
     check_same_search(made, _search(sweeper, space))
-    return made, trials
+    return made, storage, trials
 
 
 def _mode(sweeper: "OptunaSweeper") -> Any:

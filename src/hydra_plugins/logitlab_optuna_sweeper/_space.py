@@ -5,7 +5,7 @@ without b. `tag(log, ...)` draws the logarithm evenly. `tag(optimizer:sgd, ...)`
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ class Parameter:
     belongs_to: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def is_in(self, chosen: Values) -> bool:
-        """Tell whether a run that has chosen these values has this one too."""
+        """Whether a run that has chosen these values has this one too."""
         return all(key in chosen and str(chosen[key]) in words for key, words in self.belongs_to.items())
 
     def suggest(self, trial: Trial) -> Any:
@@ -72,13 +72,10 @@ class Space:
     """The parameters of a search among the overrides of a sweep."""
 
     def __init__(self, overrides: Sequence[Override]) -> None:
-        """Read them.
-
-        Args:
-            overrides: parsed; of one key the last counts.
+        """Read parsed overrides, of one key the last.
 
         Raises:
-            ArgumentError: one of them is no space that can be searched.
+            ArgumentError: one of them cannot be searched.
         """
         last = {override.get_key_element(): override for override in overrides}
         self._overrides = list(last.values())
@@ -88,18 +85,17 @@ class Space:
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Let the trial draw what it has not drawn yet; return all that belongs to it."""
-        chosen: dict[str, Any] = {}
-        for parameter in self.parameters:
-            if parameter.is_in(chosen):
-                chosen[parameter.name] = parameter.suggest(trial)
-        return chosen
+        return self._chosen(lambda parameter: parameter.suggest(trial))
 
     def example(self, wanted: Values) -> dict[str, Any]:
         """Return the values of some run, those that are wanted among them."""
+        return self._chosen(lambda parameter: wanted.get(parameter.name, parameter.ends()[0]))
+
+    def _chosen(self, value: Callable[[Parameter], Any]) -> dict[str, Any]:
         chosen: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_in(chosen):
-                chosen[parameter.name] = wanted.get(parameter.name, parameter.ends()[0])
+                chosen[parameter.name] = value(parameter)
         return chosen
 
     def points(self) -> Iterator[dict[str, Any]]:
@@ -127,9 +123,12 @@ class Space:
         for value in parameter.values or ():
             yield from self._points({**chosen, parameter.name: value}, place + 1)
 
+    def _words(self, values: Values) -> dict[str, str]:
+        return {each.name: each.word(values[each.name]) for each in self.parameters if each.name in values}
+
     def overrides(self, values: Values) -> list[str]:
         """Return the command line of a run with these values, in the order in which the sweep was typed."""
-        words = {each.name: each.word(values[each.name]) for each in self.parameters if each.name in values}
+        words = self._words(values)
         lines = []
         for override in self._overrides:
             if not override.is_sweep_override():
@@ -141,8 +140,7 @@ class Space:
     def typed(self, values: Values) -> dict[str, Any]:
         """Return the values as a config has them: the list 1,2 is of numbers, though Optuna is given its words."""
         parser = OverridesParser.create()
-        words = {each.name: each.word(values[each.name]) for each in self.parameters if each.name in values}
-        return {name: parser.parse_override(f"{name}={word}").value() for name, word in words.items()}
+        return {name: parser.parse_override(f"{name}={word}").value() for name, word in self._words(values).items()}
 
     def words(self) -> dict[str, str]:
         """Return key -> what was typed for it, to tell one search from another."""
@@ -177,7 +175,10 @@ def _distribution(override: Override, value: Any, log: bool) -> tuple[BaseDistri
     high: Any
     if isinstance(value, IntervalSweep):
         low, high, step = value.start, value.end, None
-        _check_ends(override, low, high)
+        if not low <= high:
+            raise ArgumentError(
+                f"{override.input_line}: an interval goes from its lower end to its upper: type interval({high},{low})."
+            )
     elif isinstance(value, RangeSweep):
         values = list(value.range())
         if not values:
@@ -190,13 +191,6 @@ def _distribution(override: Override, value: Any, log: bool) -> tuple[BaseDistri
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log, step=1 if step is None else int(step)), values
     return FloatDistribution(low, high, log=log, step=step), values
-
-
-def _check_ends(override: Override, low: Any, high: Any) -> None:
-    if not low <= high:
-        raise ArgumentError(
-            f"{override.input_line}: an interval goes from its lower end to its upper: type interval({high},{low})."
-        )
 
 
 def _choice(override: Override, value: Any, log: bool) -> tuple[BaseDistribution, Sequence[Any]]:
@@ -212,7 +206,7 @@ def _choice(override: Override, value: Any, log: bool) -> tuple[BaseDistribution
 
 
 def _that_belong(parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> Iterator[Parameter]:
-    """Yield the parameters without the choices that are typed for all runs; what belongs to another choice is told."""
+    """Yield the parameters without the choices that are typed for all runs; log which belong to another choice."""
     for parameter in parameters:
         typed = {key: fixed[key] for key in parameter.belongs_to if key in fixed}
         if wrong := [key for key, word in typed.items() if word not in parameter.belongs_to[key]]:

@@ -1,4 +1,4 @@
-"""The sweeper's face towards Hydra; what it does is in _core.py, imported when it is used. Its configs are in conf/."""
+"""The sweeper as Hydra sees it; what it does is in _core.py, imported when it is used. Its configs are in conf/."""
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ NO_PRUNER = "optuna.pruners.NopPruner"
 
 
 class OptunaSweeper(Sweeper):
-    """Asks an Optuna study for the values of some runs, hands them to the launcher together, and tells it what came out."""
+    """Asks an Optuna study for the values of some runs, launches them together, and reports their results to it."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -53,7 +53,7 @@ class OptunaSweeper(Sweeper):
 
     @property
     def prunes(self) -> bool:
-        """Whether runs are told their trial, so that they can be ended early."""
+        """Whether runs get the number of their trial, so that they can be ended early."""
         return bool(self.pruner["_target_"] != NO_PRUNER)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""What an executor is given: some runs of the sweep, and all that another process needs to run them."""
+"""The unit of work of an executor: some runs of the sweep, and all that another process needs to run them."""
 
 import contextlib
 import os

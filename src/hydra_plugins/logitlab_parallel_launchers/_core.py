@@ -1,4 +1,4 @@
-"""Deal a sweep's unfinished runs out to processes, tell how it goes, and note what no process could finish."""
+"""Deal a sweep's unfinished runs out to processes, log the progress, and note what no process could finish."""
 
 import contextlib
 import logging
@@ -50,7 +50,8 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
     with contextlib.closing(RUN[launcher.executor](chunks, workers, **options)) as ends:
         for number, (place, end) in enumerate(ends, 1):
             returns |= _taken(launcher, dealt[place], end)
-            log.info(f"Chunk {number:,} of {len(chunks):,}: {_told(dealt[place], end)}")
+            failure = f", {_reason(end)}" if isinstance(end, Exception) else ""
+            log.info(f"Chunk {number:,} of {len(chunks):,}: {count(len(dealt[place]), 'run')}{failure}")
     returns |= {number: returns[first] for number, first in found.repeats.items() if first in returns}
     return [returns.get(job.number) or _lost(launcher, job, "its process was lost") for job in found.jobs]
 
@@ -91,11 +92,6 @@ def _taken(launcher: "ParallelLauncher", jobs: Sequence[Job], end: list[JobRetur
     if isinstance(end, Exception):
         return {job.number: _lost(launcher, job, _reason(end)) for job in jobs}
     return {job.number: done for job, done in zip(jobs, end, strict=True)}
-
-
-def _told(jobs: Sequence[Job], end: list[JobReturn] | Exception) -> str:
-    runs = count(len(jobs), "run")
-    return f"{runs}, {_reason(end)}" if isinstance(end, Exception) else runs
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The launchers' configs and their face towards Hydra; what they do is in _core.py, imported when it is used."""
+"""The launchers as Hydra sees them, and their configs; what they do is in _core.py, imported when it is used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ HERE = "hydra_plugins.logitlab_parallel_launchers.parallel_launchers"
 
 @dataclass
 class ParallelConf:
-    """What all of these launchers take.
+    """The arguments of all of these launchers.
 
     Attributes:
         workers: processes at a time; null: one for each core. On a cluster, jobs at a time.
@@ -105,7 +105,7 @@ for _name, _node in {
 
 
 class ParallelLauncher(BatchedLauncher):
-    """Deals the sweep's unfinished runs out to an executor's processes, each of which does what the batched launcher does."""
+    """Distributes a sweep's unfinished runs to an executor's processes, each of which works as the batched launcher."""
 
     def __init__(
         self,

@@ -4,17 +4,17 @@ Conventions: a column is a polars Series of n rows; `encode` returns float64, (n
 imports polars: a Series comes from whoever read the table.
 """
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
-from types import UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from torch import Tensor
+
+from logitlab.signatures import is_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -183,7 +183,7 @@ def from_plain(values: Mapping[str, Any]) -> Column:
     kind = KINDS[values["kind"]]
     hints = get_type_hints(kind)
     for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in arguments and not _fits(arguments[field.name], hints[field.name]):
+        if field.name in arguments and not is_of(arguments[field.name], hints[field.name]):
             raise TypeError(f"{field.name} of a column cannot be {arguments[field.name]!r}")
     column = kind(**arguments)
     if isinstance(column, Category):
@@ -191,17 +191,6 @@ def from_plain(values: Mapping[str, Any]) -> Column:
         if len(column.shares) != len(column.levels) + (column.missing == "level"):
             raise ValueError(f"{len(column.shares)} shares for {len(column.levels)} levels")
     return column
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a value is of an annotated type; a float is a finite number."""
-    if isinstance(hint, UnionType):
-        return any(_fits(value, each) for each in get_args(hint))
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_fits(each, get_args(hint)[0]) for each in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, hint)
 
 
 def as_levels(series: "pl.Series") -> "pl.Series":

@@ -1,7 +1,7 @@
 """The configs of a sweep's jobs, composed once for all jobs that differ in plain values alone.
 
-Hydra takes 35 ms to compose a job and its sweeper composes each of them to see whether it can be: over a minute for a thousand
-jobs that train in two seconds. `seed=1` and `seed=2` compose to one config but for that number.
+Hydra takes 35 ms to compose a job, and its sweeper composes each to check it: over a minute for a thousand jobs that train in
+two seconds. `seed=1` and `seed=2` compose to one config but for that number.
 """
 
 import json
@@ -100,9 +100,9 @@ class Composer:
 
     Attributes:
         compose: Hydra's own way, from the overrides of one job to its config with Hydra's part.
-        is_group: tells whether a key names a config group.
+        is_group: whether a key names a config group.
         parse: Hydra's own way, from the text of a value to the value.
-        exact: do not share anything.
+        exact: share nothing.
     """
 
     compose: Callable[[list[str]], DictConfig]

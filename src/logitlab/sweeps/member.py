@@ -1,8 +1,7 @@
-"""One run of a sweep: where it lives, whether it is done already, and what is noted of its end.
+"""One run of a sweep: its name and its status.
 
-`status.json` in a run directory says what the run is (a digest of its config) and how it stands: running,
-finished, pruned or failed.
-A sweep is its directory: started again, it looks at these files and does what is left to do.
+`status.json` in a run directory says what the run is (a digest of its config) and how it stands: running, finished, pruned or
+failed. A sweep is its directory: started again, it reads these files and does what is left to do.
 """
 
 import contextlib
@@ -10,11 +9,10 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +24,7 @@ from logitlab.runs import files
 from logitlab.runs.identity import deciding
 from logitlab.runs.small_files import or_note, read_json, read_yaml
 from logitlab.runs.versions import SCHEMA, check_schema, with_current_names
+from logitlab.signatures import is_of
 
 STATUS = "status.json"
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
@@ -73,6 +72,9 @@ class Status:
         return self.status in (FINISHED, PRUNED)
 
 
+FIELDS = get_type_hints(Status)
+
+
 def digest(config: Mapping[str, Any]) -> str:
     """Return a digest of what decides the numbers of a run, of its config, given as plain values.
 
@@ -102,19 +104,14 @@ def data_paths(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def directory_name(override_dirname: str) -> str:
-    """Return the name of a run's folder inside its sweep.
+    """Return the name of a run's folder inside its sweep, made of the overrides as Hydra joins them.
 
-    It is made of the overrides, as in `optimizer.lr=0.1,seed=3`, not of the job's number: a sweep that is started again with
-    other values finds its runs where they were, and jobs on many machines need not agree on numbers.
-
-    Args:
-        override_dirname: the overrides, as Hydra joins them.
+    The name does not depend on the job's number: a sweep that is started again with other values finds its runs where they
+    were, and jobs on many machines need not agree on numbers.
     """
     override_dirname = masked_items(override_dirname)
     name = re.sub(r"[^\w.,=+\-\[\]{}()]", "_", override_dirname).strip(".") or "default"
-    if name == override_dirname and len(name) <= LONGEST_NAME:
-        return name
-    if not override_dirname:
+    if not override_dirname or (name == override_dirname and len(name) <= LONGEST_NAME):
         return name
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(override_dirname.encode()).hexdigest()[:8]}"
 
@@ -122,9 +119,7 @@ def directory_name(override_dirname: str) -> str:
 def subdirectory(override_dirname: str, *, _root_: Any) -> str:
     """Return `directory_name` of the overrides as they were typed (the `sweep_subdir` resolver of conf/config.yaml).
 
-    Args:
-        override_dirname: the overrides, as Hydra joins them; a reference to the environment is resolved in it.
-        _root_: the whole config, given by OmegaConf.
+    In `override_dirname` references to the environment are resolved; `_root_` is the whole config, given by OmegaConf.
     """
     raw: Any = OmegaConf.to_container(_root_.hydra.job, resolve=False)
     return directory_name(str(raw["override_dirname"]) if "${" in str(raw["override_dirname"]) else override_dirname)
@@ -133,7 +128,7 @@ def subdirectory(override_dirname: str, *, _root_: Any) -> str:
 def read(directory: Path, note: Callable[[str], object] = lambda words: None) -> Status | None:
     """Return how the run in a directory stands; None where there is none, or none that belongs to a sweep.
 
-    A damaged file tells nothing, and `note` is told; a field that this version does not know is passed over.
+    For a damaged file `note` is called with a sentence; a field that this version does not know is ignored.
 
     Raises:
         Changed: a later version wrote the file; exit code 2.
@@ -145,31 +140,11 @@ def read(directory: Path, note: Callable[[str], object] = lambda words: None) ->
         check_schema(content, directory / STATUS)
     except UserError as error:
         raise Changed(str(error)) from error
-    known = {each.name: content[each.name] for each in fields(Status) if each.name in content}
-    if not _is_status(known):
-        note(f"{directory / STATUS} is damaged (it does not say how a run stands).")
-        return None
-    return Status(**known)
-
-
-def _is_status(content: Mapping[str, Any]) -> bool:
-    """Tell whether the fields are there that must be, and of their types."""
-    number, text = int | float | None, str | None
-    kinds = {
-        "status": str,
-        "digest": str,
-        "value": number,
-        "reason": text,
-        "mistake": bool,
-        "seconds": number,
-        "together": bool,
-    }
-    lists = [content.get(name, []) for name in ("overrides", "paths")]
-    return (
-        {"status", "digest"} <= content.keys()
-        and all(isinstance(content[name], kind) for name, kind in kinds.items() if name in content)
-        and all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists)
-    )
+    known = {name: content[name] for name in FIELDS if name in content}
+    if {"status", "digest"} <= known.keys() and all(is_of(value, FIELDS[name]) for name, value in known.items()):
+        return Status(**known)
+    note(f"{directory / STATUS} is damaged (it does not say how a run stands).")
+    return None
 
 
 def write(directory: Path, status: Status) -> None:
@@ -178,7 +153,7 @@ def write(directory: Path, status: Status) -> None:
     Raises:
         Unwritable: the disk is full or the folder cannot be written.
     """
-    with _told(directory):
+    with _writing(directory):
         _prepared(directory, status).replace(directory / STATUS)
 
 
@@ -192,13 +167,13 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
     """
     prepared = {}
     for directory, status in statuses.items():
-        with _told(directory):
+        with _writing(directory):
             files.make_folder(directory)
             prepared[directory] = _prepared(directory, status)
     if prepared:
         os.sync()
     for directory, temporary in prepared.items():
-        with _told(directory):
+        with _writing(directory):
             temporary.replace(directory / STATUS)
 
 
@@ -209,7 +184,7 @@ def _prepared(directory: Path, status: Status) -> Path:
 
 
 @contextlib.contextmanager
-def _told(directory: Path) -> Iterator[None]:
+def _writing(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -229,21 +204,5 @@ def statuses(sweep: Path, note: Callable[[str], object] = lambda words: None) ->
 
 
 def resume_directory(resume: str | None, fresh: str) -> str:
-    """Return the directory of a sweep (the `sweep_dir` resolver of conf/config.yaml).
-
-    Args:
-        resume: `sweep.resume`, the directory of a sweep to go on with, or None.
-        fresh: the directory of a new sweep; the process's number is put behind it.
-    """
+    """Return the directory of a sweep (the `sweep_dir` resolver of conf/config.yaml): `sweep.resume`, or a new one."""
     return resume or f"{fresh}-{os.getpid()}"
-
-
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def seconds(self) -> float:
-        """Return them, rounded to milliseconds."""
-        return round(time.monotonic() - self._started, 3)

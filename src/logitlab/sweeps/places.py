@@ -1,10 +1,10 @@
-"""Where the runs of a sweep live: one that was begun is found by what it is, whatever its directory is called."""
+"""The directories of a sweep's runs: a run is found by its digest, whatever its directory is called."""
 
 import functools
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Places:
         self._directories: dict[Key, Path] = {}
         self._keys: dict[str, list[Key]] = {}
         self._taken: set[Path] = set()
-        for directory, status in member.statuses(sweep, _tell_note):
+        for directory, status in member.statuses(sweep, _print_note):
             key = _key(directory, status)
             if status.done or key not in self._directories:
                 self._put(key, directory)
@@ -33,21 +33,18 @@ class Places:
     def find(
         self, wanted: Path, config: Config, is_moved: Callable[[Path], bool] = lambda directory: False
     ) -> tuple[Path, Status | None]:
-        """Return the directory of a run, and how it stands there.
+        """Return the directory of the run of a resolved config, and its status.
 
-        Of a run that was not begun it is the wanted one unless that is another run's: then the next of `wanted-2`, `wanted-3`,
-        ... that is not.
-
-        Args:
-            wanted: the directory that Hydra gave the run.
-            config: of the run, resolved, as plain values.
-            is_moved: tells whether the table of the run in a directory is this run's, under another path.
+        For a new run it is the `wanted` one, which Hydra chose, or, if that is another run's, the first free one of `wanted-2`,
+        `wanted-3`, ... `is_moved` answers whether the table of the run in a directory is this run's, under another path.
         """
         key = member.digest(config), member.data_paths(config)
         if key not in self._directories:
             others = (self._directories[each] for each in self._keys.get(key[0], ()))
             found = next((each for each in others if is_moved(each)), None)
-            self._put(key, found or next(path for path in _candidates(wanted) if self._may_have(path, key)))
+            numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+            free = (path for path in itertools.chain([wanted], numbered) if self._may_have(path, key))
+            self._put(key, found or next(free))
         directory = self._directories[key]
         return directory, member.read(directory)
 
@@ -57,7 +54,7 @@ class Places:
         self._taken.add(directory)
 
     def _may_have(self, directory: Path, key: Key) -> bool:
-        """Tell whether a directory is a run's, begun by another process since, or nobody's."""
+        """Whether a directory is this run's, begun by another process meanwhile, or free."""
         status = member.read(directory)
         if status is not None:
             return _key(directory, status) == key
@@ -74,19 +71,12 @@ def _key(directory: Path, status: Status) -> Key:
     return member.digest(config), tuple(status.paths) or member.data_paths(config)
 
 
-def _tell_note(words: str) -> None:
-    print(
-        f"Note: {words} The run that it belongs to is not known: it is trained again, in a folder of its own.", file=sys.stderr
-    )
+def _print_note(words: str) -> None:
+    note = "The run that it belongs to is not known: it is trained again, in a folder of its own."
+    print(f"Note: {words} {note}", file=sys.stderr)
 
 
 @functools.cache
 def places(sweep: str | Path) -> Places:
     """Return the places of a sweep, given by its directory; this process keeps them from then on."""
     return Places(Path(sweep).absolute())
-
-
-def _candidates(wanted: Path) -> Iterator[Path]:
-    yield wanted
-    for number in itertools.count(2):
-        yield wanted.with_name(f"{wanted.name}-{number}")

@@ -16,18 +16,16 @@ class Points(BaseSampler):
     """Gives trial `n` the values of point `n`.
 
     Optuna's GridSampler goes through a grid in a drawn order, knows no parameter that belongs to a choice, and ends a study
-    that is asked and told by an exception.
+    that is driven by `ask` and `tell` by an exception.
     """
 
     def __init__(self, points: Sequence[Values] | Mapping[int, Values]) -> None:
         self.points = points
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Nothing is drawn together."""
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: D102
         return {}
 
-    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Nothing is drawn together."""
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:  # noqa: D102
         return {}
 
     def sample_independent(

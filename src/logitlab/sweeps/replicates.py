@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed or fold as one: mean, deviation, range; over folds also who is better than whom."""
+"""Runs that differ only in their seed or fold, summarised: mean, deviation, range; over folds also comparisons."""
 
 import math
 import statistics
@@ -32,9 +32,9 @@ class Setting:
 
     Attributes:
         values: of the keys in which configurations differ.
-        by_replicate: what tells its runs apart (their seeds and folds) -> the monitored metric.
+        by_replicate: seed and fold of each run -> the monitored metric.
         directories: of its runs, relative to the sweep's.
-        share: val rows for each training row, on average.
+        share: val rows per training row, on average.
     """
 
     values: tuple[str, ...]
@@ -50,11 +50,7 @@ class Setting:
 def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], monitor: Monitor) -> str | None:
     """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
 
-    Args:
-        sweep: its directory.
-        runs: those of the sweep, as `report.Ranked`.
-        keys: in which they differ.
-        monitor: the metric that the runs are compared by.
+    `runs` are `report.Ranked`, which differ in `keys` and are compared by `monitor`.
     """
     replicated = [key for key in keys if key in REPLICATE_KEYS]
     others = [key for key in keys if key not in REPLICATE_KEYS]
@@ -74,12 +70,12 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], moni
     lines = [["" if value != value else value for value in row] for row in rows]
     files.write(sweep / "sweep_replicates.csv", as_csv([[*others, *head], *lines]))
     more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
-    words = _over_folds(len(settings)) if over_folds else OVER_SEEDS
-    return "\n".join([f"\nOver {', '.join(replicated)}:", aligned(_table(others, rows[:SHOWN])), *more, f"  {words}"])
+    note = _over_folds(len(settings)) if over_folds else OVER_SEEDS
+    return "\n".join([f"\nOver {', '.join(replicated)}:", aligned(_table(others, rows[:SHOWN])), *more, f"  {note}"])
 
 
 def _over_folds(settings: int) -> str:
-    """Return what the interval and p of a table over folds are of."""
+    """Return what the interval and p of a table over folds mean."""
     of = "The interval is of the metric on new rows of a model trained on so many, corrected for rows that folds share."
     if settings == 1:
         return of

@@ -41,10 +41,7 @@ class Ranked:
 def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
     """Write sweep.csv (and sweep_replicates.csv where runs differ only in seed or fold), print the table; return the exit code.
 
-    Args:
-        sweep: its directory.
-        config: of the sweep: `monitor` and `monitor_mode` say what ranks.
-        again: the sweep, started again, runs once more what failed; a search does only where nothing was found at all.
+    `again`: the sweep, started again, repeats what failed; a search does so only where nothing was found at all.
     """
     found = [_run(sweep, directory, status) for directory, status in member.statuses(sweep)]
     monitor = monitor_of_sweep(config, {name for run in found for name in run.metrics})
@@ -63,12 +60,12 @@ def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
     if not failed:
         return 0
     _print_failures(sweep, failed)
-    mistaken = len(failed) == len(runs) and all(run.status.mistake for run in failed)
-    if again or mistaken:
+    is_users = len(failed) == len(runs) and all(run.status.mistake for run in failed)
+    if again or is_users:
         print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
     else:
-        print("The search has taken that for an answer: these values are not tried again.")
-    return 2 if mistaken else 1
+        print("The search counts them as failed: these values are not tried again.")
+    return 2 if is_users else 1
 
 
 def ranked(runs: Sequence[Ranked], monitor: Monitor) -> list[Ranked]:
@@ -77,12 +74,9 @@ def ranked(runs: Sequence[Ranked], monitor: Monitor) -> list[Ranked]:
 
 
 def place(status: Status | None, value: float | None, monitor: Monitor) -> tuple[bool, bool, float]:
-    """Return a key that sorts runs as `ranked` does, console and report.html alike.
+    """Return a key that sorts runs as `ranked` does, console and report.html alike, by the `value` of the monitored metric.
 
-    Args:
-        status: how the run stands; None: it is none of a sweep's, and finished.
-        value: of the metric that judges.
-        monitor: that metric.
+    A status of None is a finished run that belongs to no sweep.
     """
     is_missing, key = monitor.rank(value if status is None or status.done else None)
     return is_missing, not (status is None or status.finished), key
@@ -97,11 +91,11 @@ def varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
 def _run(sweep: Path, directory: Path, status: Status) -> Ranked:
     settings = dict(override.lstrip("+~").partition("=")[::2] for override in status.overrides)
     settings = {key: value for key, value in settings.items() if not key.startswith("sweep.")}
-    metrics = or_note(lambda: read_numbers(directory / "metrics.json"), _tell_note) if status.done else {}
+    metrics = or_note(lambda: read_numbers(directory / "metrics.json"), _print_note) if status.done else {}
     return Ranked(str(directory.relative_to(sweep)), status, settings, metrics or {})
 
 
-def _tell_note(words: str) -> None:
+def _print_note(words: str) -> None:
     print(f"Note: {words} The table shows the run without its metrics.", file=sys.stderr)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from logitlab.errors import End, Pruned, RunError, UserError
 from logitlab.runs import files, signals
 from logitlab.runs.run_directory import CHECKPOINTS, RunDirectory, previous
 from logitlab.sweeps import member
-from logitlab.sweeps.member import Status, Stopwatch
+from logitlab.sweeps.member import Status
 from logitlab.sweeps.places import places
 from logitlab.sweeps.same_rows import Describe, SameRows
 
@@ -46,10 +47,10 @@ def run_member(
     if before is not None and (before.done or (directory / CHECKPOINTS / "last.ckpt").exists()):
         rows.check(directory)
     overrides = list(OmegaConf.to_container(hydra_cfg.overrides.task))  # type: ignore[arg-type]
-    watch = Stopwatch()
+    started = time.monotonic()
 
     def note(status: str, **rest: Any) -> None:
-        rest |= {"paths": member.data_paths(config), "seconds": watch.seconds()}
+        rest |= {"paths": member.data_paths(config), "seconds": round(time.monotonic() - started, 3)}
         member.write(directory, Status(status, member.digest(config), overrides, **rest))
 
     with _moved(hydra_cfg, chosen, directory):

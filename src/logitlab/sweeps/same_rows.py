@@ -1,6 +1,7 @@
 """Whether a table is still the one that a run of a sweep was trained on, or was moved since."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,21 @@ from logitlab.runs.small_files import or_note, read_json
 Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Build the data of a run's config and return their description (`logitlab.data.description.describe`)."""
 
-CURE = "Put back the table that it was trained on, or begin a new sweep: without sweep.resume, with another hydra.sweep.dir."
+ADVICE = "Put back the table that it was trained on, or begin a new sweep: without sweep.resume, with another hydra.sweep.dir."
 
 
 class SameRows:
-    """Compares the table of a run that is looked for with what a run of the sweep has noted of its own.
+    """Compares the table of a run's config with what runs of the sweep have noted of theirs.
 
-    A file of the same place, size and time is taken for the same. Otherwise the rows are read and compared.
+    Files of the same path, size and time are taken as the same. Otherwise `describe` reads the rows, which are compared.
     """
 
     def __init__(self, config: Mapping[str, Any], describe: Describe) -> None:
-        """Take the run's config, and who reads its rows."""
-        self._config = config
-        self._describe = describe
+        self._rows = partial(describe, config)
         self._files = table_files(config["data"]) if isinstance(config.get("data"), Mapping) else []
 
     def is_moved(self, directory: Path) -> bool:
-        """Tell whether the run in a directory has this run's rows, from files of other names."""
+        """Whether the run in a directory has this run's rows, from files of other names."""
         noted = _noted(directory)
         if not noted or [each[1:2] for each in noted.get("data_files") or ()] != [each[1:2] for each in self._files]:
             return False
@@ -48,12 +47,9 @@ class SameRows:
         from logitlab.data.description import check_same_data
 
         try:
-            check_same_data(_described(directory, noted), self._rows(), f"the run {directory.name} of this sweep", CURE)
+            check_same_data(_described(directory, noted), self._rows(), f"the run {directory.name} of this sweep", ADVICE)
         except UserError as error:
             raise Changed(str(error)) from error
-
-    def _rows(self) -> Mapping[str, Any]:
-        return self._describe(self._config)
 
 
 def _noted(directory: Path) -> dict[str, Any] | None:
@@ -61,7 +57,7 @@ def _noted(directory: Path) -> dict[str, Any] | None:
 
 
 def _described(directory: Path, noted: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what the run says of its rows: its checkpoint knows more than the fingerprint."""
+    """Return the description of the run's rows: its checkpoint has more than the fingerprint."""
     from logitlab.runs.checkpoint_io import load
     from logitlab.runs.resume import rows_of
 

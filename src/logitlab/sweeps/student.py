@@ -1,7 +1,7 @@
-"""A few values as one: mean, deviation and range; and what folds, which share their training rows, say of new rows.
+"""Mean, deviation and range of a few values; for folds, which share their training rows, an interval and a test.
 
-Runs that differ in a seed were made of the same rows: how they differ says how much the seed does, and nothing of other rows.
-Folds were judged on different rows, but trained on rows that they share, so the mean of k folds varies more than their
+Runs that differ in a seed have the same rows: their differences measure the seed's effect, and nothing about other rows.
+Folds were evaluated on different rows, but trained on rows that they share, so the mean of k folds varies more than their
 deviation over the root of k. Nadeau and Bengio (Inference for the generalization error, Machine Learning 52, 2003) correct the
 variance of the mean to s^2 (1/k + n_test / n_train), with Student's t of k - 1 degrees of freedom.
 """
@@ -22,12 +22,7 @@ def summary(values: Sequence[float]) -> tuple[int, float, float, float, float]:
 
 
 def interval(values: Sequence[float], share: float) -> tuple[float, float]:
-    """Return the corrected 95 % interval of the mean of folds; of one value NaN.
-
-    Args:
-        values: one of each fold.
-        share: n_test / n_train.
-    """
+    """Return the corrected 95 % interval of the mean of one value per fold, `share` = n_test / n_train; of one value NaN."""
     count, mean, deviation, *_ = summary(values)
     if count < 2:
         return math.nan, math.nan
@@ -38,10 +33,7 @@ def interval(values: Sequence[float], share: float) -> tuple[float, float]:
 def compare(first: Sequence[float], second: Sequence[float], share: float) -> tuple[float, float, float, float]:
     """Return mean difference, its 95 % interval, and the two-sided p of the corrected resampled t-test.
 
-    Args:
-        first: values of one configuration, one of each fold.
-        second: values of another, of the same folds in the same order.
-        share: n_test / n_train.
+    `first` and `second` are the values of two configurations on the same folds in the same order; `share` = n_test / n_train.
     """
     differences = [a - b for a, b in zip(first, second, strict=True)]
     count, mean, deviation, *_ = summary(differences)

@@ -14,7 +14,7 @@ from logitlab.runs.files import open_lock
 from logitlab.runs.storage import hold
 
 PRUNED = "pruned"
-"""The attribute of a trial whose run was told to end."""
+"""The attribute of a trial that the pruner has ended."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -44,8 +44,8 @@ def open_storage(storage: str) -> BaseStorage:
     return JournalStorage(JournalFileBackend(storage, lock_obj=lock))
 
 
-def mend(journal: Path) -> None:
-    """Cut off the half line that a full disk or a power cut left at a journal's end: Optuna reads nothing behind it."""
+def truncate_to_whole_lines(journal: Path) -> None:
+    """Remove the half line that a full disk or a power cut left at a journal's end: Optuna reads nothing behind it."""
     if not journal.exists():
         return
     with journal.open("rb+") as file:
@@ -57,32 +57,29 @@ class OptunaTrial:
     """The trial that a run is, as the run sees it, in whatever process."""
 
     def __init__(self, sweeper: Mapping[str, Any], number: int) -> None:
-        """Open the study.
-
-        Args:
-            sweeper: `hydra.sweeper` of the run.
-            number: of the trial.
-        """
+        """Open the study that `hydra.sweeper` of the run names, at the trial of that number."""
+        storage = open_storage(sweeper["storage"])
         study = optuna.load_study(
             study_name=sweeper["study_name"],
-            storage=open_storage(sweeper["storage"]),
+            storage=storage,
             sampler=RandomSampler(),  # draws nothing before it is asked
             pruner=instantiate(sweeper["pruner"]),
         )
         [frozen] = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
-        self._trial = handle(study, frozen)
+        self._trial = reopened(study, storage, number)
         self._reported = set(frozen.intermediate_values)
         self.pruned = PRUNED in frozen.user_attrs
 
     def report(self, value: float, epochs: int) -> None:
-        """Tell Optuna the metric, which a run that goes on may have done before, and ask its pruner."""
+        """Report the metric to Optuna, unless a resumed run has done so before, and ask its pruner."""
         if epochs not in self._reported:
             self._trial.report(value, epochs)
         if not self.pruned and self._trial.should_prune():
-            self._trial.set_user_attr(PRUNED, True)  # whatever becomes of the process after that
+            self._trial.set_user_attr(PRUNED, True)  # at once: the process may be killed before it ends
             self.pruned = True
 
 
-def handle(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.Trial:
-    """Return a trial of the study that can be written to."""
-    return optuna.Trial(study, trial._trial_id)
+def reopened(study: optuna.Study, storage: BaseStorage, number: int) -> optuna.Trial:
+    """Return the trial of that number so that it can be written to; `storage` is the study's."""
+    study_id = storage.get_study_id_from_name(study.study_name)
+    return optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(study_id, number))
