@@ -13,12 +13,14 @@ BLOCK_BYTES = 8 * 2**20
 LONGEST_ROW = 64 * 2**20
 """What is longer is no row: a quote was opened and never closed, or it is no table."""
 
+SAMPLE_BYTES = 2**18
+
 
 def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
     """Yield the file as UTF-8 in blocks that end where a row ends; a byte order mark is left out.
 
     Of empty lines one is left, which is a fault of its row, and none at the end of the file, where they mean nothing. The last
-    block may hold a quote that is never closed: whoever reads it knows its row.
+    block may hold a quote that is never closed: the parser reports its row.
 
     Raises:
         UserError: the text is of another encoding or cut off, holds a NUL byte or a very long line, or begins with empty lines.
@@ -52,6 +54,13 @@ def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
     elif not begun:
         what = "empty lines alone" if empty else "nothing but a byte order mark"
         raise UserError(f"{path} is empty: it holds {what}, and not even a header.")
+
+
+def estimated_rows(path: Path) -> int:
+    """Return about how many rows a file has, from its size and its first lines."""
+    with path.open("rb") as file:
+        sample = file.read(SAMPLE_BYTES)
+    return path.stat().st_size // max(len(sample) // max(sample.count(b"\n"), 1), 1)
 
 
 def _behind_empty_lines(path: Path, block: bytes, empty: int, begun: bool) -> bytes:

@@ -1,14 +1,13 @@
 """One block of a CSV file becomes a frame, or a fault that names its row."""
 
 import codecs
-import re
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from logitlab.data import csv_quotes
 from logitlab.data.csv_format import CsvFormat
-from logitlab.data.csv_header import Header, row_length
+from logitlab.data.csv_header import NOT_UTF8, Header, row_length
 from logitlab.data.csv_quotes import QuoteError
 from logitlab.data.faults import shown
 
@@ -16,12 +15,7 @@ EMPTY = "the line is empty. Remove it."
 
 
 class BlockError(Exception):
-    """What is wrong in one row of a block.
-
-    Attributes:
-        row: counted from 0 within the block.
-        column: where a value is no number, its column; None for a row that is broken.
-    """
+    """What is wrong in one row of a block, counted from 0; of a value that is no number also the column."""
 
     def __init__(self, row: int, message: str, column: str | None = None) -> None:
         super().__init__(message)
@@ -37,21 +31,25 @@ def parse_block(
     wanted: Sequence[str],
     diagnosed: bool = True,
 ) -> pl.DataFrame:
-    """Return the wanted columns of a block's rows.
+    """Return the wanted columns of a block of whole rows.
 
     Args:
-        block: whole rows, UTF-8.
+        block: UTF-8.
         schema: Float64, Int64 or String for every column of the file, in the file's order.
         header: of the file.
         form: of the file.
         wanted: the columns to return.
-        diagnosed: look for the row where polars refuses the block; False: whoever calls does something else then.
+        diagnosed: where polars refuses the block, find the row; False: for callers that try something else then.
 
     Raises:
         BlockError: a row has too few or too many values, text is not UTF-8, or a value of a Float64 column is no number.
     """
     last, read = header.names[-1], {*wanted, header.names[-1]}
-    _check_quotes(block, header, form)
+    try:
+        csv_quotes.check(block, form.separator)
+    except QuoteError as fault:
+        column = f"column '{header.names[fault.column]}'" if fault.column < len(header.names) else f"value {fault.column + 1}"
+        raise BlockError(fault.row, f"the {column} {fault}") from None
     _check_carriage_returns(block)
     _check_empty_lines(block, len(header.names))
     _check_first_row(block, header, form)
@@ -67,8 +65,8 @@ def parse_block(
             glob=False,
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        fault = diagnose(block, schema, header, form) if diagnosed else None
-        raise fault or BlockError(0, f"polars cannot read this block: {error}.") from None
+        found = diagnose(block, schema, header, form) if diagnosed else None
+        raise found or BlockError(0, f"polars cannot read this block: {error}.") from None
     frame.columns = [name for name in header.names if name in read]  # of an index without a name polars makes column_0
     # Polars fills a short row with nulls: the last value is then missing, and only then the rows are counted out.
     if header.trailing:
@@ -89,11 +87,7 @@ def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Head
         try:
             line.decode()
         except UnicodeDecodeError:
-            return BlockError(
-                number,
-                "the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or the encoding"
-                " that it was written in, such as cp949 (Korean), cp1252 or utf-16.",
-            )
+            return BlockError(number, NOT_UTF8)
     for number, row in enumerate(form.rows(block.decode(errors="replace"))):
         if len(row) != len(header.names):
             return _length_fault(number, row, header)
@@ -105,19 +99,11 @@ def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Head
     return None
 
 
-def _check_quotes(block: bytes, header: Header, form: CsvFormat) -> None:
-    try:
-        csv_quotes.check(block, form.separator)
-    except QuoteError as fault:
-        column = f"column '{header.names[fault.column]}'" if fault.column < len(header.names) else f"value {fault.column + 1}"
-        raise BlockError(fault.row, f"the {column} {fault.words}") from None
-
-
 def _check_carriage_returns(block: bytes) -> None:
     """Refuse a CR that ends no line: some readers take it for a line end, and polars drops it."""
     if block.find(b"\r") < 0 or block.count(b"\r") == block.count(b"\r\n"):
         return
-    for number, line in enumerate(re.sub(rb'"[^"]*"', b"", block).split(b"\n")):
+    for number, line in enumerate(csv_quotes.QUOTED.sub(b"", block).split(b"\n")):
         if b"\r" in line.removesuffix(b"\r"):
             raise BlockError(number, "there is a carriage return (CR) inside the row. Put the value in quotes, or remove it.")
 
@@ -158,27 +144,26 @@ def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequ
 def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError:
     names = header.names
     if not row or list(row) == [""]:
-        return BlockError(number, EMPTY)
-    if row[0].lstrip().startswith("#"):
-        return BlockError(number, f"the line {shown(row[0])} begins with # as a comment does. Remove it from the file.")
-    if len(row) < len(names):
-        return BlockError(
-            number,
+        message = EMPTY
+    elif row[0].lstrip().startswith("#"):
+        message = f"the line {shown(row[0])} begins with # as a comment does. Remove it from the file."
+    elif len(row) < len(names):
+        message = (
             f"there are {len(row):,} values for {len(names):,} columns; nothing stands for '{names[len(row)]}'"
             f"{' and the columns after it' if len(row) + 1 < len(names) else ''}. Leave a value that is missing empty, but"
-            " write its separator.",
+            " write its separator."
         )
-    if len(row) == len(names) + 1 and not row[-1]:
-        return BlockError(
-            number,
+    elif len(row) == len(names) + 1 and not row[-1]:
+        message = (
             f"there is a separator behind the last of the {len(names)} values and none in the header. Remove it, or end the"
-            " header with a separator too: otherwise nobody can tell which column the values belong to.",
+            " header with a separator too: otherwise it is not known which column the values belong to."
         )
-    return BlockError(
-        number,
-        f"there are {len(row):,} values for {len(names):,} columns, the first one too many is {shown(row[len(names)])}. Put a"
-        " value that holds the separator in quotes.",
-    )
+    else:
+        message = (
+            f"there are {len(row):,} values for {len(names):,} columns, the first one too many is {shown(row[len(names)])}."
+            " Put a value that holds the separator in quotes."
+        )
+    return BlockError(number, message)
 
 
 def _is_number(value: str, form: CsvFormat) -> bool:

@@ -1,7 +1,5 @@
 """The first row of a CSV file: the names of the columns."""
 
-import math
-import os
 import re
 import shlex
 from collections import Counter
@@ -16,16 +14,20 @@ from logitlab.errors import UserError
 
 LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 UNNAMED = "(unnamed)"
+NOT_UTF8 = (
+    "the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or the encoding that it was"
+    " written in, such as cp949 (Korean), cp1252 or utf-16."
+)
 
 
 @dataclass(frozen=True)
 class Header:
-    """The names of the columns and what had to be done to get them.
+    """The names of the columns.
 
     Attributes:
         names: one for each column of the file.
         length: bytes of the header row.
-        notices: sentences about what was mended.
+        notices: sentences about what was changed in the names.
         trailing: the header row ends with a separator, and so do the rows: the last column has no name and no values.
     """
 
@@ -36,7 +38,7 @@ class Header:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The columns that are columns: without an empty one behind a trailing separator."""
+        """The columns without an empty one behind a trailing separator."""
         return self.names[:-1] if self.trailing else self.names
 
     @classmethod
@@ -51,9 +53,9 @@ class Header:
             csv_quotes.check(block[:length], form.separator)
             line = block[:length].decode()
         except csv_quotes.QuoteError as fault:
-            raise UserError(f"{path}, header: name {fault.column + 1} {fault.words}") from None
+            raise UserError(f"{path}, header: name {fault.column + 1} {fault}") from None
         except UnicodeDecodeError:
-            raise _not_utf8(path) from None
+            raise UserError(f"{path}, header: {NOT_UTF8}") from None
         if "\r" in re.sub('"[^"]*"', "", line).removesuffix("\n").removesuffix("\r"):
             raise cr_alone(path)
         _check_comment(path, line, block[length:], form)
@@ -62,40 +64,14 @@ class Header:
         names = [LINE_BREAK.sub(" ", name.strip()) for name in raw]
         notices = []
         if stripped := [name for name, before in zip(names, raw, strict=True) if name != before]:
-            mended = short_list([shown(name) for name in stripped])
-            notices.append(f"In the header, spaces around a name and line breaks in it were left out: {mended}.")
+            changed = short_list([shown(name) for name in stripped])
+            notices.append(f"In the header, spaces around a name and line breaks in it were left out: {changed}.")
         trailing = len(names) > 1 and not names[-1]
         if trailing:
             names[-1] = UNNAMED
             notices.append("The header ends with a separator; the column without a name behind it is empty and was left out.")
         _check_names(path, names)
         return cls(tuple(names), length, tuple(notices), trailing)
-
-    def check_width(self, path: Path, block: bytes, max_columns: int) -> None:
-        """Refuse a table of very many columns, with an estimate of the memory that it would take.
-
-        Raises:
-            UserError: there are more than `max_columns`.
-        """
-        if len(self.names) <= max_columns:
-            return
-        row = row_length(block[self.length :]) or self.length
-        rows = max(1, (path.stat().st_size - self.length) // row)
-        raise too_wide(path, len(self.names), rows, max_columns)
-
-
-def too_wide(path: Path, columns: int, rows: int, max_columns: int) -> UserError:
-    """Return the fault of a table with too many columns; `rows` may be an estimate."""
-    need, have = rows * columns * 4 * 3 / 2**20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return UserError(
-        f"{path} has {columns:,} columns, and data.max_columns={max_columns} is the limit. With about {rows:,} rows, reading it"
-        f" as a dense table takes about {_memory(need)}; this machine has {have:.0f} GiB. Choose columns with"
-        f" data.features=[...], or type data.max_columns={columns} if the memory is enough."
-    )
-
-
-def _memory(mib: float) -> str:
-    return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{math.ceil(mib)} MiB"
 
 
 def row_length(block: bytes) -> int:
@@ -143,10 +119,3 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise UserError(
             f"{path}: column {place} of {len(names)} has no name in the header. Is there a separator too many in the header?"
         )
-
-
-def _not_utf8(path: Path) -> UserError:
-    return UserError(
-        f"{path}, header: the text is not UTF-8. If it comes from an older program, type data.encoding=latin-1 (western) or"
-        " the encoding that it was written in, such as cp949 (Korean), cp1252 or utf-16."
-    )

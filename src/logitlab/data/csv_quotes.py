@@ -10,30 +10,19 @@ QUOTED = re.compile(rb'"[^"]*"')
 
 
 class QuoteError(Exception):
-    """A quote that stands where none may.
+    """A quote where none is allowed: row and column of its value, from 0; the message follows the name of the column."""
 
-    Attributes:
-        row: the row that its value begins in, counted from 0.
-        column: the column of the value, counted from 0.
-        words: what is wrong with it and what to write, to stand behind the name of the column.
-    """
-
-    def __init__(self, row: int, column: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, row: int, column: int, message: str) -> None:
+        super().__init__(message)
         self.row = row
         self.column = column
-        self.words = words
 
 
 def check(block: bytes, separator: str) -> None:
-    """Refuse a quote inside a value that is not doubled, and one that is never closed.
+    """Refuse a quote inside a value that is not doubled, and one that is never closed, in a block of whole rows.
 
     Quotes open and close in turn, where a doubled one closes and opens again. So each that opens stands at the beginning of a
     value or right behind one that closed, and each that closes stands at the end of a value or right before one that opens.
-
-    Args:
-        block: whole rows, UTF-8; the first byte is the beginning of a row.
-        separator: between two values, one character.
 
     Raises:
         QuoteError: for the first quote that does not.
@@ -52,11 +41,21 @@ def check(block: bytes, separator: str) -> None:
     first_opening = int(wrong_opening[0]) if len(wrong_opening) else len(data)
     first_closing = int(closing[wrong_closing[0]]) if len(wrong_closing) else len(data)
     if first_opening < first_closing:
-        raise _inside(block, first_opening, separator)
-    if first_closing < len(data):
-        raise _behind(block, _value_start(opening, closing, int(wrong_closing[0])), first_closing, separator)
-    if len(quotes) % 2:
-        raise _unclosed(block, _value_start(opening, closing, len(opening) - 1), separator)
+        start = max(block.rfind(separator.encode(), 0, first_opening), block.rfind(b"\n", 0, first_opening)) + 1
+        message = _inside(block, start, first_opening, separator)
+    elif first_closing < len(data):
+        start = _value_start(opening, closing, int(wrong_closing[0]))
+        message = _behind(block, start, first_closing, separator)
+    elif len(quotes) % 2:
+        start = _value_start(opening, closing, len(opening) - 1)
+        message = (
+            f'has a quote (") that is opened and never closed: {shown(_value(block, start, start, separator))}. Close it, or'
+            " double a quote that means itself and put the whole value in quotes."
+        )
+    else:
+        return
+    outside = QUOTED.sub(b"", block[:start])
+    raise QuoteError(outside.count(b"\n"), outside[outside.rfind(b"\n") + 1 :].count(separator.encode()), message)
 
 
 def _value_start(opening: np.ndarray, closing: np.ndarray, pair: int) -> int:
@@ -66,53 +65,28 @@ def _value_start(opening: np.ndarray, closing: np.ndarray, pair: int) -> int:
     return int(opening[pair])
 
 
-def _inside(block: bytes, at: int, separator: str) -> QuoteError:
-    start = max(block.rfind(separator.encode(), 0, at), block.rfind(b"\n", 0, at)) + 1
+def _inside(block: bytes, start: int, at: int, separator: str) -> str:
     value = _value(block, start, at, separator)
     if not value[: at - start].strip():
-        return _fault(
-            block,
-            start,
-            separator,
-            f'has a space before the quote (") of {shown(value)}. Remove the space, or take the quotes away.',
-        )
-    return _fault(
-        block,
-        start,
-        separator,
+        return f'has a space before the quote (") of {shown(value)}. Remove the space, or take the quotes away.'
+    return (
         f'holds {shown(value)}, and a quote (") may not stand inside a value. Put the whole value in quotes and double'
-        f" the quote within: {_doubled(value)}.",
+        f" the quote within: {_doubled(value)}."
     )
 
 
-def _behind(block: bytes, start: int, at: int, separator: str) -> QuoteError:
+def _behind(block: bytes, start: int, at: int, separator: str) -> str:
     value = _value(block, start, at + 1, separator)
     if "\n" in value or separator in value:  # the quote that closes it was probably meant for another value
         begin, rest = _value(block, start, start + 1, separator), _value(block, at + 1, at + 1, separator)
-        words = (
+        return (
             f'begins with a quote ("), {shown(begin)}, and the quote that closes it stands before {shown(rest)}. Close it where'
+            " the value ends; or, where a quote means itself, double it and put the whole value in quotes."
         )
-        words += " the value ends; or, where a quote means itself, double it and put the whole value in quotes."
-    else:
-        words = f'holds {shown(value)}, where text stands behind a quote (") that closes. Double a quote that means itself:'
-        words += f" {_doubled(value.removeprefix(chr(34)).removesuffix(chr(34)))}."
-    return _fault(block, start, separator, words)
-
-
-def _unclosed(block: bytes, start: int, separator: str) -> QuoteError:
-    return _fault(
-        block,
-        start,
-        separator,
-        f'has a quote (") that is opened and never closed: {shown(_value(block, start, start, separator))}. Close it, or'
-        " double a quote that means itself and put the whole value in quotes.",
+    return (
+        f'holds {shown(value)}, where text stands behind a quote (") that closes. Double a quote that means itself:'
+        f" {_doubled(value.removeprefix(chr(34)).removesuffix(chr(34)))}."
     )
-
-
-def _fault(block: bytes, start: int, separator: str, words: str) -> QuoteError:
-    before = QUOTED.sub(b"", block[:start])
-    line = before[before.rfind(b"\n") + 1 :]
-    return QuoteError(before.count(b"\n"), line.count(separator.encode()), words)
 
 
 def _value(block: bytes, start: int, at: int, separator: str) -> str:

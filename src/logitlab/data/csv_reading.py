@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from logitlab.data import csv_faults
-from logitlab.data.csv_blocks import blocks
+from logitlab.data import csv_faults, memory
+from logitlab.data.csv_blocks import blocks, estimated_rows
 from logitlab.data.csv_faults import BlockError
 from logitlab.data.csv_format import CsvFormat
 from logitlab.data.csv_header import Header
@@ -32,7 +32,8 @@ def column_names(path: Path, form: CsvFormat, max_columns: int) -> list[str]:
     """Return the names in the header."""
     first = next(blocks(path, form))
     header = Header.read(path, form, first)
-    header.check_width(path, first, max_columns)
+    if len(header.names) > max_columns:
+        raise memory.too_wide(path, len(header.names), estimated_rows(path), max_columns)
     return list(header.kept)
 
 
@@ -93,7 +94,8 @@ def _parts(
     pieces = blocks(path, form)
     first = next(pieces)
     header = Header.read(path, form, first)
-    header.check_width(path, first, max_columns)
+    if len(header.names) > max_columns:
+        raise memory.too_wide(path, len(header.names), estimated_rows(path), max_columns)
     if notices is not None:
         notices += [notice for notice in header.notices if notice not in notices]
     first = first[header.length :]

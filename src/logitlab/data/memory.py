@@ -1,17 +1,15 @@
-"""How much memory a table takes: told before anything is encoded, not by a kill while it is."""
+"""How much memory a table takes, estimated before it is read and before it is encoded."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from logitlab.data import parquet_reading, reading
 from logitlab.data.faults import short_list
 from logitlab.errors import UserError
 from logitlab.memory import GIB, Limit, available
 from logitlab.overrides import suggestion
 
-SAMPLE_BYTES = 2**18
 SINGLE = 4
 """Bytes of a feature of a row in float32, in which batches train; all splits are held."""
 KEPT = {"category": 1}
@@ -20,21 +18,26 @@ ASIDE = 2**27
 """Bytes for the rows that are worked on at a time, and the largest column, once more, as float64."""
 
 
-def check_file(path: str | Path, columns: Sequence[str], all_columns: int, limit: Limit | None = None) -> None:
-    """Refuse a file whose columns would not fit once they are read, by a guess that is rather too low.
+def too_wide(path: Path, columns: int, rows: int, max_columns: int) -> UserError:
+    """Return the error of a table with too many columns; `rows` may be an estimate."""
+    limit = available()
+    return UserError(
+        f"{path} has {columns:,} columns, and data.max_columns={max_columns} is the limit. With about {rows:,} rows, reading it"
+        f" as a dense table takes about {rows * columns * 3 * SINGLE / GIB:.3g} GiB, and {limit.who} leaves"
+        f" {limit.free / GIB:.3g} GiB. Choose columns with data.features=[...], or type data.max_columns={columns} if the"
+        " memory is enough."
+    )
 
-    Args:
-        path: of a table that is there.
-        columns: those that are read.
-        all_columns: how many it has.
-        limit: None: what `available` says.
+
+def check_file(
+    path: str | Path, rows: int, columns: Sequence[str], all_columns: int, is_parquet: bool, limit: Limit | None = None
+) -> None:
+    """Refuse a file whose columns would not fit once they are read, by an estimate that is rather too low.
 
     Raises:
-        UserError: numbers alone would take more than there is.
+        UserError: numbers alone would take more than `limit`, or, for None, than `available`.
     """
-    limit, path = limit or available(), Path(path)
-    is_parquet = reading.is_parquet(path)
-    rows = parquet_reading.row_count(path) if is_parquet else _csv_rows(path)
+    limit = limit or available()
     need = rows * len(columns) * (1 if is_parquet else 8)
     if need > limit.free:
         some = " or name those you need with data.features=[...]" if len(columns) == all_columns > 2 else ""
@@ -87,29 +90,19 @@ def check_features(
     widest = sorted((name for name in features if features[name] > 1), key=lambda name: -features[name])
     large = [name for name in widest if features[name] > total / 10]
     parts = f": {short_list([f'{chr(39)}{name}{chr(39)} becomes {features[name]:,}' for name in large])}" if large else ""
-    cure = (
-        f"Type {suggestion('data.drop', large)} to leave {'it' if len(large) == 1 else 'them'} out"
-        if large
-        else ("Choose columns with data.features=[...]")
-    )
+    advice = "Choose columns with data.features=[...]"
+    if large:
+        advice = f"Type {suggestion('data.drop', large)} to leave {'it' if len(large) == 1 else 'them'} out"
     if total > max_columns:
         raise UserError(
             f"{where}: {len(features):,} columns become {total:,} features{parts}. They are more"
-            f" than data.max_columns={max_columns} and would take {need / GIB:.3g} GiB. {cure}; data.max_columns={total} allows"
-            " them."
+            f" than data.max_columns={max_columns} and would take {need / GIB:.3g} GiB. {advice}; data.max_columns={total}"
+            " allows them."
         )
     limit = limit or available()
     if need - held > limit.free:
         raise UserError(
             f"{where}: {rows:,} rows of {total:,} features{parts}. They take {need / GIB:.3g} GiB ({kept / GIB:.3g} as they are"
             f" kept, {rows * total * SINGLE / GIB:.3g} as float32, in which batches train), and {limit.who} leaves"
-            f" {(limit.free + held) / GIB:.3g} GiB. {cure}, or train on fewer rows."
+            f" {(limit.free + held) / GIB:.3g} GiB. {advice}, or train on fewer rows."
         )
-
-
-def _csv_rows(path: Path) -> int:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        sample = file.read(SAMPLE_BYTES)
-    lines = sample.count(b"\n")
-    return size // max(len(sample) // max(lines, 1), 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from logitlab.data.csv_header import too_wide
+from logitlab.data.memory import too_wide
 from logitlab.errors import UserError
 
 MAGIC = b"PAR1"
@@ -31,7 +31,7 @@ def column_names(path: Path, max_columns: int) -> list[str]:
     """Return the names of the columns."""
     names = list(_schema(path))
     if len(names) > max_columns:
-        raise too_wide(path, len(names), sum(_rows(file) for file in files(path)), max_columns)
+        raise too_wide(path, len(names), row_count(path), max_columns)
     return names
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from logitlab.data import csv_reading, parquet_reading
+from logitlab.data.csv_blocks import estimated_rows
 from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import short_list
 from logitlab.data.kinds import MAX_FEATURES
@@ -133,6 +134,12 @@ def column_names(path: str | Path, form: CsvFormat | None = None, max_columns: i
     if is_parquet(path):
         return parquet_reading.column_names(path, max_columns)
     return csv_reading.column_names(path, form or CsvFormat(), max_columns)
+
+
+def row_count(path: str | Path) -> int:
+    """Return the number of rows of a table that is there; of a CSV file an estimate."""
+    path = Path(path)
+    return parquet_reading.row_count(path) if is_parquet(path) else estimated_rows(path)
 
 
 def check_path(path: str | Path, key: str = "data.path") -> Path:

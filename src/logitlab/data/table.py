@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -80,7 +81,7 @@ def table(
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
-    memory.check_file(path, roles.needed, len(names))
+    memory.check_file(path, reading.row_count(path), roles.needed, len(names), reading.is_parquet(Path(path)))
     draft = _Draft(path, roles, roles.notices)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     draft.take(frame, positive, Rules(missing, missing_target, max_categories, max_columns))
