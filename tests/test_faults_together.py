@@ -87,7 +87,7 @@ def test_one_value_is_told_from_all_others(fit: Callable[..., Run], tmp_path: Pa
     frame = pl.DataFrame({"x": x + level, "grade": [["low", "mid", "high"][each] for each in level]})
     frame.write_csv(path := tmp_path / "t.csv")
     given = ("data=table", f"data.path={path}", "data.target=grade", "data.split=none", "data.scale=none", "logger=none")
-    with pytest.raises(UserError, match=r"data.positive=mid tells that value from all others"):
+    with pytest.raises(UserError, match=r"data.positive=mid separates that value from all others"):
         fit(*given)
     run = fit(*given, "data.positive=high", "optimizer=newton", "penalty=elastic_net")
     model = load_model(run.path)

@@ -80,7 +80,7 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     "18 yes and no": (GOOD.replace(",1\n", ",yes\n").replace(",0\n", ",no\n"), (), ("no, yes", "data.positive=yes")),
     "18 TRUE": (GOOD.replace(",1\n", ",TRUE\n").replace(",0\n", ",FALSE\n"), (), ("data.positive=TRUE",)),
     "18 positive is no value": (GOOD, ("data.positive=ja",), ("data.positive=ja", "0, 1")),
-    "18 three values": (GOOD.replace("4,4,0", "4,4,2"), (), ("data.positive=2 tells that value from all others",)),
+    "18 three values": (GOOD.replace("4,4,0", "4,4,2"), (), ("data.positive=2 separates that value from all others",)),
     "19 target 0.5": (changed("\n4,4,0\n", "\n4,4,0.5\n"), (), ("0.5", "row 5", "0 or 1")),
     "20 one class": (GOOD.replace(",1\n", ",0\n"), (), ("'passed' is 0 in every row", "both classes")),
     "21 missing feature": (changed("\n4,4,0\n", "\n4,,0\n"), (), ("'score'", "row 5", "data.missing=mean", "=drop")),

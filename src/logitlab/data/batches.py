@@ -10,14 +10,14 @@ from logitlab.data.prefetching import prefetched
 
 VALUES_IN_A_PART = 2**20
 """Values of the features that are gathered at a time, as many whole batches as they make: they stay in the cache until they are
-used, no second copy of the table is made, and a thread is not asked for every batch."""
+used, no second copy of the table is made, and a thread is not called for every batch."""
 
 
 class Batches:
     """An iterable over one epoch's batches, for Lightning in place of a DataLoader.
 
     The order of an epoch is a function of (seed, epoch) alone. With `state_dict`, which Lightning saves and restores, a run
-    that stopped inside an epoch goes on with the very next batch.
+    that stopped inside an epoch resumes with the very next batch.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Batches:
             batch_size: rows in a batch, the last one may be smaller; None: all rows in one.
             shuffle: draw a new order for every epoch.
             seed: of the orders.
-            epoch: tells the number of the epoch that begins.
+            epoch: returns the number of the epoch that begins.
         """
         self.tensors = tensors
         self.rows = len(tensors[0])
@@ -52,7 +52,7 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         self._served, self._resume_at = self._resume_at, 0
         in_a_part = self._batches_in_a_part if self.shuffle else len(self)
-        skipped = self._served % in_a_part  # a part begins where it always does: a sum's last bits may hang on the alignment
+        skipped = self._served % in_a_part  # a part begins where it always does: a sum's last bits may depend on the alignment
         for part in self._parts(range(self._served - skipped, len(self), in_a_part)):
             starts = range(skipped * self.batch_size, len(part[0]), self.batch_size)
             skipped = 0

@@ -1,19 +1,23 @@
-"""How one column of a table becomes one or more features, in the column's own units.
+"""How one column of a table becomes one or more features, in the column's own units: fitted on training rows, then applied.
 
 Conventions: a column is a polars Series of n rows; `encode` returns float64, (n, features of this column). Nothing here
 imports polars: a Series comes from whoever read the table.
 """
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from torch import Tensor
 
+from logitlab.data.scaling import Scaling, is_indicator
+from logitlab.errors import UserError
+from logitlab.overrides import suggestion
 from logitlab.signatures import is_of
 
 if TYPE_CHECKING:
@@ -22,12 +26,28 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?")
 """A level that is a number; 01 is a code."""
 
+LEAST_DEVIATION = 1e-150
+"""Coefficients in own units are divided by the deviation, their variances by its square, which must be a float64."""
+
 
 class Column(ABC):
-    """One input column, with everything that was learnt of it from the training rows."""
+    """One input column, with everything that was fitted on the training rows."""
 
     name: str
     kind: str
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, series: "pl.Series", fill_missing: bool, weight: Tensor | None = None) -> "Column":
+        """Return the encoder of a column.
+
+        Args:
+            series: the training rows alone, settled (see `kinds.settle`), missing values as null.
+            fill_missing: a missing value takes the training rows' mean and, where they have missing values themselves, a
+                feature of its own marks it, which is the only one where the known values are all the same; otherwise there are
+                no missing values.
+            weight: how much each row counts, (rows, 1); None: all the same.
+        """
 
     @property
     @abstractmethod
@@ -37,6 +57,32 @@ class Column(ABC):
     @abstractmethod
     def encode(self, series: "pl.Series") -> Tensor:
         """Return the features of `series`, float64, (rows, features of this column); NaN where a value is missing."""
+
+    def fit_scaling(self, series: "pl.Series", scale: str, weight: Tensor | None = None) -> Scaling:
+        """Return the scaling ("standard" or "none") of the features over the training rows; weight as for `fit`.
+
+        A number that is 0 or 1 wherever it is known is an indicator, also where the mean stands in for missing values.
+
+        Raises:
+            UserError: the values are so large, or so near to each other, that their variance is beyond float64.
+        """
+        values = self.encode(series)
+        if scale == "none" or (series.null_count() and bool(is_indicator(self.encode(series.drop_nulls())).all())):
+            scaling = Scaling.identity(values.shape[1])
+        else:
+            scaling = Scaling.standard(values, weight)
+        or_drop = f"by a power of ten, or type {suggestion('data.drop', [self.name])}."
+        if not all(map(math.isfinite, [*scaling.center, *scaling.scale])):
+            raise UserError(
+                f"The values of the column '{self.name}' are too large to compute with (up to {values.abs().max():.3g}). Divide"
+                f" them {or_drop}"
+            )
+        if min(scaling.scale) < LEAST_DEVIATION:
+            raise UserError(
+                f"The values of the column '{self.name}' are too near to each other to compute with: their deviation is"
+                f" {min(scaling.scale):.3g}. Multiply them {or_drop}"
+            )
+        return scaling
 
     def plain(self) -> dict[str, Any]:
         """Return the column as plain values, for a checkpoint."""
@@ -60,6 +106,10 @@ class Number(Column):
     indicator: bool = False
     constant: bool = False
     kind = "number"
+
+    @classmethod
+    def fit(cls, series: "pl.Series", fill_missing: bool, weight: Tensor | None = None) -> Column:  # noqa: D102
+        return _filled(cls(series.name), series, weight) if fill_missing else cls(series.name)
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
@@ -87,6 +137,11 @@ class Date(Column):
     indicator: bool = False
     constant: bool = False
     kind = "date"
+
+    @classmethod
+    def fit(cls, series: "pl.Series", fill_missing: bool, weight: Tensor | None = None) -> Column:  # noqa: D102
+        own = cls(series.name, str(series.dt.date().min() or "1970-01-01"))
+        return _filled(own, series, weight) if fill_missing else own
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
@@ -117,6 +172,18 @@ class Category(Column):
     shares: tuple[float, ...]
     missing: str = "refuse"
     kind = "category"
+
+    @classmethod
+    def fit(cls, series: "pl.Series", fill_missing: bool, weight: Tensor | None = None) -> Column:  # noqa: D102
+        text, missing = as_text(series), ("level" if series.null_count() else "unseen") if fill_missing else "refuse"
+        levels = tuple(sorted(text.drop_nulls().unique()))
+        category = cls(text.name, levels, (0.0,) * (len(levels) + (missing == "level")), missing)
+        share = torch.ones(len(text)).double() if weight is None else weight[:, 0].double()
+        counts = torch.bincount(category.codes(text), share, minlength=len(category.shares))
+        return replace(category, shares=tuple((counts / share.sum()).tolist()))
+
+    def fit_scaling(self, series: "pl.Series", scale: str, weight: Tensor | None = None) -> Scaling:  # noqa: D102
+        return Scaling.identity(len(self.feature_names))
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
@@ -150,7 +217,7 @@ class Category(Column):
         return values.filter(~values.is_in(list(self.levels)))
 
     def _text(self, series: "pl.Series") -> "pl.Series":
-        """Return the values as the levels are written: TRUE is true where these are true and false, and 1.0 is the level 1."""
+        """Return the values as the levels are written: TRUE as true where these are true and false, 1.0 as the level 1."""
         text = as_levels(series)
         if set(self.levels) <= {"true", "false"}:
             return text.str.to_lowercase()
@@ -231,6 +298,20 @@ def _floats(series: "pl.Series") -> Tensor:
     import polars as pl
 
     return torch.from_numpy(series.cast(pl.Float64).to_numpy(writable=True))  # which makes NaN of what is missing
+
+
+def _filled(column: Number | Date, series: "pl.Series", weight: Tensor | None) -> Column:
+    """Return the column with the mean of the known values for those that are missing."""
+    known = series.drop_nulls()
+    values = column.encode(known)[:, 0]
+    indicator = len(known) < len(series)
+    constant = indicator and bool(values.min() == values.max())
+    if weight is None:
+        mean = values.mean()
+    else:
+        share = weight[torch.from_numpy(series.is_not_null().to_numpy()), 0].double()
+        mean = (share * values).sum() / share.sum()
+    return replace(column, fill=float(values[0] if constant else mean), indicator=indicator, constant=constant)
 
 
 def _names(value: str, column: Number | Date) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ BLOCK_BYTES = 8 * 2**20
 LONGEST_ROW = 64 * 2**20
 """What is longer is no row: a quote was opened and never closed, or it is no table."""
 
-SAMPLE_BYTES = 2**18
+SAMPLE_BYTES = 2**22
 
 
 def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
@@ -57,10 +57,10 @@ def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
 
 
 def estimated_rows(path: Path) -> int:
-    """Return about how many rows a file has, from its size and its first lines."""
+    """Return about how many rows a file has below its header, from its size and its first lines."""
     with path.open("rb") as file:
         sample = file.read(SAMPLE_BYTES)
-    return path.stat().st_size // max(len(sample) // max(sample.count(b"\n"), 1), 1)
+    return max(path.stat().st_size * sample.count(b"\n") // max(len(sample), 1) - 1, 1)
 
 
 def _behind_empty_lines(path: Path, block: bytes, empty: int, begun: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""What a run notes of its data, and what has become of them since: a table may change behind a run that is resumed."""
+"""The description of a run's data, and its comparison with the data of today: a table may change before a run is resumed."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,16 +12,15 @@ if TYPE_CHECKING:
 Column = Callable[[], Any]
 
 MOST_COLUMNS = 1_000
-"""Of tables with more columns no column is told from another."""
+"""Tables with more columns have no checksum of each."""
 
 MOST_NAMED = 5
 
 
 def describe(datamodule: "InMemoryDataModule") -> dict[str, Any]:
-    """Return the rows in a few plain values.
+    """Return a few plain values: `fingerprint` decides whether two runs saw the same rows, the rest shows what differs.
 
-    `fingerprint` decides whether two runs saw the same rows; the rest tells what differs where they did not: how many rows
-    there are, the name of the target, and the checksum of each column of the source, before it is divided and scaled.
+    The checksums are of the columns of the source, before it is divided and scaled.
     """
     return {
         "fingerprint": datamodule.fingerprint,
@@ -32,34 +31,30 @@ def describe(datamodule: "InMemoryDataModule") -> dict[str, Any]:
 
 
 def checksums(columns: Mapping[str, Column]) -> dict[str, str]:
-    """Return a checksum of each column of a source; of tables with many columns none.
-
-    Args:
-        columns: by name, in the order of the source; each a function that returns the values as bytes.
-    """
+    """Return a checksum of each column of a source, given as a function that returns its bytes; of many columns none."""
     if len(columns) > MOST_COLUMNS:
         return {}
     return {name: hashlib.blake2b(values(), digest_size=8).hexdigest() for name, values in columns.items()}
 
 
-def check_same_data(saved: Mapping[str, Any] | None, now: Mapping[str, Any], what: str, cure: str) -> None:
-    """Refuse to go on with other rows than a run, a sweep or a selection began with.
+def check_same_data(saved: Mapping[str, Any] | None, now: Mapping[str, Any], what: str, advice: str) -> None:
+    """Refuse to resume with other rows than a run, a sweep or a selection began with.
 
     Args:
-        saved: what `describe` said then; None or without a fingerprint: nothing is known, by an earlier version.
-        now: what it says now.
+        saved: what `describe` returned then; None or without a fingerprint: nothing is known, by an earlier version.
+        now: what it returns now.
         what: began with those data: "this run".
-        cure: what to type instead.
+        advice: what to type instead.
 
     Raises:
         UserError: the rows differ, with what is known of it.
     """
     if isinstance(saved, Mapping) and saved.get("fingerprint") not in (None, now["fingerprint"]):
         try:
-            told = "; ".join(_changes(saved, now)) or "their values differ"
+            changes = "; ".join(_changes(saved, now)) or "their values differ"
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):  # a file that was damaged since
-            told = "their values differ"
-        raise UserError(f"The data are not those that {what} began with: {told}. {cure}")
+            changes = "their values differ"
+        raise UserError(f"The data are not those that {what} began with: {changes}. {advice}")
 
 
 def _changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a data source hands over: features, target, row weights and their names."""
+"""The rows of a data source: features, target, row weights and their names."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ class Examples:
         target_name: what 1 means.
         weight: float32, (rows, 1), how much each row counts, above 0; None: all the same. They are counts (a row of weight 2
             stands for two equal rows), or sampling weights of mean 1.
-        cluster: int64, (rows,), the number of the group of rows that hang together; None: every row stands alone.
-        sampling: the weights are sampling weights: how much of a population a row stands for.
+        cluster: int64, (rows,), the number of the row's group of dependent rows; None: all rows are independent.
+        sampling: the weights are sampling weights: how much of a population a row represents.
     """
 
     def __init__(

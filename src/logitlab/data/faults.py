@@ -1,4 +1,4 @@
-"""Words for faults in tables."""
+"""Faults in tables: collected, and put into messages."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,16 +15,16 @@ LISTS = ("drop", "categorical", "null_values")
 
 
 class Faults:
-    """Collects what is wrong with a table, so that all of it is told at once."""
+    """Collects what is wrong with a table, so that all of it is reported at once."""
 
     def __init__(self, where: str) -> None:
-        """Begin with none; `where` is the file, which the messages begin with."""
+        """Take the file, which the messages begin with."""
         self.where = where
         self._errors: list[UserError] = []
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Keep a UserError that is raised inside, and go on behind it."""
+        """Keep a UserError that is raised inside, and continue after it."""
         try:
             yield
         except UserError as error:
@@ -39,8 +39,8 @@ class Faults:
         texts = [str(error).removeprefix(f"{self.where}: ") for error in self._errors]
         advice = [error.advice for error in self._errors if error.advice]
         if len(advice) > 1:
-            every = "all" if len(advice) == len(texts) else "those that it cures"
-            texts.append(f"To answer {every} in one go, if that suits you, type: {_command(advice)}")
+            every = "all" if len(advice) == len(texts) else "those that it solves"
+            texts.append(f"To solve {every} at once, if that is what you want, type: {_command(advice)}")
         raise UserError(ITEM.join([f"{self.where} has {len(self._errors)} faults:", *texts]))
 
 

@@ -1,7 +1,6 @@
-"""What a column is: a number, a category or a date; told by its values, or refused with advice."""
+"""The kind of a column: a number, a category or a date, by its values; ambiguous ones are refused with advice."""
 
 import re
-from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -18,7 +17,7 @@ MAX_FEATURES = 20_000
 """Wider tables are refused: as a dense matrix they rarely are what was meant. A caller may set another limit."""
 
 ROWS_OF_A_CATEGORY = 20
-"""A column is advised to be made categories where its values have so many rows each, on average: fewer teach nothing."""
+"""Categories are advised where a column's values have so many rows each, on average."""
 
 CODE = r"^[+-]?0\d"
 """A number that begins with a zero is a code (a postcode, a telephone number): as a number it would lose it."""
@@ -40,11 +39,11 @@ LOOKS = {
     "percent": r"^[+-]?\d+(\.\d+)?\s?%$",
     "date": r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$",
 }
-"""Numbers and dates in a dress that could be read in two ways."""
+"""Ways to write numbers and dates that could be read in two ways."""
 
 
 def is_number_text(series: pl.Series, decimal_comma: bool = False) -> bool:
-    """Tell whether every value of a text column is a number (or missing); one that begins with 0 is a code and is not."""
+    """Whether every value of a text column is a number (or missing); one that begins with 0 is a code and is not."""
     values = series.drop_nulls()
     values = values.filter(values != "")
     if decimal_comma:
@@ -90,7 +89,7 @@ def as_dates(series: pl.Series, where: str, first_row: int) -> pl.Series:
 
 
 def lower_truth(text: pl.Series) -> pl.Series:
-    """Return TRUE and True as true where nothing else than true and false stands: which program wrote them says nothing."""
+    """Return TRUE and True as true where there is nothing else than true and false: spellings differ between programs."""
     lower = text.str.to_lowercase()
     return lower if len(text.drop_nulls()) and lower.drop_nulls().is_in(["true", "false"]).all() else text
 
@@ -170,18 +169,18 @@ def spelling_notices(series: pl.Series) -> list[str]:
 
 
 def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_categories: int) -> UserError:
-    """Return the fault of a text column with too many values; features are advised where there are rows to learn of."""
+    """Return the error of a text column with too many values; features are advised where there are rows enough."""
     name, why = series.name, ""
     if codes and levels.cast(pl.Float64, strict=False).null_count() == 0:
         row = series.str.strip_chars().str.contains(CODE + r"\d*$").fill_null(False).arg_true()
         why = f" They are codes, for {shown(series[row[0]])} in {rows_at(row[:1])} begins with 0, which a number would lose."
-    cure = f" If it is a name, an identifier or a sentence, type {suggestion('data.drop', [name])}"
+    advice = f" If it is a name, an identifier or a sentence, type {suggestion('data.drop', [name])}"
     if len(levels) * ROWS_OF_A_CATEGORY <= len(series) and len(levels) <= MAX_FEATURES:
-        cure += f"; to make a feature of every value, {suggestion('data.categorical', [name])}"
+        advice += f"; to make a feature of every value, {suggestion('data.categorical', [name])}"
     return UserError(
         f"{where}: the text column '{name}' has {len(levels):,} different values in {len(series):,} rows, such as"
         f" {short_list([shown(level) for level in levels.sort()[:3]])}: more than the {max_categories} that are taken for"
-        f" categories.{why}{cure}.",
+        f" categories.{why}{advice}.",
         ("drop", name),
     )
 
@@ -191,7 +190,7 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
         if not len(levels) or levels.str.contains(pattern).mean() < 0.5:  # type: ignore[operator]
             continue
         example = shown(levels.filter(levels.str.contains(pattern))[0])
-        cure = {
+        advice = {
             "decimal comma": "If the comma is a decimal comma, type data.decimal_comma=true (points are then not allowed in"
             " numbers, and data.separator must be another one).",
             "thousands": "If these are thousands separators, write the numbers without them; if the comma is a decimal"
@@ -203,7 +202,7 @@ def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
         }[look]
         raise UserError(
             f"{where}: the column '{series.name}' holds values such as {example}, which could be read in more than one way."
-            f" {cure}{_as_categories(series.name, len(levels), len(series))} To leave the column out, type"
+            f" {advice}{_as_categories(series.name, len(levels), len(series))} To leave the column out, type"
             f" {suggestion('data.drop', [series.name])}.",
             ("decimal_comma", "true") if look == "decimal comma" else None,
         )
@@ -218,15 +217,15 @@ def _as_categories(name: str, levels: int, rows: int) -> str:
 
 def _refuse_mixed(series: pl.Series, most: str, texts: pl.Series, where: str) -> None:
     rows = series.is_in(texts.implode()).fill_null(False).arg_true()
-    words = short_list([shown(text) for text in texts.sort()])
-    held = f"{where}: the column '{series.name}' holds {most}, and text in {rows_at(rows)}: {words}."
+    listed = short_list([shown(text) for text in texts.sort()])
+    held = f"{where}: the column '{series.name}' holds {most}, and text in {rows_at(rows)}: {listed}."
     if rows.to_list() == [0] and len(series) > 2 and texts[0].isprintable():
         raise UserError(
             f"{held} If the first row holds units or a second line of names, remove it from the file; if the text means a"
             f" missing value, type {suggestion('data.null_values', [texts[0]])}.",
             ("null_values", texts[0]),
         )
-    typed = [text for text in texts.sort()[:MOST_NAMED] if text.isprintable()]  # a line break cannot be told in one line
+    typed = [text for text in texts.sort()[:MOST_NAMED] if text.isprintable()]  # a line break cannot be typed in one line
     advice = f" If that means a missing value, type {suggestion('data.null_values', typed)}." if typed else ""
     raise UserError(
         f"{held}{advice}{_as_categories(series.name, series.n_unique(), len(series))}",
@@ -245,30 +244,3 @@ def _parsed_dates(text: pl.Series) -> pl.Series:
         if first.str.to_datetime(form + zone, strict=False).null_count() == 0:
             return in_utc(text.str.to_datetime(form + zone, strict=False))
     return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
-
-
-def numbers_worth_a_word(name: str, values: pl.Series, distinct: int) -> str | None:
-    """Return a sentence about a column of whole numbers that looks like an identifier or is too large for float32."""
-    if not len(values):
-        return None
-    if distinct == len(values) > 20 and _named_like_an_identifier(name):
-        return (
-            f"'{name}' has another whole number in every row and looks like an identifier: {suggestion('data.drop', [name])}"
-            " leaves it out."
-        )
-    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
-    if max(-low, high) > 2**24:
-        few = distinct <= MAX_CATEGORIES or distinct * ROWS_OF_A_CATEGORY <= len(values)
-        code = f"; if it is a code, {suggestion('data.categorical', [name])}" if few else ""
-        return (
-            f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all tell apart. If it is an"
-            f" identifier, type {suggestion('data.drop', [name])}{code}."
-        )
-    if distinct == len(values) > 20 and high - low == len(values) - 1:
-        return f"'{name}' counts the rows and looks like a row number: {suggestion('data.drop', [name])} leaves it out."
-    return None
-
-
-def _named_like_an_identifier(name: str) -> bool:
-    words: Collection[str] = name.lower().replace("-", "_").replace(" ", "_").split("_")
-    return bool({"id", "key", "uuid", "index", "nr", "no", "number"} & set(words)) or name.endswith(("Id", "ID"))

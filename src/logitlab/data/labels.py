@@ -26,7 +26,7 @@ class Labels:
     Attributes:
         name: of the column.
         positive: the value that is class 1.
-        negative: the value that is class 0, or, where one value is told from all others, a name for these: "not 3".
+        negative: the value that is class 0, or, where one value is compared with all others, a name for these: "not 3".
         rest: all others, if there is more than one.
     """
 
@@ -54,7 +54,7 @@ class Labels:
         """
         if len(missing := series.is_null().arg_true()):
             raise UserError(
-                f"{where}: the target '{series.name}' has no value in {rows_at(missing)}. A row without an answer cannot teach:"
+                f"{where}: the target '{series.name}' has no value in {rows_at(missing)}. A row without an answer cannot train:"
                 " type data.missing_target=drop to leave such rows out.",
                 ("missing_target", "drop"),
             )
@@ -141,7 +141,7 @@ class Labels:
         if len(rest) > MOST_CLASSES:
             raise UserError(
                 f"{where}: the target '{series.name}' holds {len(values):,} different values, {short_list(values)}:"
-                f" data.positive tells one from at most {MOST_CLASSES} others. Is it the right column?"
+                f" data.positive separates one value from at most {MOST_CLASSES} others. Is it the right column?"
             )
         return cls(series.name, positive, rest[0] if len(rest) == 1 else f"not {positive}", rest if len(rest) > 1 else ())
 
@@ -152,13 +152,13 @@ class Labels:
         advice = ("positive", values[-1] if len(values) == 2 else strange[-1])
         typed = suggestion("data.positive", advice[1])
         if len(values) == 2:
-            cure = f"Type {typed} if that is the value to predict."
+            how = f"Type {typed} if that is the value to predict."
         elif len(values) <= MOST_CLASSES + 1:
-            cure = f"A logistic regression tells two classes apart: {typed} tells that value from all others."
+            how = f"A logistic regression separates two classes: {typed} separates that value from all others."
         else:
-            cure = "A logistic regression tells two classes apart: write 0 and 1 into the file."
+            how = "A logistic regression separates two classes: write 0 and 1 into the file."
         return UserError(
-            f"{where}: the target '{series.name}' must be 0 or 1 and holds {short_list(strange)}, in {rows_at(rows)}. {cure}",
+            f"{where}: the target '{series.name}' must be 0 or 1 and holds {short_list(strange)}, in {rows_at(rows)}. {how}",
             advice if len(values) <= MOST_CLASSES + 1 else None,
         )
 

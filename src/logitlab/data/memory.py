@@ -1,5 +1,6 @@
 """How much memory a table takes, estimated before it is read and before it is encoded."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,12 +21,12 @@ ASIDE = 2**27
 
 def too_wide(path: Path, columns: int, rows: int, max_columns: int) -> UserError:
     """Return the error of a table with too many columns; `rows` may be an estimate."""
-    limit = available()
+    limit, need = available(), rows * columns * 3 * SINGLE
+    taken = f"{need / GIB:.3g} GiB" if need >= GIB else f"{math.ceil(need / 2**20)} MiB"
     return UserError(
         f"{path} has {columns:,} columns, and data.max_columns={max_columns} is the limit. With about {rows:,} rows, reading it"
-        f" as a dense table takes about {rows * columns * 3 * SINGLE / GIB:.3g} GiB, and {limit.who} leaves"
-        f" {limit.free / GIB:.3g} GiB. Choose columns with data.features=[...], or type data.max_columns={columns} if the"
-        " memory is enough."
+        f" as a dense table takes about {taken}, and {limit.who} leaves {limit.free / GIB:.3g} GiB. Choose columns with"
+        f" data.features=[...], or type data.max_columns={columns} if the memory is enough."
     )
 
 

@@ -1,4 +1,4 @@
-"""What will be wanted next is made while the present is used."""
+"""Results are made in threads while the ones before are used."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -57,11 +57,9 @@ class Preprocessing:
     ) -> Tensor:
         """Return the features of a table's rows, (rows, features).
 
-        Columns are found by name; their order does not matter and others are passed over.
-
         Args:
-            frame: has at least `columns`.
-            where: what a fault is reported of: the name of the file.
+            frame: has at least `columns`, in any order.
+            where: the name of the file, for errors.
             first_row: the number of the frame's first row in that file.
             dtype: of the result.
 
@@ -70,17 +68,14 @@ class Preprocessing:
         """
         self.check_columns(frame.columns, where)
         matrix = torch.empty(len(frame), len(self.feature_names), dtype=dtype)
-        with one_thread():
-            self._fill(matrix, frame, where, first_row)
-        return matrix
-
-    def _fill(self, matrix: Tensor, frame: "pl.DataFrame", where: str, first_row: int) -> None:
         rows = max(BLOCK_VALUES // max(matrix.shape[1], 1), 1)
-        for start in range(0, len(frame), rows):
-            block = frame[start : start + rows]
-            values = self.scaling.transform(self.own_units(block))
-            self._check(block, values, where, first_row + start)
-            matrix[start : start + rows] = values
+        with one_thread():
+            for start in range(0, len(frame), rows):
+                block = frame[start : start + rows]
+                values = self.scaling.transform(self.own_units(block))
+                self._check(block, values, where, first_row + start)
+                matrix[start : start + rows] = values
+        return matrix
 
     def checked_own_units(self, frame: "pl.DataFrame", where: str, first_row: int) -> Tensor:
         """Return `own_units` of rows whose scaled features are finite in float32; arguments and errors are `transform`'s."""
@@ -100,8 +95,7 @@ class Preprocessing:
             UserError: names the columns that are missing and their nearest names.
         """
         names = list(names)
-        there = set(names)
-        missing = [name for name in self.columns if name not in there]
+        missing = [name for name in self.columns if name not in set(names)]
         if missing:
             near = did_you_mean(missing[0], names)
             raise UserError(
@@ -133,11 +127,10 @@ class Preprocessing:
         return cls([from_plain(column) for column in values["columns"]], Scaling.from_plain(values["scaling"]))
 
     def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
-        if not (single := scaled.float()).isfinite().all():
-            self._refuse(block, single, where, first_row)
-
-    def _refuse(self, block: "pl.DataFrame", values: Tensor, where: str, first_row: int) -> None:
-        row, feature = (~values.isfinite()).nonzero()[0].tolist()
+        finite = scaled.float().isfinite()
+        if finite.all():
+            return
+        row, feature = (~finite).nonzero()[0].tolist()
         owners = [encoder.name for encoder in self.encoders for _ in encoder.feature_names]
         name = owners[feature]
         came = block[name][row]
@@ -147,6 +140,6 @@ class Preprocessing:
                 " missing values. Fill it in, or train with data.missing=mean, which learns what a missing value means."
             )
         raise UserError(
-            f"{where}: the column '{name}' holds {came} in row {first_row + row}, which is no number that can be computed"
-            " with in float32. Mend the value, or leave the row out."
+            f"{where}: the column '{name}' holds {came} in row {first_row + row}, which is not a number that can be"
+            " computed with in float32. Correct the value, or leave the row out."
         )

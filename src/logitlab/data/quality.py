@@ -1,4 +1,4 @@
-"""What is wrong with the values of a table, and what deserves a word."""
+"""Faults and oddities among the values of a table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from logitlab.data.faults import rows_at, short_list, shown
-from logitlab.data.kinds import numbers_worth_a_word
+from logitlab.data.kinds import MAX_CATEGORIES, ROWS_OF_A_CATEGORY
 from logitlab.errors import UserError
 from logitlab.overrides import suggestion
 
-MISSING = ("refuse", "mean", "drop")
+IDENTIFIERS = {"id", "key", "uuid", "index", "nr", "no", "number"}
+"""Words in the names of columns that are identifiers."""
 
 
 def checked(series: pl.Series, where: str) -> pl.Series:
@@ -30,7 +31,7 @@ def checked(series: pl.Series, where: str) -> pl.Series:
         rows = series.is_infinite().fill_null(False).arg_true()
         raise UserError(
             f"{where}: the column '{series.name}' holds an infinite number in {rows_at(rows)} (inf, or a number too large to"
-            " compute with, such as 1e400). Mend the value, or leave it empty and type data.missing=mean."
+            " compute with, such as 1e400). Correct the value, or leave it empty and type data.missing=mean."
         )
     return series
 
@@ -64,7 +65,7 @@ def incomplete(frame: pl.DataFrame, features: Sequence[str], missing: str, where
 
 
 def groups(series: pl.Series, where: str) -> Tensor:
-    """Return the number of each row's group of rows that hang together, int64, (rows,).
+    """Return the number of each row's group of dependent rows, int64, (rows,).
 
     Raises:
         UserError: a row has none.
@@ -72,7 +73,7 @@ def groups(series: pl.Series, where: str) -> Tensor:
     if series.null_count():
         raise UserError(
             f"{where}: the column '{series.name}' (data.cluster) has no value in {rows_at(series.is_null().arg_true())}: every"
-            " row needs its group. A row that stands alone is a group of its own."
+            " row needs its group. An independent row is a group of its own."
         )
     return torch.from_numpy(series.rank("dense").cast(pl.Int64).to_numpy(writable=True))
 
@@ -120,20 +121,35 @@ def kind_of_weights(weight: Tensor, name: str | None, kind: str | None) -> tuple
 
 
 def identifier_notice(series: pl.Series, numbers: pl.Series) -> str | None:
-    """Return a sentence about a number column that looks like an identifier or is beyond float32's whole numbers.
+    """Return a sentence about a column of whole numbers that looks like an identifier or is beyond float32's whole numbers.
 
     Args:
         series: the values of all rows, of every split.
         numbers: of these rows in the file, from 1.
     """
-    values = series.drop_nulls()
+    values, name = series.drop_nulls(), series.name
     for some in (values[:1000], values) if values.dtype.is_float() else ():
         if not (some == some.round()).all():
             return None
-    if len(values) == len(series) > 20 and (values.cast(pl.Float64) - numbers).n_unique() == 1:
-        typed = suggestion("data.drop", [series.name])
-        return f"'{series.name}' counts the rows and looks like a row number: {typed} leaves it out."
-    return numbers_worth_a_word(series.name, values, values.n_unique())
+    if not len(values):
+        return None
+    typed, low, high = suggestion("data.drop", [name]), float(values.min()), float(values.max())  # type: ignore[arg-type]
+    in_order = len(values) == len(series) > 20 and (values.cast(pl.Float64) - numbers).n_unique() == 1
+    distinct = len(values) if in_order else values.n_unique()
+    is_key = distinct == len(values) > 20
+    words = {*name.lower().replace("-", "_").replace(" ", "_").split("_")}
+    if not in_order and is_key and (IDENTIFIERS & words or name.endswith(("Id", "ID"))):
+        return f"'{name}' has another whole number in every row and looks like an identifier: {typed} leaves it out."
+    if not in_order and max(-low, high) > 2**24:
+        few = distinct <= MAX_CATEGORIES or distinct * ROWS_OF_A_CATEGORY <= len(values)
+        code = f"; if it is a code, {suggestion('data.categorical', [name])}" if few else ""
+        return (
+            f"'{name}' holds whole numbers beyond 16,777,216 (2^24), which float32 cannot all represent. If it is an"
+            f" identifier, type {typed}{code}."
+        )
+    if in_order or (is_key and high - low == len(values) - 1):
+        return f"'{name}' counts the rows and looks like a row number: {typed} leaves it out."
+    return None
 
 
 def check_names(features: Sequence[str], where: str) -> None:

@@ -1,4 +1,4 @@
-"""Tables from CSV and Parquet, read strictly: a value is never shifted, guessed or lost without a word.
+"""Tables from CSV and Parquet, read strictly: no value is shifted, guessed or lost silently.
 
 A CSV file goes through memory in blocks that are parsed side by side (`csv_reading`): the whole file is never held as text, and
 a fault knows its row. A Parquet file is read by polars.
@@ -16,8 +16,8 @@ from logitlab.data import csv_reading, parquet_reading
 from logitlab.data.csv_blocks import estimated_rows
 from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import short_list
-from logitlab.data.kinds import MAX_FEATURES
-from logitlab.errors import UserError
+from logitlab.data.kinds import MAX_FEATURES, as_dates, as_numbers
+from logitlab.errors import UserError, did_you_mean
 
 PART_ROWS = 100_000
 
@@ -58,7 +58,7 @@ def read(
             columns of a CSV file as text. None: the columns of a CSV file are numbers where every value is one, or else text.
         columns: leave out all others; None: all.
         max_columns: the widest table that is read.
-        notices: gets a sentence for everything that was mended on the way.
+        notices: gets a sentence for every change in the header.
         text: columns of a CSV file that are read as text whatever they look like: codes such as 01234.
 
     Raises:
@@ -159,8 +159,10 @@ def check_path(path: str | Path, key: str = "data.path") -> Path:
                 f" {_put_together(text, found[0])}"
             )
         if path.is_symlink():
-            raise UserError(f"{key}={text} is a link that leads nowhere: mend it, or give the file itself.")
-        near = _near(path)
+            raise UserError(f"{key}={text} is a link to a file that does not exist: correct it, or give the file itself.")
+        near = f" Nor is there a folder {path.parent}."
+        if path.parent.is_dir():
+            near = did_you_mean(path.name, [each.name for each in path.parent.iterdir()])
         raise UserError(f"{key}={text}: there is no such file.{near}")
     if path.is_dir():
         if not parquet_reading.files(path):
@@ -195,7 +197,7 @@ def check_path(path: str | Path, key: str = "data.path") -> Path:
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell a Parquet file, or a folder of them, by its ending or its first bytes."""
+    """Whether a path is a Parquet file or a folder of them, by its ending or its first bytes."""
     if path.is_dir() or path.suffix in parquet_reading.ENDINGS:
         return True
     with path.open("rb") as file:
@@ -217,19 +219,8 @@ def _put_together(pattern: str, first: str) -> str:
     return f"Put CSV files together: python -c {shlex.quote(program + '.write_csv(' + json.dumps('together.csv') + ')')}"
 
 
-def _near(path: Path) -> str:
-    from logitlab.errors import did_you_mean
-
-    folder = path.parent
-    if not folder.is_dir():
-        return f" Nor is there a folder {folder}."
-    return did_you_mean(path.name, [each.name for each in folder.iterdir()])
-
-
 def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], path: Path, first_row: int) -> pl.DataFrame:
     """Return the frame with number columns as Float64 and date columns as Datetime; strict."""
-    from logitlab.data.kinds import as_dates, as_numbers
-
     changed = []
     for series in frame.get_columns():
         kind = kinds.get(series.name)

@@ -21,7 +21,7 @@ class Roles:
         categorical: features that are categories whatever they look like.
         weight: how much each row counts, or None.
         split_by: the group, the time or the split of each row, or None.
-        cluster: the group of rows that hang together, or None.
+        cluster: the group of dependent rows, or None.
         dropped: the columns that are left out.
         index: those of them that number the rows, as pandas writes its index.
     """
@@ -47,8 +47,8 @@ class Roles:
         which = short_list([f"The column '{name}'" if name else "The first column, which has no name," for name in self.index])
         many = len(self.index) > 1
         taken = f"{'were taken for indices' if many else 'was taken for an index'} of the rows, as pandas writes one, and"
-        cure = "Give it a name in the file to use it." if "" in self.index else "To use it, name it in data.features."
-        return [f"{which} {taken} {'are' if many else 'is'} none of the features. {cure}"] if self.index else []
+        advice = "Give it a name in the file to use it." if "" in self.index else "To use it, name it in data.features."
+        return [f"{which} {taken} {'are' if many else 'is'} none of the features. {advice}"] if self.index else []
 
     @classmethod
     def assign(
@@ -69,8 +69,9 @@ class Roles:
             UserError: a key names a column that is not there, or one column has two roles, or no feature is left.
         """
         keys = {"target": [target], "features": features or [], "drop": drop, "categorical": categorical}
-        keys |= {"weight": [weight] if weight else [], "split_by": [split_by] if split_by else []}
-        keys |= {"cluster": [cluster] if cluster else []}
+        keys |= {
+            key: [name] if name else [] for key, name in (("weight", weight), ("split_by", split_by), ("cluster", cluster))
+        }
         there, faults = set(names), Faults(where)
         for key, name in ((key, str(name)) for key, wanted in keys.items() for name in wanted if str(name) not in there):
             with faults.collecting():
@@ -79,9 +80,8 @@ class Roles:
                     f" {short_list(names, 20)}."
                 )
         faults.refuse()
-        taken: dict[str, str | None] = {"data.target": target, "data.weight": weight}
         others = {target, weight, split_by, cluster}
-        for key, column in taken.items():
+        for key, column in (("data.target", target), ("data.weight", weight)):
             if features and column in features:
                 raise UserError(f"The column '{column}' is {key} and stands in data.features too: it can be only one of them.")
         index = [name for name in names if INDEX.fullmatch(name) and name not in {*others, *drop, *(features or ())}]

@@ -27,23 +27,19 @@ class Scaling:
 
     @classmethod
     def standard(cls, x: Tensor, weight: Tensor | None = None) -> "Scaling":
-        """Return the map to mean 0 and deviation 1 (population) over the rows of `x`, (rows, features).
+        """Return the map to mean 0 and deviation 1 (population) over the training rows `x`, (rows, features).
 
-        A column of nothing but 0 and 1 stays as it is, see `is_indicator`. A column without spread is only centred, on its
-        value: the deviation of a constant 0.1 is not 0 but 1e-17.
-
-        Args:
-            x: the training rows.
-            weight: (rows, 1), how much each row counts: a row of weight 2 is two rows; None: all the same.
+        A column of nothing but 0 and 1 stays as it is, see `is_indicator`. A constant column is only centred, on its value:
+        the deviation of a constant 0.1 is not 0 but 1e-17. A row of `weight`, (rows, 1), 2 counts as two; None: all alike.
         """
         x = x.double()
         low, high = x.aminmax(dim=0)
-        mean, spread = _moments(x, weight)
-        if ((spread == 0) & (low < high)).any():  # 1e-200 squared is no float64
-            spread = _moments((x - low) / (high - low), weight)[1] * (high - low)
+        mean, deviation = _moments(x, weight)
+        if ((deviation == 0) & (low < high)).any():  # 1e-200 squared is no float64
+            deviation = _moments((x - low) / (high - low), weight)[1] * (high - low)
         constant, kept = low == high, is_indicator(x)
         center = torch.where(kept, 0.0, torch.where(constant, low, mean))
-        return cls(center.tolist(), torch.where(constant | kept, 1.0, spread).tolist())
+        return cls(center.tolist(), torch.where(constant | kept, 1.0, deviation).tolist())
 
     def transform(self, x: Tensor) -> Tensor:
         """Return z for `x`, both (rows, features) and of x's dtype; the map is worked out in float64."""
@@ -75,12 +71,12 @@ class Scaling:
 
 
 def is_indicator(x: Tensor) -> Tensor:
-    """Tell of each column of `x`, (rows, features), whether it holds nothing but 0 and 1, (features,).
+    """Return whether each column of `x`, (rows, features), holds nothing but 0 and 1, (features,).
 
-    Such a column is not scaled. Divided by its deviation, a level of few rows would need a small weight for a large effect: a
-    penalty would hardly see it, and would press hardest on the levels that the rows say most of. As 0 and 1, every level is
-    pressed alike, and C means what scikit-learn's does on a table of numbers scaled and categories coded as 0 and 1. Nor is it
-    centred: the bias costs nothing, so a shift changes no optimum, and 0 and 1 are exact in float32 where 0 - mean is rounded.
+    Such a column is not scaled. Divided by its deviation, a rare level would need a small weight for a large effect, and a
+    penalty would hardly shrink it. As 0 and 1, all levels are shrunk alike, and C means what scikit-learn's does on a table of
+    scaled numbers and dummies. Nor is it centred: the bias is not penalised, so a shift changes no optimum, and 0 and 1 are
+    exact in float32 where 0 - mean is rounded.
     """
     return ((x == 0) | (x == 1)).all(dim=0)
 

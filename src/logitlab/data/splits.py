@@ -1,7 +1,7 @@
-"""Which rows teach, which choose, which judge: train, val and test.
+"""The division of rows into train, val and test.
 
 Every function returns the row numbers of "train", "val" and "test", int64 in rising order; val and test may be empty. What is
-random comes from a generator of its own, seeded by `seed`: neither the weights' start nor the shuffles move a row.
+random comes from a generator of its own, seeded by `seed`: neither the weights' start nor the shuffles change it.
 """
 
 from collections.abc import Iterable
@@ -23,14 +23,9 @@ def everything(rows: int) -> Rows:
 
 
 def by_fractions(rows: int, val: float, test: float, seed: int, strata: Tensor | None = None) -> Rows:
-    """Draw val and test at random.
+    """Draw the shares `val` and `test` at random.
 
-    Args:
-        rows: how many there are.
-        val: the share of the val rows.
-        test: the share of the test rows.
-        seed: of the generator.
-        strata: (rows,), any numbers: each stratum is divided alike, to within a row; None: all rows are one stratum.
+    Each of the `strata`, (rows,), any numbers, is divided alike, to within a row; None: all rows are one stratum.
     """
     split = torch.empty(rows, dtype=torch.int8)
     split[_in_line(rows, seed, strata)] = _evenly(rows, val, test)
@@ -44,7 +39,7 @@ def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
 
     Args:
         groups: (rows,), the number of each row's group, from 0.
-        val: the share of the val rows, as near as the groups allow.
+        val: the share of the val rows, as near as the groups allow; `test` likewise.
         test: the share of the test rows.
         seed: of the generator.
     """
@@ -60,14 +55,10 @@ def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
 
 
 def by_time(times: Tensor, val: float, test: float) -> Rows:
-    """Let the past teach and the future judge: train is the earliest, test the latest.
+    """Divide by `times`, (rows,), any numbers that rise with time: train is the earliest, test the latest.
 
-    Rows of one time stay together, in the earlier split: nothing that is judged is older than what taught.
-
-    Args:
-        times: (rows,), any numbers that rise with time.
-        val: the share of the val rows, as near as ties allow.
-        test: the share of the test rows.
+    Rows of one time stay together, in the earlier split: no val or test row is older than a training row. The shares `val` and
+    `test` are met as nearly as ties allow.
     """
     rows = len(times)
     values = times.sort().values
@@ -87,8 +78,8 @@ def by_folds(
 ) -> Rows:
     """Divide all but the test rows into folds: the rows of one are val, those of the others train.
 
-    The folds are the same whichever of them is asked for. Their shares of a stratum differ by a row at most; where there are
-    groups, by what whole groups allow: the largest first, each goes to the fold that has least of what it brings.
+    The folds are the same whichever of them is chosen. Their shares of a stratum differ by a row at most; with groups, by what
+    whole groups allow: the largest first, each goes to the fold that has least of its strata.
 
     Args:
         strata: (rows,), 0 or 1.
@@ -105,16 +96,16 @@ def by_folds(
     if test is not None:
         split[test] = 2
     others = (split == 0).nonzero()[:, 0]
-    dealt = torch.empty(len(others), dtype=torch.long)
+    fold_of = torch.empty(len(others), dtype=torch.long)
     if groups is None:
         _check_enough(folds, int(strata[others].long().bincount(minlength=2).min()), "rows of each class")
-        dealt[_in_line(len(others), seed, strata[others])] = torch.arange(len(others)) % folds
+        fold_of[_in_line(len(others), seed, strata[others])] = torch.arange(len(others)) % folds
     else:
         numbers = groups[others].unique(return_inverse=True)[1]
         _check_enough(folds, int(numbers.max()) + 1, "groups")
-        dealt = _deal_groups(numbers, strata[others], folds, seed)[numbers]
+        fold_of = _assign_groups(numbers, strata[others], folds, seed)[numbers]
     if fold != "all":
-        split[others[dealt == fold]] = 1
+        split[others[fold_of == fold]] = 1
     return _collect(split)
 
 
@@ -126,27 +117,27 @@ def by_names(names: Iterable[str]) -> Rows:
 
 def _check_enough(folds: int, found: int, what: str) -> None:
     if found < folds:
-        cure = f"type data.folds={found}, or give more rows" if found > 1 else "give more rows"
+        advice = f"type data.folds={found}, or give more rows" if found > 1 else "give more rows"
         raise UserError(
-            f"data.folds={folds} needs at least {folds} {what} among the rows that are not test: there are {found}; {cure}."
+            f"data.folds={folds} needs at least {folds} {what} among the rows that are not test: there are {found}; {advice}."
         )
 
 
-def _deal_groups(groups: Tensor, strata: Tensor, folds: int, seed: int) -> Tensor:
-    """Return the fold of each group, (groups,): the way of scikit-learn's StratifiedGroupKFold, without its search."""
+def _assign_groups(groups: Tensor, strata: Tensor, folds: int, seed: int) -> Tensor:
+    """Return the fold of each group, (groups,), as scikit-learn's StratifiedGroupKFold does, without its search."""
     counts = torch.zeros(int(groups.max()) + 1, 2, dtype=torch.float64)
     counts.index_put_((groups, strata.long()), torch.ones(len(groups), dtype=torch.float64), accumulate=True)
     weights = (1 / counts.sum(0).clamp(min=1) ** 2).tolist()
     mixed = torch.randperm(len(counts), generator=torch.Generator().manual_seed(seed))
     order = mixed[counts[mixed].sum(1).sort(descending=True, stable=True).indices]
-    held = [[0.0, 0.0] for _ in range(folds)]
-    dealt = torch.empty(len(counts), dtype=torch.long)
-    for group, brought in zip(order.tolist(), counts[order].tolist(), strict=True):
-        costs = [(sum(w * b * h for w, b, h in zip(weights, brought, has, strict=True)), sum(has)) for has in held]
+    counts_of = [[0.0, 0.0] for _ in range(folds)]
+    fold_of = torch.empty(len(counts), dtype=torch.long)
+    for group, added in zip(order.tolist(), counts[order].tolist(), strict=True):
+        costs = [(sum(w * b * h for w, b, h in zip(weights, added, has, strict=True)), sum(has)) for has in counts_of]
         fold = costs.index(min(costs))
-        dealt[group] = fold
-        held[fold] = [has + more for has, more in zip(held[fold], brought, strict=True)]
-    return dealt
+        fold_of[group] = fold
+        counts_of[fold] = [has + more for has, more in zip(counts_of[fold], added, strict=True)]
+    return fold_of
 
 
 def _in_line(rows: int, seed: int, strata: Tensor | None) -> Tensor:

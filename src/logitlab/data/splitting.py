@@ -1,4 +1,4 @@
-"""How data.split divides a table, and whether each split can do its work."""
+"""How data.split divides a table, and whether each split is usable."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from logitlab.errors import UserError
 
 @dataclass(frozen=True)
 class Plan:
-    """What the keys data.split, data.split_by, ... say.
+    """The keys data.split, data.split_by, ...
 
     Attributes:
         way: "fractions", "group", "time", "column", "files" or "none"; "fractions" becomes "files" where there are files for
@@ -88,7 +88,7 @@ def split(plan: Plan, target: Tensor, by: pl.Series | None, own: pl.Series | Non
         target: (rows, 1), 0 or 1; the strata of data.split=fractions.
         by: the column data.split_by.
         own: the split of each row where files make the splits.
-        where: the file, for faults.
+        where: the file, for errors.
     """
     rows = _split(plan, target, by, own, where)
     if plan.folds is None or plan.fold is None:
@@ -118,7 +118,7 @@ def _groups(by: pl.Series) -> Tensor:
 
 
 def check(rows: Rows, target: Tensor, plan: Plan, labels: Labels, where: str) -> list[str]:
-    """Return sentences about splits that can do only a part of their work.
+    """Return sentences about splits of one class.
 
     Raises:
         UserError: there are no training rows of one class, or a split that was asked for has no rows.
@@ -140,7 +140,7 @@ def check(rows: Rows, target: Tensor, plan: Plan, labels: Labels, where: str) ->
                     f"{where}: all {len(rows[name]):,} training rows have {labels.name}={only}. There must be training rows of"
                     " both classes: take more rows, or split in another way (data.split, data.split_seed)."
                 )
-            notices.append(f"All {len(rows[name]):,} {name} rows have {labels.name}={only}: AUROC says nothing there.")
+            notices.append(f"All {len(rows[name]):,} {name} rows have {labels.name}={only}: AUROC is not defined there.")
     return notices
 
 

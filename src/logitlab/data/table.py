@@ -1,4 +1,4 @@
-"""A table of one's own, from CSV or Parquet: read, split, fitted on its training rows, and served."""
+"""A table from CSV or Parquet: read, split, fitted on its training rows, and served."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from logitlab.data import fitting, kinds, memory, quality, reading, splitting
-from logitlab.data.columns import Category, Column, as_text
+from logitlab.data import kinds, memory, quality, reading, splitting
+from logitlab.data.columns import KINDS, Category, Column, as_text
 from logitlab.data.csv_format import CsvFormat
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
 from logitlab.data.description import checksums
@@ -21,7 +21,6 @@ from logitlab.data.labels import Labels
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.roles import Roles
 from logitlab.data.scaling import Scaling
-from logitlab.data.splits import Rows
 from logitlab.data.table_summary import TableSummary
 from logitlab.errors import UserError
 from logitlab.features import Features, narrowest
@@ -34,7 +33,7 @@ MINI_BATCH_ROWS = 8_192
 
 PART_ROWS = 16_384
 PART_VALUES = 2**21
-"""So many rows of the table at most, and values of features, are turned into the matrix at a time, and let go."""
+"""So many rows of the table at most, and values of features, are turned into the matrix at a time, and released."""
 
 
 def table(
@@ -69,9 +68,9 @@ def table(
     max_columns: int = reading.MAX_COLUMNS,
     seed: int = 0,
 ) -> InMemoryDataModule:
-    """Return the data module of a table; conf/data/table.yaml says what each argument does.
+    """Return the data module of a table; conf/data/table.yaml documents the arguments.
 
-    Everything that is learnt of the columns is learnt of the training rows: other values in val or test rows change nothing.
+    The preprocessing is fitted on the training rows alone: other values in val or test rows change nothing.
 
     Raises:
         UserError: the table cannot be read, or holds what cannot be trained on.
@@ -82,21 +81,18 @@ def table(
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
     memory.check_file(path, reading.row_count(path), roles.needed, len(names), reading.is_parquet(Path(path)))
-    draft = _Draft(path, roles, roles.notices)
+    draft = _Draft(path, roles, missing, missing_target, max_categories, max_columns)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
-    draft.take(frame, positive, Rules(missing, missing_target, max_categories, max_columns))
-    draft.settle_weights(weight_kind)
-    sums = checksums({column.name: partial(_bytes, column) for column in draft.source})
-    draft.source = []
+    sums = draft.take(frame, positive, weight_kind)
     del frame
     draft.split(plan, own_split)
-    preprocessing = draft.fit(scale, fill_missing=missing == "mean")
+    preprocessing = draft.fit(scale)
     with one_thread():
         examples = draft.examples(preprocessing)
-    rows = len(examples["train"])
-    batch_size = batch_size or (None if rows * len(preprocessing.feature_names) <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
+    rows, width = len(examples["train"]), len(preprocessing.feature_names)
+    batch_size = batch_size or (None if rows * width <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(len(preprocessing.feature_names)), sums),
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(width), sums),
         batch_size=batch_size,
         shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
         seed=seed,
@@ -104,62 +100,51 @@ def table(
 
 
 def _bytes(column: pl.Series) -> Any:
-    """Return what makes a column the column it is, for a checksum: its numbers, or its texts."""
+    """Return the content of a column for a checksum: its numbers, or its texts."""
     if column.dtype.is_numeric():
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return column.cast(pl.String).fill_null("").str.join("\0").item().encode()
 
 
-@dataclass(frozen=True)
-class Rules:
-    """The keys data.missing, data.missing_target, data.max_categories and data.max_columns."""
-
-    missing: str
-    missing_target: str
-    max_categories: int
-    max_columns: int
-
-
 @dataclass
 class _Draft:
-    """A table on its way to being served; each step needs the one before.
+    """A table while it is prepared: `take`, `split`, `fit` and `examples`, in this order.
 
     Attributes:
-        path: of the file, for faults.
+        path: of the file, for errors.
         roles: of the columns.
+        missing: and missing_target, max_categories, max_columns: the keys of data.
         notices: sentences for the summary.
-        parts: the feature columns in row order; let go as they are turned into the matrix.
+        frame: the feature columns; released as they are turned into the matrix.
         kinds: of the feature columns that are kept.
         numbers: of the rows, in the file.
         rows: of each split.
-        constants: features that are left out.
         encoders: of the features that are kept.
-        scalings: of the features that are kept.
-        source: the columns as they were read.
     """
 
     path: str
     roles: Roles
-    notices: list[str] = field(default_factory=list)
-    frame: pl.DataFrame = field(default_factory=pl.DataFrame)
+    missing: str
+    missing_target: str
+    max_categories: int
+    max_columns: int
     kinds: dict[str, str] = field(default_factory=dict)
-    rows: Rows = field(default_factory=dict)
-    constants: list[str] = field(default_factory=list)
     encoders: list[Column] = field(default_factory=list)
-    scalings: list[Scaling] = field(default_factory=list)
-    source: list[pl.Series] = field(default_factory=list)
 
-    def take(self, frame: pl.DataFrame, positive: Any, rules: "Rules") -> None:
-        """Check the table, settle the kinds of its columns, and read the target and the weights.
+    def __post_init__(self) -> None:
+        self.notices = self.roles.notices
+
+    def take(self, frame: pl.DataFrame, positive: Any, weight_kind: str | None) -> dict[str, str]:
+        """Check the table, settle the kinds of its columns, read target and weights; return a checksum of each column.
 
         Raises:
             UserError: with everything that is wrong.
         """
         roles, faults = self.roles, Faults(self.path)
-        frame = self._settled(frame, rules, faults)
+        frame = self._settled(frame, faults)
         self.numbers = pl.arange(1, len(frame) + 1, dtype=pl.UInt32, eager=True)
         with faults.collecting():
-            frame = self._complete(frame, rules)
+            frame = self._complete(frame)
         if roles.target in self.kinds:
             with faults.collecting():
                 Labels.check_answers(frame[roles.target], self.path)
@@ -167,8 +152,10 @@ class _Draft:
                 self.labels = Labels.fit(frame[roles.target], positive, self.path)
                 if self.labels.rest:
                     others = short_list(self.labels.rest)
-                    self.notices.append(f"{roles.target}={self.labels.positive} is told from all other values: {others}.")
-        self.weight = self.cluster = None
+                    self.notices.append(
+                        f"{roles.target}={self.labels.positive} is class 1, all other values class 0: {others}."
+                    )
+        self.weight, self.cluster, self.sampling = None, None, False
         if roles.weight in self.kinds:
             with faults.collecting():
                 self.weight = quality.weights(frame[roles.weight], self.path)
@@ -180,12 +167,15 @@ class _Draft:
         self.kinds = {name: self.kinds[name] for name in roles.features}
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
-        self.source = frame.get_columns()
-        becomes = memory.features_of(self.frame, self.kinds, rules.missing == "mean")
+        becomes = memory.features_of(self.frame, self.kinds, self.missing == "mean")
         held = int(self.frame.estimated_size())
-        memory.check_features(len(frame), becomes, self.kinds, held, self.path, rules.max_columns)
+        memory.check_features(len(frame), becomes, self.kinds, held, self.path, self.max_columns)
+        if self.weight is not None:
+            self.sampling, notice = quality.kind_of_weights(self.weight, roles.weight, weight_kind)
+            self.notices.append(notice)
+        return checksums({column.name: partial(_bytes, column) for column in frame.get_columns()})
 
-    def _settled(self, frame: pl.DataFrame, rules: "Rules", faults: Faults) -> pl.DataFrame:
+    def _settled(self, frame: pl.DataFrame, faults: Faults) -> pl.DataFrame:
         """Return the columns in the types of their kinds; those with faults have no kind."""
         columns = {column.name: column for column in frame.get_columns()}
         for name, column in columns.items():
@@ -194,76 +184,73 @@ class _Draft:
                 kind = "no feature"
                 if name in self.roles.features:
                     is_category = name in self.roles.categorical
-                    kind, column = kinds.settle(column, is_category, self.path, rules.max_categories)
+                    kind, column = kinds.settle(column, is_category, self.path, self.max_categories)
                 if kind != "no feature" or name == self.roles.target:
                     columns[name] = quality.checked(column, self.path)
                 self.kinds[name] = kind
         return pl.DataFrame(list(columns.values()))
 
-    def _complete(self, frame: pl.DataFrame, rules: "Rules") -> pl.DataFrame:
+    def _complete(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows that are not to be left out for a missing value, and keep their numbers."""
         target = frame[self.roles.target]
-        if rules.missing_target == "drop" and 0 < target.null_count() < len(target):
+        if self.missing_target == "drop" and 0 < target.null_count() < len(target):
             answered = target.is_not_null()
             self.notices.append(f"{target.null_count():,} rows without an answer were left out (data.missing_target=drop).")
             frame, self.numbers = frame.filter(answered), self.numbers.filter(answered)
         features = [name for name in self.roles.features if name in self.kinds]
-        incomplete = quality.incomplete(frame, features, rules.missing, self.path)
+        incomplete = quality.incomplete(frame, features, self.missing, self.path)
         if incomplete is not None:
             self.notices.append(f"{int(incomplete.sum()):,} rows with a missing value were left out (data.missing=drop).")
             frame, self.numbers = frame.filter(~incomplete), self.numbers.filter(~incomplete)
         return frame
 
-    def settle_weights(self, kind: str | None) -> None:
-        """Settle whether the row weights are counts or sampling weights."""
-        self.sampling = False
-        if self.weight is not None:
-            self.sampling, notice = quality.kind_of_weights(self.weight, self.roles.weight, kind)
-            self.notices.append(notice)
-
     def split(self, plan: "splitting.Plan", own_split: pl.Series | None) -> None:
-        """Give each row its split, and check that each can do its work."""
+        """Give each row its split, and check that the splits are usable."""
         if own_split is not None:
             own_split = own_split.gather(self.numbers - 1)
         self.rows = splitting.split(plan, self.target, self.split_values, own_split, self.path)
         self.notices += splitting.check(self.rows, self.target, plan, self.labels, self.path)
 
-    def fit(self, scale: str, fill_missing: bool) -> Preprocessing:
-        """Learn of the training rows what there is to learn of the columns."""
+    def fit(self, scale: str) -> Preprocessing:
+        """Fit the preprocessing on the training rows."""
+        constants: list[str] = []
+        scalings: list[Scaling] = []
         rows = self.rows["train"].numpy()
         weight = None if self.weight is None else self.weight[self.rows["train"]]
         self.described: list[dict[str, Any]] = []
         for (name, kind), values in zip(self.kinds.items(), self.frame.get_columns(), strict=True):
             train = values.gather(rows)
-            if fitting.is_constant(train):
-                self.constants.append(name)
+            gaps = train.null_count()
+            if gaps == len(train) or (gaps == 0 and train.min() == train.max()):
+                constants.append(name)
                 self.described.append({"name": name, "role": "constant, left out", "value": as_text(train[:1])[0]})
                 continue
-            column = fitting.fit_column(train, kind, fill_missing, weight)
-            scaling = fitting.fit_scaling(column, train, scale, weight)
+            column = KINDS[kind].fit(train, self.missing == "mean", weight)
+            scaling = column.fit_scaling(train, scale, weight)
             if kind == "number" and (notice := quality.identifier_notice(values, self.numbers)):
                 self.notices.append(notice)
-            if train.null_count() and column.feature_names == (f"{name} is missing",):
+            if gaps and column.feature_names == (f"{name} is missing",):
                 value = as_text(train.drop_nulls()[:1])[0]
                 self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
             if kind == "category":
                 self.notices += kinds.spelling_notices(train)
             self.encoders.append(column)
-            self.scalings.append(scaling)
-            self.described.append({"role": "feature", **fitting.described(column, train, scaling)})
-        if self.constants:
-            self.notices.append(f"Left out, for all training rows have one value there: {short_list(self.constants)}.")
+            scalings.append(scaling)
+            features = zip(column.feature_names, scaling.center, scaling.scale, strict=True)
+            described = [dict(zip(("name", "center", "scale"), each, strict=True)) for each in features]
+            self.described.append({"role": "feature", **column.plain(), "missing_in_train": gaps, "features": described})
+        if constants:
+            self.notices.append(f"Left out, for all training rows have one value there: {short_list(constants)}.")
         if not self.encoders:
             raise UserError(
                 f"{self.path}: every feature column has one value in all training rows; there is nothing to learn from."
             )
         quality.check_names([name for column in self.encoders for name in column.feature_names], self.path)
-        centers = [center for scaling in self.scalings for center in scaling.center]
-        scales = [scale for scaling in self.scalings for scale in scaling.scale]
+        centers, scales = ([each for one in scalings for each in getattr(one, name)] for name in ("center", "scale"))
         return Preprocessing(self.encoders, Scaling(centers, scales))
 
     def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
-        """Turn the rows into `Features`, part by part; the table's own columns are let go on the way."""
+        """Turn the rows into `Features`, part by part; the table's own columns are released on the way."""
         features = preprocessing.feature_names
         rows = {name: rows for name, rows in self.rows.items() if len(rows)}
         places = self._places_by_type()
@@ -311,7 +298,7 @@ class _Draft:
         return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype]) for dtype in dict.fromkeys(types)}
 
     def summary(self, features: int) -> TableSummary:
-        """Return what to tell of the table."""
+        """Return the summary of the table."""
         roles = self.roles
         columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
         columns += self.described

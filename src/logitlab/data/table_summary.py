@@ -1,4 +1,4 @@
-"""What there is to tell of a table before training: in the console and in the run directory."""
+"""The summary of a table before training: on the console and in the run directory."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class TableSummary(DataSummary):
 
         Args:
             title: the file and its size.
-            columns: what is to be said of each column; "name" and "role" at least.
+            columns: facts about each column; "name" and "role" at least.
             split_lines: a line for each split.
             notices: sentences about what deserves a look.
             rows: of each split, as positions in `numbers`.
