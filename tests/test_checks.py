@@ -8,9 +8,9 @@ from runs import compose_config
 
 from logitlab.cli import accelerators, checks
 from logitlab.cli.checks import check
-from logitlab.cli.rules import Number, OneOf
 from logitlab.cli.run_command import _groups, _top_level_keys
 from logitlab.errors import UserError
+from logitlab.rules import Number, OneOf
 
 KNOWN = _top_level_keys("config")
 

@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logitlab import rules
 from logitlab.errors import UserError
 from logitlab.networks import Network
 
@@ -34,6 +35,7 @@ def binary_cross_entropy(
     Raises:
         UserError: pos_weight=balanced and a class has no rows, or the network returns something else than the loss takes.
     """
+    rules.check("loss", pos_weight=pos_weight)
     if takes_logits not in (None, network.returns_logits):
         raise UserError(
             f"loss.takes_logits={str(takes_logits).lower()} does not go with {type(network).__name__}, which returns a"

@@ -9,6 +9,8 @@ from operator import add
 import torch
 from torch import Tensor
 
+from logitlab import rules
+
 
 def soft_threshold(weight: Tensor, by: float | Tensor) -> Tensor:
     """Return every weight nearer to 0 by `by`, and exactly 0 where it was nearer."""
@@ -25,6 +27,12 @@ class ElasticNet:
 
     l1: float = 0.0
     l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise UserError for a strength that is negative or no number; of many fits at once there is a tensor of them."""
+        for name in ("l1", "l2"):
+            if not isinstance(value := getattr(self, name), Tensor):
+                rules.check_value(f"penalty.{name}", value, rules.NOT_NEGATIVE)
 
     def __call__(self, *weights: Tensor) -> Tensor:
         """Return the penalty, (), of weights of any shape."""

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 
+from logitlab import rules
 from logitlab.data.examples import Examples
 from logitlab.errors import UserError
 from logitlab.results.metrics import probabilities
@@ -29,6 +30,11 @@ class ValidationSelection:
     calibration: str
     false_positive: float = 1.0
     false_negative: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise UserError for a value that is not allowed."""
+        rules.check("", threshold=self.threshold, calibration=self.calibration)
+        rules.check("cost", false_positive=self.false_positive, false_negative=self.false_negative)
 
     @property
     def start_threshold(self) -> float:

@@ -15,7 +15,8 @@ from optuna.study import StudyDirection
 
 from hydra_plugins.logitlab_optuna_sweeper._resume import check_same_search
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
-from logitlab.cli import checks, rules, run_command, targets
+from logitlab import rules
+from logitlab.cli import checks, run_command, targets
 from logitlab.cli.arguments import ArgumentError
 from logitlab.errors import UserError
 from logitlab.masking import masked

@@ -10,11 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from logitlab import monitor
-from logitlab.cli import accelerators, combinations, rules, targets
-from logitlab.cli.rules import Number
+from logitlab import monitor, rules
+from logitlab.cli import accelerators, combinations, targets
 from logitlab.errors import UserError, did_you_mean
 from logitlab.overrides import typed
+from logitlab.rules import Number
 
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""

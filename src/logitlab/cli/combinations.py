@@ -5,8 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from logitlab.cli.rules import LARGEST_FLOAT32
 from logitlab.errors import UserError
+from logitlab.rules import LARGEST_FLOAT32
 
 ENDS_IN_SIGMOID = ("logitlab.networks.Sequential", "logitlab.networks.BinaryClassifier", "logitlab.networks.Tensors")
 KNOWS_L1 = ("logitlab.solvers.solver.Newton", "torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")

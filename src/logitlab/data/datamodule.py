@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from logitlab import rules
 from logitlab.data import splits
 from logitlab.data.batches import Batches
 from logitlab.data.description import checksums, describe
@@ -90,6 +91,8 @@ class InMemoryDataModule(pl.LightningDataModule):
             test_fraction: of the rows, both classes alike.
         """
         super().__init__()
+        rules.check("data", scale=scale, batch_size=batch_size, folds=folds, fold=fold, split_seed=split_seed)
+        rules.check("data", shuffle=shuffle, val_fraction=val_fraction, test_fraction=test_fraction)
         prepared = source
         if not isinstance(prepared, Prepared):
             rows = _divided(prepared.target[:, 0], folds, fold, split_seed, val_fraction, test_fraction)

@@ -10,6 +10,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from logitlab import rules
 from logitlab.data import kinds, memory, quality, reading, splitting
 from logitlab.data.columns import KINDS, Category, Column, as_text
 from logitlab.data.csv_format import CsvFormat
@@ -75,6 +76,8 @@ def table(
     Raises:
         UserError: the table cannot be read, or holds what cannot be trained on.
     """
+    rules.check("data", weight_kind=weight_kind, missing=missing, missing_target=missing_target, split=split, scale=scale)
+    rules.check("data", max_categories=max_categories, max_columns=max_columns)
     form = CsvFormat(separator, encoding, decimal_comma, null_values)
     val_fraction = val_fraction if folds is None else 0.0
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)

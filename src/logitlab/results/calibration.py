@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logitlab import rules
 from logitlab.data.examples import Examples
 from logitlab.log.summary import calibration_line
 from logitlab.metrics import calibration_error
@@ -29,6 +30,7 @@ class CalibrationTable(Result):
 
     def __init__(self, bins: int = 10) -> None:
         """Take the number of bins; fewer are made where probabilities coincide."""
+        rules.check("results.calibration", bins=bins)
         self.bins = bins
 
     def __call__(self, fit: Fit) -> list[Row]:

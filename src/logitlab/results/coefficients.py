@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logitlab import spreadsheet
+from logitlab import rules, spreadsheet
 from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.log.summary import decimal
@@ -75,8 +75,10 @@ class Coefficients(Result):
             spreadsheet_safe: names in coefficients.csv that a spreadsheet would run get an apostrophe in front.
 
         Raises:
+            UserError: an argument that is not allowed.
             ValueError: profile intervals beside robust errors.
         """
+        rules.check("results.coefficients", errors=errors, interval=interval, level=level)
         if interval == "profile" and errors != "classical":
             raise ValueError(f"a profile-likelihood interval trusts the likelihood, and errors={errors} do not")
         self.errors = errors

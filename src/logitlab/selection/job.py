@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from logitlab.cli import broken_pipe
-from logitlab.cli.rules import Number, check_value
 from logitlab.errors import UserError
 from logitlab.log.summary import decimal
+from logitlab.rules import Number, check_value
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.runs.small_files import or_note, read_json
 from logitlab.selection.rule import Line, choices, line

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from logitlab import penalties
+from logitlab import penalties, rules
 from logitlab.features import Features
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.solvers.basis import Basis
@@ -54,6 +54,7 @@ class Solver(torch.optim.Optimizer, ABC):
             tolerance: converged where the gradient's largest absolute entry is at most this.
             dtype: "float64", or "float32" for sums over blocks that are faster and good to about 1e-7.
         """
+        rules.check("optimizer", tolerance=tolerance, dtype=dtype)
         super().__init__(params, {"lr": 1.0})
         self.tolerance = tolerance
         self.dtype = {"float64": torch.float64, "float32": torch.float32}[dtype]
@@ -236,6 +237,7 @@ class LBFGS(Solver):
             dtype: see `Solver`.
             history_size: changes of point and gradient that are remembered.
         """
+        rules.check("optimizer", history_size=history_size)
         super().__init__(params, tolerance, dtype)
         self.history_size = history_size
 

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from logitlab import rules
 from logitlab.errors import Interrupted, RunError
 from logitlab.monitor import Monitor
 from logitlab.runs import signals
@@ -30,6 +31,7 @@ class Checkpoints(Checkpoint):
             monitor: the metric that names the best epoch.
             every_n_seconds: between two savings while training goes on.
         """
+        rules.check("callbacks.checkpoints", every_n_seconds=every_n_seconds)
         self.dirpath = Path(dirpath)
         self.monitor = monitor
         self.every_n_seconds = every_n_seconds

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from logitlab import rules
 from logitlab.penalties import ElasticNet
 from logitlab.solvers.solver import Solver
 
@@ -25,6 +26,7 @@ class Convergence(Callback):
     """
 
     def __init__(self, tolerance: float) -> None:
+        rules.check("callbacks.convergence", tolerance=tolerance)
         self.tolerance = tolerance
         self._sum: Tensor | None = None
         self._batches = 0

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
 
+from logitlab import rules
 from logitlab.monitor import Monitor
 
 PATIENCE_STEPS = 100
@@ -29,6 +30,7 @@ def early_stopping(
         min_delta: what counts as an improvement.
         batches: steps in an epoch.
     """
+    rules.check("callbacks.early_stopping", patience=patience)
     if monitor is None or patience is None:
         return None
     if patience == "auto":

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from logitlab import rules
 from logitlab.networks import LinearNetwork
 from logitlab.plots.moment import Moment
 
@@ -47,6 +48,7 @@ class Weights(Callback):
     """
 
     def __init__(self, most_features: int = 16, growth: float = 4.0) -> None:
+        rules.check("callbacks.weights", most_features=most_features, growth=growth)
         self.most_features = most_features
         self.growth = growth
         self.moments: list[Moment] = []

@@ -1,6 +1,7 @@
-"""What the values of the config may be: one rule for each key."""
+"""What the values of the config may be: one rule for each key, for the command line and for the constructors. Without torch."""
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +32,9 @@ class Number:
             return self.optional
         if value in self.names:
             return True
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral if self.integer else numbers.Real):
             return False
-        if self.integer and not isinstance(value, int):
-            return False
+        value = float(value)
         return math.isfinite(value) and self.low <= value <= self.high and value > self.above
 
     def __str__(self) -> str:
@@ -83,6 +83,7 @@ class Texts:
 
 COUNT = Number(integer=True, low=1)
 FRACTION = Number(low=0, high=1)
+NOT_NEGATIVE = Number(low=0)
 LARGEST_FLOAT32 = 3.4e38
 
 FLAG = OneOf(("true", "false"))
@@ -160,6 +161,19 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "callbacks.print_epochs.every_n_epochs": Number(integer=True, low=0),
 }
 """key -> what it may be. Keys that a config does not have are passed over."""
+
+
+def check(part: str, **values: Any) -> None:
+    """Raise UserError for the first of an object's arguments that the rule of its key does not allow.
+
+    Args:
+        part: of the config that describes the object, as in "penalty" or "results.coefficients".
+        values: the arguments by name; those without a rule are passed over.
+    """
+    for name, value in values.items():
+        key = f"{part}.{name}" if part else name
+        if key in RULES:
+            check_value(key, value, RULES[key])
 
 
 def check_value(key: str, value: Any, rule: Number | OneOf | Texts) -> None:
