@@ -1,5 +1,5 @@
-"""Three ways to train in a test, from the cheapest: `fit` in this process, `fork` in a process of its own that inherits the
-imported libraries, `run_train` as a person types it (seconds, most of them imports).
+"""Ways to train in a test, from the cheapest: `fit` in this process, `fork` and `run_train` in one that inherits the imported
+libraries, `run_train` with an environment of its own as a person types it (seconds, most of them imports).
 """
 
 import signal
@@ -49,9 +49,12 @@ def fork(tmp_path: Path) -> Callable[..., Forked]:
 
 @pytest.fixture
 def run_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
-    """Run `python train.py ...` in tmp_path to its end."""
+    """Run `python train.py ...` in tmp_path to its end: forked, or anew where `env` or `python`, its switches, are set."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+        if env is None and not python:
+            forked = Forked(arguments, tmp_path, environment(), error_apart=True)
+            return subprocess.CompletedProcess(arguments, forked.wait(300), forked.output(), forked.errors())
         command = [sys.executable, *python, str(ROOT / "train.py"), *arguments]
         return subprocess.run(
             command, cwd=tmp_path, env=environment(env), capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL

@@ -1,19 +1,19 @@
 """Processes that train: the environment they get, and a fork server that spares each of them the imports."""
 
 import contextlib
-import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.experiment"])
+_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.experiment", "logitlab.results.dashboard"])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -24,15 +24,12 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
 
 
-DOORS = {"train": "logitlab.experiment:train", "select_penalty": "logitlab.selection.job:select"}
-"""The commands that can be forked, and their jobs."""
-
-
 class Forked:
-    """A running train.py, or another door, whose imports were done before; its standard output and error go to one file.
+    """A running train.py, or another command, whose imports were done before; its standard output and error go to one file.
 
     With `largest_file` (bytes) a file that grows beyond it cannot be written, as on a full disk. With `dies_at` it is killed
-    when it is about to change the file system below its directory for the time of that number, 1 for the first.
+    when it is about to change the file system below its directory for the time of that number, 1 for the first. With `copies`
+    (a folder) a copy of the process is killed at each such moment that `is_wanted`, and its directory is kept there.
     """
 
     def __init__(
@@ -43,10 +40,16 @@ class Forked:
         largest_file: int = -1,
         door: str = "train",
         dies_at: int | None = None,
+        copies: Path | None = None,
+        is_wanted: Callable[[list[str]], bool] = bool,
+        error_apart: bool = False,
     ) -> None:
-        self._log = directory / f"output-{len(list(directory.glob('output-*.txt')))}.txt"
-        args = (list(arguments), directory, self._log, dict(env), largest_file, door, dies_at)
-        self._process = _context.Process(target=_train, args=args, daemon=True)
+        number = len(list(directory.glob("output-*.txt")))
+        self._log, self._errors = directory / f"output-{number}.txt", directory / f"errors-{number}.txt"
+        logs = self._log, self._errors if error_apart else self._log
+        watch = None if dies_at is None and copies is None else _Watch(directory, dies_at, copies, is_wanted)
+        args = (list(arguments), directory, logs, dict(env), largest_file, door, watch)
+        self._process = _context.Process(target=_run, args=args, daemon=True)
         self._process.start()
 
     def alive(self) -> bool:
@@ -66,54 +69,63 @@ class Forked:
     def output(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
 
-    def changes(self) -> list[str]:
-        """Return what it changed below its directory, where it ran to its end with `dies_at`: 0 for never."""
-        return json.loads(self._log.with_suffix(".json").read_text())
+    def errors(self) -> str:
+        """Return what went to standard error, where that has a file of its own."""
+        return self._errors.read_text() if self._errors.exists() else ""
 
 
 CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-def _watch(directory: Path, dies_at: int, changes: list[str]) -> None:
-    """Note every file below a folder that is opened for writing, put in place or removed; die before that of a number."""
+class _Watch:
+    """Notes every file below a folder that is about to be opened for writing, put in place or removed."""
 
-    def hook(event: str, args: tuple[object, ...]) -> None:
+    def __init__(
+        self, directory: Path, dies_at: int | None, copies: Path | None, is_wanted: Callable[[list[str]], bool]
+    ) -> None:
+        self.directory, self.dies_at, self.copies, self.is_wanted = directory, dies_at, copies, is_wanted
+        self.changes: list[str] = []
+
+    def __call__(self, event: str, args: tuple[object, ...]) -> None:
+        """Look at an event of Python's audit."""
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if (event in CHANGES or writes) and isinstance(args[0], str | bytes | Path):
-            path = directory / os.fsdecode(args[0])
-            change = f"{event} {path.relative_to(directory)}" if path.is_relative_to(directory) else ""
-            is_none = (event == "os.mkdir" and path.is_dir()) or ".probe." in change or [change] == changes[-1:]
-            if change and not is_none:
-                changes.append(change)
-                if len(changes) == dies_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
+        if not (event in CHANGES or writes) or not isinstance(args[0], str | bytes | Path):
+            return
+        path = self.directory / os.fsdecode(args[0])
+        change = f"{event} {path.relative_to(self.directory)}" if path.is_relative_to(self.directory) else ""
+        is_none = (event == "os.mkdir" and path.is_dir()) or ".probe." in change or [change] == self.changes[-1:]
+        if change and not is_none:
+            self.changes.append(change)
+            if len(self.changes) == self.dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.copies is not None and self.is_wanted(self.changes):
+                self._kill_a_copy(self.copies / f"{len(self.changes)} {change.replace('/', ' ')}")
 
-    sys.addaudithook(hook)
+    def _kill_a_copy(self, to: Path) -> None:
+        if (copy := os.fork()) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert os.waitpid(copy, 0)[1] == signal.SIGKILL
+        shutil.copytree(self.directory, to, symlinks=True, ignore=shutil.ignore_patterns("output-*.txt"))
 
 
-def _train(
+def _run(
     arguments: list[str],
     directory: Path,
-    log: Path,
+    logs: tuple[Path, Path],
     env: dict[str, str],
     largest_file: int,
     door: str,
-    dies_at: int | None,
+    watch: _Watch | None,
 ) -> None:
     os.chdir(directory)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.environ.update(env)
-    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    sys.path[:0] = env.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in env else []
+    for number, log in enumerate(logs, 1):
+        os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
     sys.argv = [str(ROOT / f"{door}.py"), *arguments]
-    from logitlab.cli.run_command import main
+    from logitlab.cli.entry_point import main
 
-    changes: list[str] = []
-    if dies_at is not None:
-        _watch(directory, dies_at, changes)
-    try:
-        main(DOORS[door], config_name="config" if door == "train" else door)
-    finally:
-        if dies_at is not None:
-            log.with_suffix(".json").write_text(json.dumps(changes))
+    if watch is not None:
+        sys.addaudithook(watch)
+    main(door)

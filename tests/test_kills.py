@@ -1,10 +1,12 @@
 """Killed after every file that is written, and resumed: the same weights, results and curves as without.
 
-A command is run in a process that kills itself (SIGKILL) when it is about to make, put in place or remove its n-th file; then
-the same command is run to its end, and what it leaves is compared with what an uninterrupted one left. n goes over the moments
-when the file before has just been put in place, and every fifth of those when one is written and not yet in place.
+Whenever a command is about to make, put in place or remove a file, a copy of its process is killed (SIGKILL) and what is on the
+disk then is kept; so is done at the moments when the file before has just been put in place, and at every fifth of those when
+one is written and not yet in place. In each of these folders the same command is run to its end, and what it leaves is compared
+with what the uninterrupted one left, which has another place by then. The process itself is killed once for each command.
 """
 
+import shutil
 import signal
 
 import breast_cancer
@@ -43,23 +45,36 @@ def command(name, arguments=()):
     return (*COMMANDS[name], where, *arguments)
 
 
-def begin(name, directory, dies_at, arguments=()):
+def begin(name, directory, arguments=(), **watched):
     door = "select_penalty" if name == "selection" else "train"
-    return Forked(command(name, arguments), directory, {}, door=door, dies_at=dies_at)
+    return Forked(command(name, arguments), directory, {}, door=door, **watched)
+
+
+class Moments:
+    """Which changes a command is killed before."""
+
+    def __init__(self, every):
+        self.every = every
+
+    def __call__(self, changes):
+        is_unfinished = changes[-1].startswith("os.rename")
+        alike = sum(each.startswith("os.rename") == is_unfinished for each in changes) - 1
+        return alike % (5 if is_unfinished else self.every) == 0
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The directory of each command that nothing came in between of, and its changes; made when it is asked for."""
+def killed(tmp_path_factory):
+    """The folder of each command that was not interrupted, and those of its killed copies; made when they are asked for."""
     made = {}
 
     def make(name):
         if name not in made:
-            directory = tmp_path_factory.mktemp(name)
+            directory, copies = tmp_path_factory.mktemp(name), tmp_path_factory.mktemp(f"{name}-killed")
             breast_cancer.main(directory / "breast_cancer.csv")
-            process = begin(name, directory, 0)
-            assert process.wait() == 0, process.output()
-            made[name] = directory / "it", process.changes()
+            process = begin(name, directory, copies=copies, is_wanted=Moments(EVERY.get(name, 1)))
+            assert process.wait(300) == 0, process.output()
+            whole = directory.rename(directory.with_name(f"{name}-whole"))
+            made[name] = whole / "it", sorted(copies.iterdir(), key=lambda each: int(each.name.split()[0]))
         return made[name]
 
     return make
@@ -68,7 +83,7 @@ def uninterrupted(tmp_path_factory):
 def resume(name, directory):
     """Do what a person would: the same command, and for a single run that is saved, where it is saved."""
     saved = name in ("run", "ended") and (directory / "it/checkpoints/last.ckpt").exists()
-    return begin(name, directory, None, ("ckpt_path=it",) if saved else ())
+    return begin(name, directory, ("ckpt_path=it",) if saved else ())
 
 
 def same(one, other):
@@ -102,28 +117,29 @@ def check(name, it, whole):
         assert (it / results).read_text() == (whole / results).read_text()
 
 
-def moments(name, changes):
-    """Return before which changes a command is killed, 1 for the first."""
-    unfinished = [place for place, change in enumerate(changes, 1) if change.startswith("os.rename")]
-    others = [place for place in range(1, len(changes) + 1) if place not in unfinished]
-    return sorted([*others[:: EVERY.get(name, 1)], *unfinished[::5]])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", COMMANDS)
-def test_killed_before_every_change_and_resumed(uninterrupted, tmp_path, name, part):
-    whole, changes = uninterrupted(name)
-    for place in moments(name, changes)[part::PARTS]:
-        directory = tmp_path / str(place)
-        directory.mkdir()
-        (directory / "breast_cancer.csv").symlink_to(whole.parent / "breast_cancer.csv")
-        killed = begin(name, directory, place)
-        assert killed.wait() == -signal.SIGKILL, killed.output()
+def test_killed_before_every_change_and_resumed(killed, name, part):
+    whole, copies = killed(name)
+    assert len(copies) >= 20
+    for directory in copies[part::PARTS]:
         resumed = resume(name, directory)
-        where = f"killed before change {place} ({changes[place - 1]}):\n"
+        where = f"killed before change {directory.name}:\n"
         assert resumed.wait() == 0, where + resumed.output()
         try:
             check(name, directory / "it", whole)
         except AssertionError as error:
             raise AssertionError(f"{where}{error}\n{resumed.output()}") from error
+        shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_itself_and_resumed(killed, tmp_path, name):
+    whole, _ = killed(name)
+    breast_cancer.main(tmp_path / "breast_cancer.csv")
+    process = begin(name, tmp_path, dies_at=30)
+    assert process.wait() == -signal.SIGKILL, process.output()
+    resumed = resume(name, tmp_path)
+    assert resumed.wait() == 0, resumed.output()
+    check(name, tmp_path / "it", whole)
