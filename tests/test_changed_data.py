@@ -107,15 +107,18 @@ def forget_description(path, load, sealed):
     path.write_bytes(sealed(buffer.getvalue()))
 
 
-def test_a_report_shows_no_rows_of_other_data(fit, here):
-    from logitlab.reporting.job import run_report
-
+def test_a_report_of_other_data_ends_and_says_what_changed(fit, here):
     run = fit(*TABLE)
-    assert "What needs the rows is missing" not in run_report(run.path)
     write(here / "table.csv", flipped(rows()))
-    page = run_report(run.path)
-    assert "What needs the rows is missing: The data are not those that this run began with: other values stand in" in page
-    assert '"thresholds":null' in page
+    process = Forked((f"run={run.path}",), here, {}, door="report")
+    assert process.wait() == 2
+    said = " ".join(process.output().split())
+    assert "The data are not those that this run began with: other values stand in the column passed. Put back" in said
+    assert not (run.path / "report.html").exists()
+    write(here / "table.csv", rows())
+    process = Forked((f"run={run.path}",), here, {}, door="report")
+    assert process.wait() == 0, process.output()
+    assert "What needs the rows is missing" not in (run.path / "report.html").read_text()
 
 
 def test_a_selection_does_not_go_on_with_other_rows(here):
@@ -162,6 +165,36 @@ def test_a_sweep_does_not_go_on_with_other_rows(fork, here, launcher):
     assert ran.wait() == 0, ran.output()
     assert len(finished(here / "sweep")) == 3
     assert before.items() <= finished(here / "sweep").items()
+
+
+SOURCE = """
+import torch
+from logitlab.data.examples import Examples
+
+def study():
+    x = torch.arange(8.0)[:, None]
+    return Examples(x, (x > {cut}).float(), ("x",), "y")
+"""
+
+
+@pytest.mark.parametrize("launcher", ["basic", "batched"])
+def test_a_sweep_over_a_source_without_a_file_is_compared_too(fork, here, launcher):
+    (here / "mine.py").write_text(SOURCE.format(cut=3))
+    command = (
+        *("-m", f"hydra/launcher={launcher}", "data=toy", "data.source._target_=mine.study", "optimizer.lr=0.1,1"),
+        *("trainer.max_epochs=5", "hydra.sweep.dir=sweep"),
+    )
+    ran = fork(*command, env={"PYTHONPATH": str(here)})
+    assert ran.wait() == 0, ran.output()
+    before = finished(here / "sweep")
+    ran = fork(*command, env={"PYTHONPATH": str(here)})
+    assert ran.wait() == 0, ran.output()
+    assert finished(here / "sweep") == before
+    (here / "mine.py").write_text(SOURCE.format(cut=4.0))
+    ran = fork(*command, env={"PYTHONPATH": str(here)})
+    assert ran.wait() == 2, ran.output()
+    assert "of this sweep began with: other values stand in the column y. Put back" in " ".join(ran.output().split())
+    assert finished(here / "sweep") == before
 
 
 def test_two_tables_of_one_sweep_are_two_runs(fork, here):

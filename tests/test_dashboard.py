@@ -85,8 +85,11 @@ def test_the_results_are_on_the_dashboard(fit):
     assert text.startswith("name | estimate") and "\nx2 | " in text
 
 
-def test_the_histograms_move_with_the_training(fit):
+@pytest.mark.parametrize("killed_among_results", [False, True])
+def test_the_histograms_move_with_the_training(fit, killed_among_results):
     run = fit("trainer.max_epochs=5")
+    if killed_among_results:
+        (run.path / "metrics.json").unlink()
     run = fit("trainer.max_epochs=9", f"ckpt_path={run.path}")
     events = run.events()
     assert [event.step for event in events.Histograms("train/logits/class_1")] == [0, 1, 4, 5, 9]

@@ -72,6 +72,10 @@ class Unwritable(End):
         self.reason = reason
 
 
+class DataChangedError(UserError):
+    """The rows are not those that a run was trained on."""
+
+
 class Changed(End):
     """The data of a sweep are not those that its runs were trained on: exit code 2."""
 

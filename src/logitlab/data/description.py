@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from logitlab.errors import UserError
+from logitlab.errors import DataChangedError
 
 if TYPE_CHECKING:
     from logitlab.data.datamodule import InMemoryDataModule
@@ -47,14 +47,14 @@ def check_same_data(saved: Mapping[str, Any] | None, now: Mapping[str, Any], wha
         advice: what to type instead.
 
     Raises:
-        UserError: the rows differ, with what is known of it.
+        DataChangedError: the rows differ, with what is known of it.
     """
     if isinstance(saved, Mapping) and saved.get("fingerprint") not in (None, now["fingerprint"]):
         try:
             changes = "; ".join(_changes(saved, now)) or "their values differ"
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):  # a file that was damaged since
             changes = "their values differ"
-        raise UserError(f"The data are not those that {what} began with: {changes}. {advice}")
+        raise DataChangedError(f"The data are not those that {what} began with: {changes}. {advice}")
 
 
 def _changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

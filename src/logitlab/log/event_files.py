@@ -50,6 +50,17 @@ def scalars(folder: Path, note: Callable[[str], object] = lambda words: None) ->
     return {tag: (list(curve), list(curve.values())) for tag, curve in curves.items()}
 
 
+def logged(folder: Path, before: int) -> set[tuple[str, int]]:
+    """Return tag and step of everything but scalars that the event files of a run hold, at the steps before one."""
+    found: set[tuple[str, int]] = set()
+    for path in sorted(folder.glob(f"{PREFIX}*")):
+        for event in events(path):
+            if event.session_log.status == SessionLog.START:
+                found = {(tag, step) for tag, step in found if step < event.step}
+            found |= {(value.tag, event.step) for value in event.summary.value if not value.HasField("simple_value")}
+    return {(tag, step) for tag, step in found if step < before}
+
+
 def events(path: Path, note: Callable[[str], object] = lambda words: None) -> Iterator[Event]:
     """Yield the events of a file, as far as they are whole: a run that lives, or was killed, may be in the midst of one."""
     content, read = _bytes(path, note), 0

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from logitlab import recorded
 from logitlab.cli import checks
-from logitlab.errors import RunError, UserError
+from logitlab.errors import DataChangedError, RunError, UserError
 from logitlab.reporting import page
 from logitlab.reporting.record import Record, read, read_members
 from logitlab.runs import files
@@ -40,12 +40,18 @@ def report(cfg: DictConfig) -> None:
 
 
 def run_report(path: Path) -> str:
-    """Return the page of a run."""
+    """Return the page of a run.
+
+    Raises:
+        DataChangedError: its table holds other rows now.
+    """
     record = read(path)
     notes = [*record.notes, *([] if record.status == FINISHED else [_unfinished(record)])]
     moving: dict[str, Any] = {"frames": None, "thresholds": None}
     try:
         pictures = _with_rows(record, moving, notes)
+    except DataChangedError:
+        raise
     except UserError as error:  # the table has moved, say: what the run wrote down is shown all the same
         notes.append(f"What needs the rows is missing: {error}")
         pictures = page.pictures_of(lambda: _of_coefficients(record), notes)

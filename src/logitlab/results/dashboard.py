@@ -1,6 +1,7 @@
 """What the dashboard shows of a finished fit: histograms, precision-recall curves, the coefficients, calibration."""
 
 import math
+from collections.abc import Set
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ COLUMNS = ("name", "estimate", "std_error", "p", "ci_low", "ci_high", "odds_rati
 MOST_IN_TABLE = 200
 LARGEST_IN_HISTOGRAM = 1e19
 SPLITS = ("train", "val", "test")
+Logged = Set[tuple[str, int]]
 
 
 def dashboard(in_sweeps: bool = False, sweep: bool = False) -> "Dashboard | None":
@@ -45,7 +47,7 @@ class Dashboard(Result):
         writers = [logger.experiment for logger in fit.training.loggers if isinstance(logger, TensorBoardLogger)]
         step, network = fit.training.steps, fit.module.network
         moments = fit.training.moments or []
-        before = [each for each in moments if each.is_shown and fit.shown_until <= each.step < step]
+        before = [each for each in moments if each.is_shown and each.step < step]
         table = coefficient_table(fit)
         for writer in writers:
             _write_histogram(writer, "weights", torch.cat([each.detach().flatten() for each in network.penalized()]), step)
@@ -56,9 +58,9 @@ class Dashboard(Result):
                 if examples is not None and len(examples):
                     for moment in before if split == "train" else ():
                         weight, (features, target) = torch.from_numpy(moment.weight), _some(examples, MOST_ROWS_BEFORE)
-                        _write_histogram(writer, "weights", weight, moment.step)
+                        _write_histogram(writer, "weights", weight, moment.step, fit.logged)
                         logit = features.double() @ weight.double() + moment.bias
-                        _write_scores(writer, split, target, logit, moment.step)
+                        _write_scores(writer, split, target, logit, moment.step, fit.logged)
                     features, target = _some(examples, MOST_ROWS)
                     _write_scores(writer, split, target, network.exact_logit(features), step)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
@@ -85,20 +87,22 @@ def _some(examples: Examples, most: int) -> tuple[Tensor | Features, Tensor]:
     return examples.exact[::every], examples.target[::every, 0]
 
 
-def _write_scores(writer: Any, split: str, target: Tensor, logit: Tensor, step: int) -> None:
-    """Write what there is to see of the logits of some rows, (rows,)."""
+def _write_scores(writer: Any, split: str, target: Tensor, logit: Tensor, step: int, logged: Logged = frozenset()) -> None:
+    """Write what there is to see of the logits of some rows, (rows,), but for what is logged."""
     probability = logit.sigmoid()
     for each in (0, 1):
         rows = target == each
         if rows.any():
-            _write_histogram(writer, f"{split}/logits/class_{each}", logit[rows], step)
-            _write_histogram(writer, f"{split}/probabilities/class_{each}", probability[rows], step)
-    writer.add_pr_curve(f"{split}/pr_curve", target, probability, step)
+            _write_histogram(writer, f"{split}/logits/class_{each}", logit[rows], step, logged)
+            _write_histogram(writer, f"{split}/probabilities/class_{each}", probability[rows], step, logged)
+    if (f"{split}/pr_curve", step) not in logged:
+        writer.add_pr_curve(f"{split}/pr_curve", target, probability, step)
 
 
-def _write_histogram(writer: Any, tag: str, values: Tensor, step: int) -> None:
-    """Write a histogram; TensorBoard's bins end at 1e20, beyond which torch would find it empty."""
-    writer.add_histogram(tag, values.clamp(-LARGEST_IN_HISTOGRAM, LARGEST_IN_HISTOGRAM), step)
+def _write_histogram(writer: Any, tag: str, values: Tensor, step: int, logged: Logged = frozenset()) -> None:
+    """Write a histogram that is not logged; TensorBoard's bins end at 1e20, beyond which torch would find it empty."""
+    if (tag, step) not in logged:
+        writer.add_histogram(tag, values.clamp(-LARGEST_IN_HISTOGRAM, LARGEST_IN_HISTOGRAM), step)
 
 
 def _cell(value: str) -> str:

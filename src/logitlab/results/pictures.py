@@ -71,10 +71,11 @@ def _show_training(fit: Fit) -> dict[str, "Figure"]:
     pictures = TrainingPictures(fit.datamodule.examples, fit.datamodule.preprocessing.scaling, fit.module.threshold, moments)
     drawn: dict[str, Figure] = {}
     for place, moment in enumerate(moments):
-        if moment.is_shown and moment.step >= fit.shown_until:
+        if moment.is_shown and ("training/probability", moment.step) not in fit.logged:
             drawn = pictures.at(place)
             for name, figure in drawn.items():
-                _show(fit, f"training/{name}", figure, moment.step)
+                if (f"training/{name}", moment.step) not in fit.logged:
+                    _show(fit, f"training/{name}", figure, moment.step)
     return {f"training_{name}": figure for name, figure in drawn.items()}
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 
 from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.log import event_files
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork
 from logitlab.results import optimum
@@ -54,9 +55,9 @@ class Fit:
         return optimum.verdict(aim, theta if self.training.converged else None)
 
     @cached_property
-    def shown_until(self) -> int:
-        """The step up to which the moments of the training are on the dashboard already, by a finished run that went on."""
-        return self.training.resumed_at if (self.run.path / "metrics.json").exists() else 0
+    def logged(self) -> set[tuple[str, int]]:
+        """Tag and step of what the log of a resumed run holds already, scalars apart: it is not logged twice."""
+        return event_files.logged(self.run.path, self.training.resumed_at) if self.training.resumed_at else set()
 
 
 class Result(ABC):

@@ -18,7 +18,7 @@ ADVICE = "Put back the table that it was trained on, or begin a new sweep: witho
 class SameRows:
     """Compares the table of a run's config with what runs of the sweep have noted of theirs.
 
-    Files of the same path, size and time are taken as the same. Otherwise `describe` reads the rows, which are compared.
+    Files of the same path, size and time are taken as the same. Otherwise `describe` reads or makes the rows, which are compared.
     """
 
     def __init__(self, config: Mapping[str, Any], describe: Describe) -> None:
@@ -42,7 +42,7 @@ class SameRows:
             Changed: it was; exit code 2.
         """
         noted = _noted(directory)
-        if not noted or not noted.get("data_files") or noted["data_files"] == self._files:
+        if not noted or noted.get("data_files") is None or (self._files and noted["data_files"] == self._files):
             return
         from logitlab.data.description import check_same_data
 
