@@ -18,7 +18,7 @@ ADVICE = "Put back the table that it was trained on, or begin a new sweep: witho
 class SameRows:
     """Compares the table of a run's config with what runs of the sweep have noted of theirs.
 
-    Files of the same path, size and time are taken as the same. Otherwise `describe` reads or makes the rows, which are compared.
+    Files of the same path, size and time are taken as the same. Otherwise `describe` reads or makes the rows, to be compared.
     """
 
     def __init__(self, config: Mapping[str, Any], describe: Describe) -> None:
