@@ -125,7 +125,7 @@ def test_every_choice_trains(fit: Callable[..., Run], choice: str) -> None:
         ["data.batch_size=2", "data.shuffle=true"],
         ["trainer.accelerator=auto"],
         ["model=logits", "trainer.precision=bf16-mixed"],
-        ["logger._target_=lightning.pytorch.loggers.CSVLogger"],
+        ["logger=csv"],
         ["callbacks.checkpoints=null"],
         ["+trainer.max_steps=2"],
         ["+trainer.gradient_clip_val=0.1"],

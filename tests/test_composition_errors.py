@@ -16,7 +16,7 @@ MISTAKES = {
     "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `--cfg job` prints every key.",
     "~optimizer.lrr": "'optimizer.lrr' is not a key of the config. Did you mean 'lr'?",
     "trainer.gradient_clip_val=1": "is not set in conf/, but lightning.pytorch.Trainer takes it: put a + before it",
-    "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, sequential, tensors.",
+    "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, mlp, sequential,",
     "experiment=toy": "experiment=toy is not a choice. Did you mean 'toy_zeros'? conf/experiment/ holds:",
     "data=": "is not",
     "+hydra/launcher=nothing": "hydra/launcher=nothing is not a choice.",

@@ -15,11 +15,13 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torchmetrics import Metric
 
 from logitlab import masking, monitor, penalties
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.table_files import table_files
 from logitlab.errors import RunError, UserError
+from logitlab.metrics import is_more_better
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
 from logitlab.penalties import ElasticNet, Firth
@@ -65,6 +67,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         check_output(network, datamodule.examples.exact[:2].float())
     elif is_solver:
         _prepare_for_solver(network, cfg.model)
+    declared = build_metrics(cfg)
     negative, positive = datamodule.examples.class_weights
     record = masking.as_recorded(cfg)
     hparams = {
@@ -87,7 +90,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         penalty=penalty,
         lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
         hparams=hparams,
-        watched=[cfg.monitor.removeprefix("val/")] if cfg.monitor and cfg.monitor.startswith("val/") else [],
+        watched=[*([cfg.monitor.removeprefix("val/")] if (cfg.monitor or "").startswith("val/") else []), *declared],
+        declared=declared,
     )
 
 
@@ -140,7 +144,28 @@ def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule) -> Monitor:
     val = datamodule.rows("val")
     both = val is None or all(val.class_weights)
     has_penalty = build_penalty(cfg, datamodule) is not penalties.NONE
-    return monitor.resolve(_plain(cfg), val is not None, both, has_penalty)
+    declared = {name: is_more_better(metric) for name, metric in build_metrics(cfg).items()}
+    return monitor.resolve(_plain(cfg), val is not None, both, has_penalty, declared)
+
+
+def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
+    """Return the metrics that `cfg.metrics` declares, by name.
+
+    Raises:
+        UserError: one has the name of a usual one, is none of torchmetrics, or gives no single number.
+    """
+    built = {}
+    for name, node in monitor.declared(_plain(cfg)).items():
+        metric: Metric = _built(OmegaConf.create(dict(node)), f"metrics.{name}", Metric)
+        try:
+            is_more_better(metric)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise UserError(
+                f"metrics.{name} ({node['_target_']}) makes no single number of probabilities and classes, each (rows,):"
+                f" {(str(error).splitlines() or [type(error).__name__])[0]}. Most classes Binary... of {monitor.DECLARABLE} do."
+            ) from error
+        built[name] = metric
+    return built
 
 
 def build_selection(cfg: DictConfig) -> ValidationSelection:
@@ -172,20 +197,23 @@ def automatic_l2(datamodule: InMemoryDataModule) -> float:
     return 1 / sum(datamodule.examples.class_weights)
 
 
-def build_logger(cfg: DictConfig, run: RunDirectory) -> Logger | bool:
-    """Return the logger that `cfg.logger` describes, writing into `run`; False for none."""
-    return _build(cfg.logger, "logger", save_dir=str(run.path)) if cfg.logger else False
+def build_loggers(cfg: DictConfig, run: RunDirectory) -> list[Logger]:
+    """Return the loggers that `cfg.logger` describes, one or several by name, writing into `run`."""
+    node: Any = cfg.logger or {}
+    nodes = {"logger": node} if "_target_" in node else {f"logger.{name}": each for name, each in node.items()}
+    built = [_built(each, key, Logger, save_dir=str(run.path)) for key, each in nodes.items() if each is not None]
+    return [logger for logger in built if logger is not None]
 
 
 def build_trainer(
-    cfg: DictConfig, run: RunDirectory, logger: Logger | bool, monitor: Monitor, datamodule: InMemoryDataModule
+    cfg: DictConfig, run: RunDirectory, loggers: list[Logger], monitor: Monitor, datamodule: InMemoryDataModule
 ) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
     callbacks = _build_callbacks(cfg, run, monitor, datamodule)
     return _build(
         cfg.trainer,
         "trainer",
-        logger=logger,
+        logger=loggers,
         callbacks=callbacks,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # or Lightning adds its own
         plugins=[AtomicCheckpointIO()],

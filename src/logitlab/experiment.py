@@ -45,22 +45,23 @@ def train(cfg: DictConfig) -> float | None:
     logging_setup.quiet_libraries()
     hydra_cfg: Any = HydraConfig.get()
     run = RunDirectory(hydra_cfg.runtime.output_dir)
-    with run.locked(), _logger(cfg, run) as logger:
-        return _train(cfg, run, hydra_cfg, logger)
+    with run.locked(), _loggers(cfg, run) as loggers:
+        return _train(cfg, run, hydra_cfg, loggers)
 
 
 @contextmanager
-def _logger(cfg: DictConfig, run: RunDirectory) -> Iterator[Logger | bool]:
-    """Build the logger; close it once the results are logged, which come after the fit and Lightning's `finalize`."""
-    logger = build.build_logger(cfg, run)
+def _loggers(cfg: DictConfig, run: RunDirectory) -> Iterator[list[Logger]]:
+    """Build the loggers; close ours once the results are logged, which come after the fit and Lightning's `finalize`."""
+    loggers = build.build_loggers(cfg, run)
     try:
-        yield logger
+        yield loggers
     finally:
-        if isinstance(logger, RunLogger):
-            logger.close()
+        for logger in loggers:
+            if isinstance(logger, RunLogger):
+                logger.close()
 
 
-def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, logger: Logger | bool) -> float | None:
+def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: list[Logger]) -> float | None:
     checkpoint_path = _starting_point(cfg, run)
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = build.build_datamodule(cfg)
@@ -72,7 +73,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, logger: Lo
     monitor = build.build_monitor(cfg, datamodule)
     results = build.build_results(cfg)
     steps = None if checkpoint_path is None else _steps_behind(cfg, run, checkpoint_path, module)
-    trainer = build.build_trainer(cfg, run, logger, monitor, datamodule)
+    trainer = build.build_trainer(cfg, run, loggers, monitor, datamodule)
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     if checkpoint_path is None:

@@ -36,14 +36,18 @@ class BinaryMetrics(Metric):
     weight: list[Tensor]
     logit: list[Tensor]
 
-    def __init__(self, threshold: float = 0.5, base_rate: float | None = None) -> None:
+    def __init__(
+        self, threshold: float = 0.5, base_rate: float | None = None, declared: Mapping[str, Metric] | None = None
+    ) -> None:
         """Start with no rows.
 
         Args:
             threshold: of class 1.
             base_rate: the share of class 1 among the training rows, to compare with; None: among the rows at hand.
+            declared: metrics of the config besides, by name.
         """
         super().__init__()
+        self.declared = dict(declared or {})
         self.threshold = threshold
         self.base_rate = base_rate
         for state in ("probability", "target", "weight", "logit"):
@@ -67,7 +71,32 @@ class BinaryMetrics(Metric):
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by name."""
-        return binary_metrics(*self.rows(), threshold=self.threshold, base_rate=self.base_rate, logit=self.logits())
+        probability, target, weight = self.rows()
+        found = binary_metrics(probability, target, weight, self.threshold, self.base_rate, self.logits())
+        return found | declared_values(self.declared, probability, target)
+
+
+def declared_values(declared: Mapping[str, Metric], probability: Tensor, target: Tensor) -> dict[str, float]:
+    """Return the values of torchmetrics' metrics by name; they know no row weights, and have thresholds of their own."""
+    for metric in declared.values():
+        metric.reset()
+        metric.update(probability, target.int())
+    return {name: float(metric.compute()) for name, metric in declared.items()}
+
+
+def is_more_better(metric: Metric) -> bool | None:
+    """Return whether more of a metric is better: as its class says, or else as right probabilities and wrong ones show.
+
+    None where neither does.
+
+    Raises:
+        RuntimeError, ValueError, TypeError: it makes no single number of probabilities and classes, each (rows,).
+    """
+    probability, target = torch.tensor([0.1, 0.8, 0.2, 0.9]), torch.tensor([0, 1, 0, 1])
+    right = declared_values({"": metric}, probability, target)[""]
+    wrong = declared_values({"": metric}, 1 - probability, target)[""]
+    metric.reset()
+    return metric.higher_is_better if metric.higher_is_better is not None or right == wrong else right > wrong
 
 
 def binary_metrics(

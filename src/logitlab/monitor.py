@@ -18,6 +18,9 @@ SMALLER_IS_BETTER = ("loss", "log_loss", "brier", "calibration_error", "false_po
 OF_TRAIN = ("loss", "accuracy", "objective")
 """What is known of the training rows after every epoch; `objective` where there is a penalty."""
 
+TAKEN = (*LARGER_IS_BETTER, *SMALLER_IS_BETTER, "base_log_loss", "base_accuracy", "base_rate", "threshold", "rows")
+"""Names that a metric of the config cannot have."""
+
 NEEDS_BOTH_CLASSES = ("auroc", "average_precision", "balanced_accuracy", "precision", "recall", "f1")
 
 NAMES = (
@@ -25,6 +28,18 @@ NAMES = (
     *(f"val/{name}" for name in (*LARGER_IS_BETTER, *SMALLER_IS_BETTER) if name != "objective"),
 )
 """Every metric that some run has after each of its epochs, or, of val rows, after each validation."""
+
+DECLARABLE = "torchmetrics.classification"
+"""Where a metric is looked for that the config declares by the name of its class alone."""
+
+
+def declared(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what a config describes of metrics besides the usual ones: name -> a mapping with a `_target_`."""
+    nodes = {str(name): node for name, node in (config.get("metrics") or {}).items() if node is not None}
+    return {
+        name: {"_target_": node if "." in node else f"{DECLARABLE}.{node}"} if isinstance(node, str) else node
+        for name, node in nodes.items()
+    }
 
 
 class Monitor:
@@ -67,20 +82,32 @@ class Monitor:
         return (True, 0.0) if value is None or not math.isfinite(value) else (False, self.sign * value)
 
 
-def check(name: str | None, mode: str = "min", key: str = "monitor", mode_key: str = "monitor_mode") -> None:
+def check(
+    name: str | None,
+    mode: str = "min",
+    key: str = "monitor",
+    mode_key: str = "monitor_mode",
+    declared: Mapping[str, bool | None] | None = None,
+) -> None:
     """Raise UserError for a metric that no run has after its epochs, and for one that is better the other way.
 
     Args:
         name: of the metric; None: val/loss, or train/loss.
         mode: "min" or "max".
         key: under which `name` was typed; `mode_key`: under which `mode` was.
+        declared: metrics of the config, by name: whether more is better, None where that is not known.
     """
-    if name is not None and name not in NAMES:
+    own = {f"val/{each}": is_more for each, is_more in (declared or {}).items()}
+    names = (*NAMES, *own)
+    if name is not None and name not in names:
         raise UserError(
-            f"{key}={name} is no metric that is known after an epoch.{did_you_mean(str(name), NAMES)} There are:"
-            f" {', '.join(NAMES)}. train/objective needs a penalty, val/... needs val rows."
+            f"{key}={name} is no metric that is known after an epoch.{did_you_mean(str(name), names)} There are:"
+            f" {', '.join(names)}. train/objective needs a penalty, val/... needs val rows."
         )
-    best = "max" if (name or "loss").partition("/")[2] in LARGER_IS_BETTER else "min"
+    if own.get(name or "", True) is None:
+        return
+    is_more = own[name] if name in own else (name or "loss").partition("/")[2] in LARGER_IS_BETTER
+    best = "max" if is_more else "min"
     if mode != best:
         what = f"{key}={name}" if name else "The loss, which is what is monitored,"
         raise UserError(
@@ -95,11 +122,18 @@ def check_config(config: Mapping[str, Any]) -> None:
     Args:
         config: as plain values.
     """
+    unknown = dict.fromkeys(declared(config))
     for name, mode, keys in _monitored(config):
-        check(name, mode, *keys)
+        check(name, mode, *keys, unknown)
 
 
-def resolve(config: Mapping[str, Any], has_val: bool, val_has_both_classes: bool = True, has_penalty: bool = False) -> Monitor:
+def resolve(
+    config: Mapping[str, Any],
+    has_val: bool,
+    val_has_both_classes: bool = True,
+    has_penalty: bool = False,
+    declared: Mapping[str, bool | None] | None = None,
+) -> Monitor:
     """Return what a run is judged by.
 
     Args:
@@ -107,12 +141,13 @@ def resolve(config: Mapping[str, Any], has_val: bool, val_has_both_classes: bool
         has_val: whether there are val rows.
         val_has_both_classes: whether they are of both classes.
         has_penalty: whether there is a penalty, and so `train/objective`.
+        declared: metrics of the config, by name: whether more is better, None where that is not known.
 
     Raises:
         UserError: a metric that the config names is none of this run.
     """
     for name, mode, keys in _monitored(config):
-        check(name, mode, *keys)
+        check(name, mode, *keys, declared)
         if name is None:
             continue
         part, _, metric = name.partition("/")
@@ -136,7 +171,8 @@ def monitor_of_sweep(config: Mapping[str, Any], metrics: Collection[str]) -> Mon
         config: of the sweep, as plain values, from wherever; what it should say may be missing.
         metrics: the names that the runs have.
     """
-    given = {"monitor": NAMES, "monitor_mode": ("min", "max")}
+    own = declared(config) if isinstance(config.get("metrics"), Mapping) else {}
+    given = {"monitor": (*NAMES, *(f"val/{name}" for name in own)), "monitor_mode": ("min", "max")}
     known = {key: value for key, names in given.items() if (value := config.get(key)) in names}
     return _given_or_default(known, "val/loss" in metrics)
 

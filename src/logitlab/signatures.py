@@ -42,6 +42,14 @@ def find_definition(target: str) -> Definition | None:
     return _definition_in(path, module, name) if path else None
 
 
+def names_in(module: str) -> list[str]:
+    """Return the names that a module imports or defines at its top; none where it has no source."""
+    path = _module_file(module)
+    names = [] if path is None else _parsed(path).body
+    imported = [alias.asname or alias.name for node in names if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return imported + [node.name for node in names if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+
+
 def is_missing(target: str) -> bool:
     """Whether a dotted path is known to name nothing; where only running its code could tell, it is not."""
     names = target.split(".")

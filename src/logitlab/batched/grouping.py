@@ -28,6 +28,7 @@ NUMBERS = {
     "sweep",
     "lr_scheduler",
     "calibration",
+    "metrics",
 }
 """The top-level keys that are known here."""
 
@@ -69,11 +70,14 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
         return "calibration"
     if config.get("lr_scheduler"):
         return "lr_scheduler"
+    if config.get("metrics"):
+        return "metrics"
     for part, reason in (("optimizer", _optimizer), ("trainer", _trainer), ("callbacks", _callbacks)):
         if (key := reason(config[part])) is not None:
             return f"{part}.{key}"
-    logger = config.get("logger")
-    if logger is not None and logger.get("_target_") != "logitlab.log.tensorboard.RunLogger":
+    logger = config.get("logger") or {}
+    loggers = [logger] if "_target_" in logger else [each for each in logger.values() if each is not None]
+    if any(each.get("_target_") != "logitlab.log.tensorboard.RunLogger" for each in loggers):
         return "logger"
     return None
 

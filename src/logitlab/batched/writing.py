@@ -82,7 +82,7 @@ class MemberWriter:
             assert [parameter.numel() for parameter in table.parameters] == [module.weight.shape[1], 1]
         self._threshold = group.tables[0].template.threshold
         self._saved = group.trainer.strategy.checkpoint_io.checkpoint  # type: ignore[attr-defined]
-        self._logged = group.configs[0].get("logger") is not None
+        self._logged = any((group.configs[0].get("logger") or {}).values())
 
     def write(self, number: int, member: Member) -> float | None:
         """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""

@@ -37,6 +37,9 @@ TEXTS = {"keep", "data.null_values", *(f"data.{key}" for key in COLUMNS)}
 ITEM = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,])+""")
 """What stands between two commas."""
 
+SEVERAL = ("logger", "metrics")
+"""Groups of which a run may have several choices, as in logger=[tensorboard,csv]."""
+
 NEVER_NULL = ("run", "hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -88,6 +91,8 @@ def _check_choice(argument: str, key: str, value: str, is_ours: bool) -> None:
     """Raise ArgumentError for what cannot be the name of a choice, over which Hydra stumbles: a list, a mapping, a number."""
     group, override = key.lstrip("~+"), parsed(argument)
     is_strange = override is not None and not override.is_sweep_override() and not isinstance(override.value(), str)
+    if value.startswith("[") and group in SEVERAL:
+        return
     if not value.startswith(("[", "{")) and not (is_strange and (key.startswith("~") or not is_ours)):
         return  # a name, or what Hydra itself refuses in words
     what = "is a list" if value.startswith("[") else "is not the name of a choice"

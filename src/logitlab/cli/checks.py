@@ -5,6 +5,7 @@ list of weights fit the data) is checked where it is used.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,16 +13,28 @@ from omegaconf.errors import OmegaConfBaseException
 
 from logitlab import monitor, rules
 from logitlab.cli import accelerators, combinations, targets
-from logitlab.errors import UserError, did_you_mean
+from logitlab.errors import UserError, did_you_mean, how_to_install
 from logitlab.overrides import typed
 from logitlab.rules import Number
+from logitlab.signatures import is_missing, names_in
 
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""
 
-PARTS = (*NECESSARY, "penalty", "lr_scheduler", "logger")
+PARTS = (*NECESSARY, "penalty", "lr_scheduler")
 COLLECTIONS = ("callbacks", "results")
 """Groups that are built from a `_target_`, and groups of which each entry is, or is null."""
+
+EXAMPLES = {
+    "callbacks": "lightning.pytorch.callbacks.Timer",
+    "results": "logitlab.results.metrics.Metrics",
+    "logger": "lightning.pytorch.loggers.CSVLogger",
+    "metrics": "torchmetrics.classification.BinarySpecificity",
+}
+"""Entries of groups that have several."""
+
+NEEDED = {"lightning.pytorch.loggers.MLFlowLogger": "mlflow", "lightning.pytorch.loggers.WandbLogger": "wandb"}
+"""Classes that are there without the package that they need, which is an extra of the same name."""
 
 NO_RESULTS = ("torch.", "torchmetrics.", "lightning.", "optuna.")
 """Where no class is that could be among the results."""
@@ -47,8 +60,11 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     _check_given(cfg, example)
     plain = _resolved(cfg)
     _check_parts(plain, known)
-    for key, target in targets.all_targets(plain):
+    for key, target in (*targets.all_targets(plain), *_declared_metrics(plain)):
         targets.check_target(key, target)
+        package = NEEDED.get(str(target["_target_"]))
+        if package is not None and find_spec(package) is None:
+            raise UserError(f"{key} needs {package}, which is not installed: type {how_to_install(package)}.")
     missing = object()
     values = {key: OmegaConf.select(cfg, key, default=missing) for key in rules.RULES}
     check_values({key: value for key, value in values.items() if value is not missing})
@@ -69,6 +85,25 @@ def check_values(values: Mapping[str, Any]) -> None:
             _check_start(value)
         elif key in rules.RULES:
             rules.check_value(key, value, rules.RULES[key])
+
+
+def _declared_metrics(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the metrics that are declared by their name alone; refuse what is none."""
+    entries = plain.get("metrics") or {}
+    if not isinstance(entries, Mapping):
+        raise UserError(f"metrics={typed(entries)} is not allowed: type metrics=NAME. conf/metrics/ holds the names.")
+    for name, node in monitor.declared(plain).items():
+        if not isinstance(entries[name], str):
+            _check_part(f"metrics.{name}", node)
+            continue
+        target = str(node["_target_"])
+        if target.startswith(monitor.DECLARABLE) and is_missing(target):
+            hint = did_you_mean(target.rpartition(".")[2], names_in(monitor.DECLARABLE))
+            raise UserError(f"metrics.{name}={typed(entries[name])}: there is no such class in {monitor.DECLARABLE}.{hint}")
+        yield f"metrics.{name}", node
+    for name in entries:
+        if name in monitor.TAKEN:
+            raise UserError(f"metrics.{name}: there is a metric of that name in every run. Give yours another name.")
 
 
 def _check_given(cfg: DictConfig, example: str) -> None:
@@ -106,6 +141,12 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
             raise UserError(f"{group}={typed(entries)} is not allowed: type {group}=NAME. conf/{group}/ holds the names.")
         for name, part in (entries or {}).items():
             _check_part(f"{group}.{name}", part)
+    logger = plain.get("logger")
+    if isinstance(logger, Mapping) and "_target_" not in logger:
+        for name, part in logger.items():
+            _check_part(f"logger.{name}", part)
+    elif "logger" in known:
+        _check_part("logger", logger)
     for key in PARTS:
         if key in known:
             _check_part(key, plain.get(key))
@@ -125,9 +166,9 @@ def _check_parts(plain: Mapping[str, Any], known: Collection[str]) -> None:
 
 def _check_part(key: str, part: Any) -> None:
     if part not in (None, {}) and not (isinstance(part, Mapping) and "_target_" in part):
-        if key in PARTS:
+        if key in (*PARTS, "logger"):
             raise UserError(f"{key}={typed(part)} is not allowed: type {key}=NAME, where conf/{key}/ holds the names.")
-        target = "lightning.pytorch.callbacks.Timer" if key.startswith("callbacks.") else "logitlab.results.metrics.Metrics"
+        target = EXAMPLES[key.partition(".")[0]]
         raise UserError(
             f"{key}={typed(part)} is not allowed: it must be a mapping with a _target_ that names what to build, as in"
             f" '{key}={{_target_:{target}}}', or null to leave it out."

@@ -27,7 +27,7 @@ def explain(error: Exception, conf: Path, config_name: str) -> UserError | None:
         config_name: the primary config in it.
     """
     if isinstance(error, MissingConfigException):
-        return _missing_choice(error)
+        return _missing_choice(error, conf)
     if isinstance(error, OverrideParseException):
         return UserError(f"'{error.override}' is not an override of the form key=value.{_in_quotes(error.override)}")
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
@@ -70,9 +70,9 @@ def _first_line(error: BaseException | None) -> str:
     return str(error).splitlines()[0].rstrip(".") if error is not None and str(error) else ""
 
 
-def _missing_choice(error: MissingConfigException) -> UserError:
+def _missing_choice(error: MissingConfigException, conf: Path) -> UserError:
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-    options = sorted(error.options or [])
+    options = sorted(error.options or (path.stem for path in (conf / group).glob("*.yaml") if group))  # none of a list's item
     if not options:
         return UserError(_first_line(error) + ".")
     hint = did_you_mean(choice, options)

@@ -5,7 +5,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from logitlab.console import one_line
@@ -109,10 +109,15 @@ ROWS = (
 """The lines of the table of metrics: what each is called, its name in metrics.json, how it is written."""
 
 
-def metrics_table(splits: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
-    """Return a line for each metric with a column for each split; an undefined metric is shown as a dash."""
+def metrics_table(splits: Mapping[str, Mapping[str, float]], declared: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return a line for each metric with a column for each split; an undefined metric is shown as a dash.
+
+    Args:
+        splits: the metrics of each split.
+        declared: names of metrics that the config adds.
+    """
     written = [("", list(splits))]
-    for label, metric, form in ROWS:
+    for label, metric, form in (*ROWS, *((name, name, ".4f") for name in declared)):
         if all(metric in values for values in splits.values()):
             written.append((label, [decimal(values[metric], form) for values in splits.values()]))
     widths = [max(NARROWEST_NUMBERS, *(len(cells[at]) + 2 for _, cells in written)) for at in range(len(splits))]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from logitlab.data.examples import Examples
 from logitlab.log.summary import decimal, metrics_table
 from logitlab.losses import WeightedCrossEntropy
-from logitlab.metrics import binary_metrics, undefined
+from logitlab.metrics import binary_metrics, declared_values, undefined
 from logitlab.results.result import Fit, Result, Row
 from logitlab.training.module import LogisticRegression
 
@@ -49,9 +49,10 @@ class Metrics(Result):
             metrics["train"] |= {name: value for name, value in curve.items() if value is not None}
         for name, values in metrics.items():
             fit.metrics.update({f"{name}/{metric}": value for metric, value in values.items()})
-        self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in CURVES})
+        curves = (*CURVES, *module.declared)
+        self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in curves})
         if len(splits) > 1:
-            return [*metrics_table(metrics), *_undefined(metrics), *_kept(fit, "val" in splits)]
+            return [*metrics_table(metrics, module.declared), *_undefined(metrics), *_kept(fit, "val" in splits)]
         return [(f"train/{name}", decimal(metrics["train"][name], ".6f")) for name in ("loss", "accuracy")]
 
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
@@ -83,7 +84,7 @@ def split_metrics(module: LogisticRegression, rows: Examples, base_rate: float) 
     """Return the loss and every metric of some rows; the loss has its `pos_weight`, the metrics have not."""
     probability, logit = module.network.scores(rows.exact)
     found = binary_metrics(probability, rows.target[:, 0], _weight(rows), module.threshold, base_rate, logit)
-    return {"loss": _loss(module, rows)} | found
+    return {"loss": _loss(module, rows)} | found | declared_values(module.declared, probability, rows.target[:, 0])
 
 
 @torch.no_grad()

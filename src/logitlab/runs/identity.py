@@ -32,6 +32,7 @@ WITHOUT = {
     "calibration": "none",
     "cost": {"false_positive": 1, "false_negative": 1},
     "lr_scheduler": None,
+    "metrics": None,
 }
 """Top-level keys and the values at which a run is as if there were no such key. They never change, whatever conf/ has; a new
 key gets the value here that leaves the numbers of earlier runs as they are."""

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import Metric
 
 from logitlab import memory, penalties
 from logitlab.errors import RunError, UserError
@@ -57,6 +58,7 @@ class LogisticRegression(pl.LightningModule):
         watched: Iterable[str] = (),
         penalty: ElasticNet | Firth = penalties.NONE,
         lr_scheduler: Callable[[torch.optim.Optimizer], dict[str, Any]] | None = None,
+        declared: Mapping[str, Metric] | None = None,
     ) -> None:
         """Wrap the parts.
 
@@ -69,6 +71,7 @@ class LogisticRegression(pl.LightningModule):
             watched: metrics of the val rows to log after every epoch besides loss and accuracy.
             penalty: what large weights cost.
             lr_scheduler: makes Lightning's lr_scheduler_config (scheduler, interval, ...) of the optimiser; None: no schedule.
+            declared: metrics of the config besides the usual ones, by name.
 
         Raises:
             UserError: the loss does not go with what the network returns.
@@ -79,6 +82,7 @@ class LogisticRegression(pl.LightningModule):
         self.loss = loss
         self.make_optimizer = optimizer
         self.threshold = threshold
+        self.declared = dict(declared or {})
         self.watched = tuple(name for name in watched if name not in EVERY_EPOCH)
         self.save_hyperparameters(dict(hparams or {}), logger=False)
         self.penalty = penalty or penalties.NONE
@@ -314,7 +318,7 @@ class LogisticRegression(pl.LightningModule):
 
     def _begin_evaluation(self, with_metrics: bool) -> None:
         self._eval_means = EpochMeans()
-        self._metrics = BinaryMetrics(self.threshold) if with_metrics else None
+        self._metrics = BinaryMetrics(self.threshold, declared=self.declared) if with_metrics else None
 
     def _update_metrics(self, batch: Batch) -> None:
         features, *answers = map(self.network.as_input, batch)
