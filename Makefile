@@ -63,8 +63,9 @@ bench: $(DEV) $(LEAN)/.run $(PICTURES)/.run  ## measure against the rivals and w
 coverage: $(RUN)  ## how often printed intervals hold the truth: 1,000 tables each, into docs/statistics.md
 	$(BIN)/python scripts/interval_coverage.py
 
-readme: $(RUN)  ## run every command of README.md and put its output there
+readme: $(DEV)  ## run every command of README.md and the notebook and put their outputs there
 	$(BIN)/python scripts/readme.py
+	$(BIN)/python scripts/notebook.py
 
 clean:  ## remove the environment and caches; outputs/ stays
 	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main(path: Path) -> None:
     """Write the table."""
-    from sklearn.datasets import load_breast_cancer  # type: ignore[import-untyped]
+    from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -112,7 +112,7 @@ def our_epoch(x: Tensor, y: Tensor, folder: Path, model: str, *overrides: str) -
 
 def scikit_learn_epoch(x: Tensor, y: Tensor) -> float:
     """Return the seconds of one epoch of SGDClassifier with the log loss."""
-    from sklearn.linear_model import SGDClassifier  # type: ignore[import-untyped]
+    from sklearn.linear_model import SGDClassifier
 
     features, target = x.numpy(), y[:, 0].numpy()
     model = SGDClassifier(loss="log_loss", max_iter=1, tol=None, random_state=1)

@@ -16,7 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from harness import alternately, comparison, table
-from sklearn.linear_model import LogisticRegression as Sklearn  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression as Sklearn
 from torch import Tensor
 
 from logitlab import logging_setup

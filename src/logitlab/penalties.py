@@ -39,7 +39,7 @@ class ElasticNet:
         return self.smooth(*weights) + self.l1 * reduce(add, (each.abs().sum() for each in weights))
 
     def __bool__(self) -> bool:
-        return self.l1 > 0 or self.l2 > 0
+        return bool(self.l1 > 0 or self.l2 > 0)
 
     def smooth(self, *weights: Tensor) -> Tensor:
         """Return the l2 part, (): the one that has a gradient everywhere."""
