@@ -196,4 +196,7 @@ def _number_columns(block: bytes, header: Header, form: CsvFormat, wanted: Seque
     except BlockError:
         return set(), set()  # it is met again, with its row, when the block itself is read
     numbers = {name for name in wanted if is_number_text(frame[name], form.decimal_comma)}
-    return numbers, {name for name in numbers if frame[name].str.contains(r"^[+-]?\d*$").all()}
+    if not numbers:
+        return numbers, numbers
+    whole = frame.select(pl.col(list(numbers)).str.contains(r"^[+-]?\d*$").all()).row(0, named=True)
+    return numbers, {name for name, is_whole in whole.items() if is_whole}

@@ -44,8 +44,7 @@ LOOKS = {
 
 def is_number_text(series: pl.Series, decimal_comma: bool = False) -> bool:
     """Whether every value of a text column is a number (or missing); one that begins with 0 is a code and is not."""
-    values = series.drop_nulls()
-    values = values.filter(values != "")
+    values = series.filter(series != "")
     if decimal_comma:
         values = values.str.replace(",", ".", literal=True)
     if values.str.contains(CODE + r"\d*$").any():

@@ -127,9 +127,10 @@ def identifier_notice(series: pl.Series, numbers: pl.Series) -> str | None:
         series: the values of all rows, of every split.
         numbers: of these rows in the file, from 1.
     """
-    values, name = series.drop_nulls(), series.name
-    for some in (values[:1000], values) if values.dtype.is_float() else ():
-        if not (some == some.round()).all():
+    values, name = series.drop_nulls() if series.null_count() else series, series.name
+    if values.dtype.is_float():
+        floats = values.to_numpy()  # a polars expression takes 0.1 ms, which counts on thousands of columns
+        if any((some != some.round()).any() for some in (floats[:1000], floats)):
             return None
     if not len(values):
         return None
