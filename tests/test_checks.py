@@ -74,7 +74,7 @@ MISTAKES = {
     "optimizer=newton +trainer.accumulate_grad_batches=4": "trainer.accumulate_grad_batches=4 does not go with",
     "optimizer=newton model=logits trainer.precision=bf16-mixed": "trainer.precision=bf16-mixed does not go with",
     "optimizer=lbfgs +trainer.limit_train_batches=1": "trainer.limit_train_batches=1 does not go with",
-    "optimizer=newton callbacks.convergence.tolerance=1e-3": "optimizer.tolerance says where it stops",
+    "optimizer=newton callbacks.convergence.tolerance=1e-3": "optimizer.tolerance sets where it stops",
     # a step that float32 cannot hold
     "optimizer=adam optimizer.lr=3e38": "its first step is lr / (1 - beta1) = 3e+39, and float32 holds no more than 3.4e+38",
     "optimizer=adamw optimizer.lr=1e37 optimizer.weight_decay=1e3": "optimizer.lr=1e+37 is too large for AdamW",

@@ -27,7 +27,7 @@ def test_two_processes_do_not_sweep_in_one_directory(fork, tmp_path):
     ("given", "told"),
     [
         (["-m", "seed=1,2", "sweep.resume=nowhere"], "Error: sweep.resume=nowhere: there is no sweep in"),
-        (["sweep.resume=nowhere"], "Error: sweep.resume=nowhere goes on with a sweep, and this command is one run"),
+        (["sweep.resume=nowhere"], "Error: sweep.resume=nowhere resumes a sweep, and this command is one run"),
         (["-m", "seed=1,2", "hydra.sweep.subdir=../x"], "Error: hydra.sweep.subdir=../x leads out of the sweep's directory"),
         (["-m", "seed=1,2", "hydra.sweep.dir=/proc/x"], "Error: The sweep's directory /proc/x cannot be made"),
         (["-m", "optimizer.lr=interval(0,1)"], "Error: interval(...) names no values to go through: add hydra/sweeper=optuna"),

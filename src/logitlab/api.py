@@ -162,7 +162,7 @@ def _composed(overrides: list[str]) -> Iterator[Any]:
                 with read_write(cfg), open_dict(cfg):
                     cfg.hydra.runtime.output_dir = str(Path(cfg.hydra.run.dir).absolute())
             except Exception as error:
-                raise composition_errors.explain(error, CONF, "config") or error from error
+                raise composition_errors.explain(error, overrides, CONF, "config") or error from error
         config.set_config(cfg)
         own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         OmegaConf.set_struct(own, True)

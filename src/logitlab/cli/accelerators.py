@@ -1,4 +1,4 @@
-"""Why there is no GPU to use, told from files and the environment, before torch is imported."""
+"""Why there is no GPU to use, from files and the environment, before torch is imported."""
 
 import ctypes.util
 import importlib.util

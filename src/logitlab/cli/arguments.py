@@ -13,7 +13,7 @@ from logitlab.overrides import quoted
 
 
 class ArgumentError(UserError):
-    """An argument that Hydra never sees; unlike the mistakes of a job it is not told yet."""
+    """An error in an argument that Hydra never sees; unlike the errors of a job it is not printed yet."""
 
 
 PATHS = {

@@ -44,7 +44,7 @@ READ = ("trainer.max_epochs", "trainer.enable_progress_bar", "cost.false_positiv
 
 
 def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
-    """Raise UserError for the first thing in `cfg` that no run survives.
+    """Raise UserError for the first thing in `cfg` that cannot be run.
 
     Args:
         cfg: the composed config, as Hydra hands it to the job.
@@ -192,7 +192,7 @@ def _check_start(weight: Any) -> None:
 
 
 def several_devices(devices: Any) -> UserError:
-    """Return what to tell of a run on several devices: its second process would meet the first one's run directory."""
+    """Return the error of a run on several devices: its second process would meet the first one's run directory."""
     return UserError(
         f"trainer.devices={typed(devices)} asks for several processes, and a run here is one: each would take all the rows and"
         " write the same run directory. Type trainer.devices=1. Several runs side by side are a sweep (-m)."

@@ -1,4 +1,4 @@
-"""ValidationSelection that are good by themselves and do not go together, told before torch is imported."""
+"""Values that are valid alone and not together, refused before torch is imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,6 @@ KNOWS_L1 = ("logitlab.solvers.solver.Newton", "torch.optim.SGD", "torch.optim.Ad
 NEEDS_HESSIANS = "logitlab.penalties.Firth"
 HAS_NO_HESSIAN = "logitlab.solvers.solver.LBFGS"
 SOLVERS = ("logitlab.solvers.solver.Newton", HAS_NO_HESSIAN)
-
-
-SOLVERS = ("logitlab.solvers.solver.Newton", "logitlab.solvers.solver.LBFGS")
 NOT_FOR_SOLVERS = {
     "trainer.gradient_clip_val": (None, 0),
     "trainer.gradient_clip_algorithm": (None,),
@@ -50,7 +47,7 @@ def check_folds(data: Mapping[Any, Any]) -> None:
     if folds is None and fold is None:
         return
     if folds is None:
-        raise UserError(f"data.fold={fold} is one of how many folds? Type data.folds=5 data.fold={fold}, or leave both out.")
+        raise UserError(f"data.fold={fold} needs the number of folds: type data.folds=5 data.fold={fold}, or leave both out.")
     if fold is None:
         raise UserError(
             f"data.folds={folds} needs to know which of them validates: type data.fold=0 for one run, or"
@@ -60,8 +57,8 @@ def check_folds(data: Mapping[Any, Any]) -> None:
         raise UserError(f"data.fold={fold} is not one of data.folds={folds}: they are 0 to {folds - 1}.")
     if data.get("split") == "time":
         raise UserError(
-            f"data.folds={folds} does not go with data.split=time: all folds but one would teach, those of the future too. Type"
-            " data.split=group data.split_by=<column> or data.split=fractions, or leave data.folds out."
+            f"data.folds={folds} does not go with data.split=time: all folds but one, also those of the future, would train."
+            " Type data.split=group data.split_by=<column> or data.split=fractions, or leave data.folds out."
         )
     if data.get("val_path") is not None:
         raise UserError(
@@ -108,8 +105,8 @@ def _check_cluster(cfg: DictConfig) -> None:
     if OmegaConf.select(cfg, "results.coefficients.errors") != "cluster" or OmegaConf.select(cfg, "data.cluster"):
         return
     raise UserError(
-        "results.coefficients.errors=cluster needs to know which rows hang together: type data=table data.cluster=COLUMN, the"
-        " column whose values are the groups, or results.coefficients.errors=hc1 for rows that stand alone."
+        "results.coefficients.errors=cluster needs the groups of dependent rows: type data=table data.cluster=COLUMN, the"
+        " column whose values are the groups, or results.coefficients.errors=hc1 for independent rows."
     )
 
 
@@ -170,13 +167,13 @@ def _check_errors(cfg: DictConfig) -> None:
 def _check_weight_kind(cfg: DictConfig) -> None:
     if (kind := OmegaConf.select(cfg, "data.weight_kind")) is not None and OmegaConf.select(cfg, "data.weight") is None:
         raise UserError(
-            f"data.weight_kind={kind} says what row weights are, and there are none: type data.weight=COLUMN with it, or"
+            f"data.weight_kind={kind} describes row weights, and there are none: type data.weight=COLUMN with it, or"
             " leave it out."
         )
 
 
 def _check_solver(cfg: DictConfig) -> None:
-    """Refuse, beside newton and lbfgs, what they would pass over without a word."""
+    """Refuse, beside newton and lbfgs, what they would silently ignore."""
     target = str(OmegaConf.select(cfg, "optimizer._target_"))
     if target not in SOLVERS:
         return
@@ -190,11 +187,9 @@ def _check_solver(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value in nothing and not (isinstance(value, int) and nothing == (None, 1.0)):
             continue
-        other = (
-            "optimizer.tolerance says where it stops" if key.endswith("tolerance") else "it moves once an epoch, by all rows"
-        )
+        why = "optimizer.tolerance sets where it stops" if key.endswith("tolerance") else "it steps once an epoch, on all rows"
         raise UserError(
-            f"{key}={value} does not go with optimizer={name}: {other}. Leave {key} out, or type optimizer=sgd or adam."
+            f"{key}={value} does not go with optimizer={name}: {why}. Leave {key} out, or type optimizer=sgd or adam."
         )
 
 

@@ -1,7 +1,7 @@
 """What every command of the project shares: Hydra composes, the config is checked, and only then torch is imported.
 
-Hydra's own words and switches stay as they are. What changes is the end: a mistake is told in one paragraph with exit code 2,
-a failure with 1, Ctrl-C is 130 and SIGTERM 143.
+Hydra's own words and flags stay as they are. What changes is the end: a user's error is one paragraph with exit code 2, a
+failure exits with 1, Ctrl-C with 130 and SIGTERM with 143.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,7 +31,7 @@ from logitlab.sweeps import member
 from logitlab.sweeps.run_member import run_member
 
 TRAINING = "logitlab.experiment:train"
-"""The job whose sweeps can be gone on with."""
+"""The job whose sweeps can be resumed."""
 
 OmegaConf.register_new_resolver("run_dir", run_directory.choose, replace=True)
 OmegaConf.register_new_resolver("sweep_dir", member.resume_directory, replace=True)
@@ -52,7 +51,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then lets its errors through to us instead of printing them
     try:
         _find_conf(config_name)
-        multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
+        multirun = not composition_errors.MULTIRUN.isdisjoint(sys.argv)
         sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
         task = Job(job, config_name, None if multirun else begin)
         if multirun:
@@ -70,14 +69,16 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
     except arguments.ArgumentError as error:
         print_error(error)
         sys.exit(error.exit_code)
-    except (UserError, RunError) as error:  # of a sweep's job, told when it happened
+    except (UserError, RunError) as error:  # of a sweep's job, printed when it happened
         sys.exit(error.exit_code)
     except Exception as error:
-        told = composition_errors.explain(error, CONF, config_name) or _unwritable(error)
-        if told is None or want_traceback:
+        explained: UserError | RunError | None = composition_errors.explain(error, sys.argv[1:], CONF, config_name)
+        if explained is None and isinstance(error, OSError) and (multirun or not task.has_begun):
+            explained = _unwritable(error, multirun)
+        if explained is None or want_traceback:
             raise
-        print_error(told)
-        sys.exit(told.exit_code)
+        print_error(explained)
+        sys.exit(explained.exit_code)
     finally:
         sweep.forget_empty()
 
@@ -93,10 +94,12 @@ class Job:
         self.job = job
         self.config_name = config_name
         self.begin = begin
+        self.has_begun = False
         self.__name__ = self.__qualname__ = job.partition(":")[2]
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run the job: alone, so that its failure ends the process, or as one run of a sweep, which goes on."""
+        self.has_begun = True
         console.guard()  # this may be another process than that of `main`
         if self.begin is not None:
             self.begin()
@@ -124,7 +127,7 @@ class Job:
             raise
 
     def check(self, cfg: DictConfig) -> None:
-        """Raise UserError for a config that no run survives; name the groups that were left out."""
+        """Raise UserError for a config that cannot be run; give the groups that were left out the value null."""
         known = _top_level_keys(self.config_name)
         _name_left_out(cfg, known)
         checks.check(cfg, known, _example(self.config_name))
@@ -136,16 +139,16 @@ class Job:
         return _load(self.job)(cfg)
 
     def _refuse_resume(self, cfg: DictConfig) -> None:
-        """Raise UserError for one run that is told to go on with a sweep."""
+        """Raise UserError for a single run that is given a sweep to resume."""
         if self.job == TRAINING and cfg.sweep and cfg.sweep.resume and HydraConfig.get().mode is not RunMode.MULTIRUN:
             raise UserError(
-                f"sweep.resume={cfg.sweep.resume} goes on with a sweep, and this command is one run: type python train.py -m"
-                " and the sweep's own values, or, to go on with a run, ckpt_path=<its directory>."
+                f"sweep.resume={cfg.sweep.resume} resumes a sweep, and this command is one run: type python train.py -m and"
+                " the sweep's own values, or, to resume a run, ckpt_path=<its directory>."
             )
 
 
 def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what there is to say of the rows of a run's config (`logitlab.data.description.describe`)."""
+    """Return the description of the rows of a run's config (`logitlab.data.description.describe`)."""
     return _load("logitlab.build:describe_data")(config)
 
 
@@ -223,19 +226,16 @@ def _forget_empty_directory() -> None:
             directory.parent.rmdir()
 
 
-def _unwritable(error: Exception) -> UserError | RunError | None:
-    """Return what to tell of a folder or a file that could not be written; None where a job alone had begun already."""
-    if not isinstance(error, OSError):
-        return None
-    functions = {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)}
-    if "__call__" in functions:
-        return None
-    if "mkdir" in functions:
-        return UserError(
-            f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>"
-            " (hydra.sweep.dir=<folder> for a sweep), or mend its permissions."
+def _unwritable(error: OSError, multirun: bool) -> UserError | RunError:
+    """Return the error for a folder or a file that Hydra could not write, before a run or between the runs of a sweep."""
+    if multirun:
+        return RunError(
+            f"{error.filename or 'A file of the sweep'} cannot be written: {error.strerror}. What is finished stays."
         )
-    return RunError(f"{error.filename or 'A file of the sweep'} cannot be written: {error.strerror}. What is finished stays.")
+    return UserError(
+        f"The run directory {error.filename} cannot be made: {error.strerror}. Give another one with hydra.run.dir=<folder>, or"
+        " correct its permissions."
+    )
 
 
 def _how_to_resume(stop: Interrupted) -> str:
