@@ -19,12 +19,14 @@ from torchmetrics import Metric
 
 from logitlab import masking, monitor, penalties
 from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.loaders import as_ours
 from logitlab.data.table_files import table_files
 from logitlab.errors import RunError, UserError
 from logitlab.metrics import is_more_better
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
 from logitlab.penalties import ElasticNet, Firth
+from logitlab.recorded import accepted
 from logitlab.results.result import Result
 from logitlab.runs import resume
 from logitlab.runs.checkpoint_io import AtomicCheckpointIO
@@ -39,7 +41,7 @@ NOT_IN_SWEEPS = ("dashboard", "certificate", "importance")
 
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
     """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
-    return _build(cfg.data, "data", seed=cfg.seed)
+    return as_ours(_build(cfg.data, "data", seed=cfg.seed), cfg.data._target_)
 
 
 def describe_data(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -58,7 +60,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
 
     The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
     """
-    late = _accepted(cfg.model, in_features=datamodule.in_features)
+    late = accepted(cfg.model._target_, in_features=datamodule.in_features)
     network = as_network(_build(cfg.model, "model", **late), cfg)
     penalty, optimizer = build_penalty(cfg, datamodule), _build(cfg.optimizer, "optimizer")
     is_solver = isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver)
@@ -269,22 +271,12 @@ def _trial(cfg: DictConfig) -> Any:
 def _build(node: DictConfig, key: str, **late: Any) -> Any:
     """Instantiate a part of the config; `late` are arguments that the config cannot know, of which it gets those it takes."""
     try:
-        return instantiate(node, **_accepted(node, **late), _convert_="all")
+        return instantiate(node, **accepted(node._target_, **late), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError | RunError):
             raise cause from None
         raise UserError(f"{key} ({node._target_}) cannot be built: {cause or error}") from error
-
-
-def _accepted(node: DictConfig, **late: Any) -> dict[str, Any]:
-    """Return those of the arguments that the callable behind a part has parameters for."""
-    try:
-        parameters = signature(get_object(node._target_)).parameters
-    except (ValueError, TypeError, ImportError, AttributeError):  # without a signature, or what `instantiate` refuses in words
-        return late
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return {name: value for name, value in late.items() if takes_all or name in parameters}
 
 
 def _tried_optimizer(make: Any, network: Any, node: DictConfig) -> Any:

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def build(node: Mapping[str, Any], **late: Any) -> Any:
 
     Args:
         node: from `choice`.
-        late: arguments that the config cannot know.
+        late: arguments that the config cannot know; it gets those that it takes.
 
     Raises:
         UserError: it cannot be built.
@@ -74,13 +75,24 @@ def build(node: Mapping[str, Any], **late: Any) -> Any:
     target = node["_target_"]
     try:
         made = get_object(target)
-        arguments = {key: _built(value) for key, value in node.items() if not key.startswith("_")} | late
+        arguments = {key: _built(value) for key, value in node.items() if not key.startswith("_")}
+        arguments |= accepted(target, **late)
         positional = [_built(value) for value in node.get("_args_", ())]
         return functools.partial(made, *positional, **arguments) if node.get("_partial_") else made(*positional, **arguments)
     except (UserError, RunError, MemoryError):
         raise
     except Exception as error:
         raise UserError(f"{target} cannot be built with what was recorded: {type(error).__name__}: {error}") from error
+
+
+def accepted(target: str, **late: Any) -> dict[str, Any]:
+    """Return those of the arguments that the callable of a dotted name has parameters for."""
+    try:
+        parameters = signature(get_object(target)).parameters
+    except (ValueError, TypeError, ImportError, AttributeError):  # without a signature, or what is refused in words later
+        return late
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return {name: value for name, value in late.items() if takes_all or name in parameters}
 
 
 def _built(value: Any) -> Any:

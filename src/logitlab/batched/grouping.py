@@ -9,6 +9,8 @@ from typing import Any
 
 NETWORKS = {f"logitlab.networks.{name}" for name in ("Sequential", "BinaryClassifier", "Tensors", "Logits")}
 
+DATA = ("logitlab.data.datamodule.InMemoryDataModule", "logitlab.data.table.table")
+
 OPTIMIZER_NUMBERS = {
     "torch.optim.SGD": {"lr", "momentum", "dampening", "weight_decay", "nesterov"},
     "torch.optim.Adam": {"lr", "betas", "eps", "weight_decay"},
@@ -60,6 +62,8 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
         return "hydra/sweeper/pruner"
     if config["model"].get("_target_") not in NETWORKS or config["model"].keys() - {"_target_", "weight", "bias"}:
         return "model"
+    if config["data"].get("_target_") not in DATA:
+        return "data"
     loss = config["loss"]
     if loss.get("_target_") != "logitlab.losses.binary_cross_entropy":
         return "loss"

@@ -11,7 +11,7 @@ from logitlab import recorded
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.description import check_same_data
 from logitlab.data.examples import Examples
-from logitlab.errors import UserError
+from logitlab.data.loaders import as_ours
 from logitlab.inference.model_file import load_model
 from logitlab.metrics import ranking
 from logitlab.plots import surface
@@ -43,9 +43,7 @@ class Trained:
         Raises:
             UserError: one of them is not what it should be, or the data have changed since, or are gone.
         """
-        self.datamodule: InMemoryDataModule = recorded.build(data, seed=seed)
-        if not isinstance(self.datamodule, InMemoryDataModule):
-            raise UserError(f"{data['_target_']} hands over no rows.")
+        self.datamodule: InMemoryDataModule = as_ours(recorded.build(data, seed=seed), data["_target_"])
         noted = resume.rows_of(load(record.path / CHECKPOINTS / "last.ckpt"), record.path)
         check_same_data(noted, self.datamodule.description, "this run", "Put back the table that it was trained on.")
         self.model = load_model(record.path)
