@@ -1,5 +1,7 @@
 # `make` alone lists the targets. All set-up is `make train` or `make test`: each makes .venv as far as it needs it.
-PYTHON ?= python3.11
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3 python; do \
+	$$each -c '$(FITS)' 2>/dev/null && { command -v $$each; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run
@@ -9,13 +11,16 @@ PICTURES := .venv-pictures
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check tutorials pictures dashboard bench coverage readme clean
+.PHONY: help train test check schema tutorials pictures dashboard bench coverage readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 was found. Name one, as in: make train PYTHON=/opt/python3.12"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ($(PYTHON)). The first time this downloads PyTorch and its libraries: 0.3 GB"
+	@echo "for the CPU alone, 3 GB with those for GPUs, as on Linux; that takes one to ten minutes. \`make clean\` removes it."
+	@$(PYTHON) -m venv $(VENV)
 
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
@@ -45,6 +50,9 @@ check: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+schema: $(DEV)  ## write conf/schema.json, by which an editor completes and checks the keys of conf/
+	$(BIN)/python scripts/schema.py
 
 tutorials: $(RUN)  ## print every number of the tutorials beside the project's own
 	$(BIN)/python scripts/tutorials.py $(ARGS)
