@@ -128,6 +128,11 @@ def test_equal_rows_are_ties_wherever_they_stand(fit: Callable[..., Run]) -> Non
     assert run.json()["train/auroc"] == pytest.approx(sk.roc_auc_score(rows.target[:, 0], logit), abs=1e-12)
 
 
+def test_the_ranking_by_the_optimum_of_a_table_of_equal_rows(fit: Callable[..., Run]) -> None:
+    overrides = ("data=table", f"data.path={TESTS / 'ties.csv'}", "data.target=y", "data.split_seed=2", "optimizer=newton")
+    assert fit(*overrides).json()["train/auroc"] == pytest.approx(0.7150, abs=5e-5)
+
+
 @pytest.mark.parametrize("model", ["sequential", "logits"])
 def test_loss_and_log_loss_are_of_the_logits(fit: Callable[..., Run], model: str, tmp_path: Path) -> None:
     split = ("data.split=column", "data.split_by=part")
