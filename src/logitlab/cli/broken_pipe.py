@@ -1,4 +1,4 @@
-"""A training that goes on when nobody reads what it prints any more: `python train.py ... | head -1`."""
+"""Training continues when its output is not read any more: `python train.py ... | head -1`."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from logitlab.console import Printable
 
 
 class BrokenPipeFile(io.FileIO):
-    """A pipe that turns into nothing once its reader has gone, for every writer of this descriptor."""
+    """A pipe that becomes the null device once its reader has gone, for every writer of this descriptor."""
 
     def write(self, data: Any) -> int:
         """Write the bytes, or drop them and all that follow."""
@@ -23,7 +23,7 @@ class BrokenPipeFile(io.FileIO):
 
 
 def ignore_broken_pipe() -> None:
-    """Let standard output and error go on without a word where their reader leaves; the run's files hold all that they said."""
+    """Ignore that the reader of standard output or error has gone; the run's files hold all that is printed."""
     sys.stdout = _wrapped(sys.stdout)
     sys.stderr = _wrapped(sys.stderr)
 

@@ -62,7 +62,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
         if isinstance(end, Unwritable | Changed):
             print_error(RunError(end.reason))
         if not isinstance(end, Changed):
-            sweep.tell_interrupted()
+            sweep.print_interrupted()
         raise
     except BrokenPipeError:  # `python train.py --help | head`
         _end_without_output()

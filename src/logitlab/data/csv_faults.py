@@ -94,8 +94,8 @@ def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Head
         for name, value in zip(header.names, row, strict=True):
             if schema[name] == pl.Float64 and value and value not in form.null_values and not _is_number(value, form):
                 comma = not form.decimal_comma and form.separator != "," and _is_number(value.replace(",", ".", 1), form)
-                cure = " If the comma is a decimal comma, type data.decimal_comma=true." if comma else ""
-                return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.{cure}", name)
+                advice = " If the comma is a decimal comma, type data.decimal_comma=true." if comma else ""
+                return BlockError(number, f"the column '{name}' holds {shown(value)}, which is no number.{advice}", name)
     return None
 
 

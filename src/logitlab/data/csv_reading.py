@@ -25,7 +25,7 @@ FEW_WHOLE = 8
 """Columns of whole numbers are read as text and looked at where no more than one column in so many is one; this is simplest."""
 
 SAMPLE_ROWS = 10_000
-"""Rows that are looked at to tell numbers from text; where a later row differs, the file is read again."""
+"""Rows by which numbers are distinguished from text; where a later row differs, the file is read again."""
 
 
 def column_names(path: Path, form: CsvFormat, max_columns: int) -> list[str]:

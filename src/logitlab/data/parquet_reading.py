@@ -16,8 +16,7 @@ ENDINGS = (".parquet", ".pq")
 
 FIRST_ROWS = 1_000
 PART_BYTES = 2**24
-"""Each part tells how many rows the next one may have to be of so many bytes, twice as many at most: rows may be wide, and
-texts grow long."""
+"""The bytes of a part, by which the number of rows of the next is chosen, at most twice as many: rows may be wide."""
 
 
 def files(path: Path) -> list[Path]:

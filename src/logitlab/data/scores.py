@@ -1,4 +1,4 @@
-"""Exam scores and the result; the pass mark is not told, the model has to find it."""
+"""Exam scores and the result; the pass mark is not given, the model has to find it."""
 
 import torch
 

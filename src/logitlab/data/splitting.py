@@ -45,6 +45,8 @@ class Plan:
     fold: int | str | None = None
 
     def __post_init__(self) -> None:
+        if self.folds is not None:  # val is a fold
+            object.__setattr__(self, "val", 0.0)
         if self.way == "fractions" and (self.val_path or self.test_path):
             object.__setattr__(self, "way", "files")
         if self.way in ("group", "time", "column") and not self.by:

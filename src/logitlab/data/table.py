@@ -1,4 +1,7 @@
-"""A table from CSV or Parquet: read, split, fitted on its training rows, and served."""
+"""A table from CSV or Parquet: read, split, fitted on its training rows, and served.
+
+The preprocessing is fitted on the training rows alone: other values in val or test rows change nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,15 +74,12 @@ def table(
 ) -> InMemoryDataModule:
     """Return the data module of a table; conf/data/table.yaml documents the arguments.
 
-    The preprocessing is fitted on the training rows alone: other values in val or test rows change nothing.
-
     Raises:
         UserError: the table cannot be read, or holds what cannot be trained on.
     """
     rules.check("data", weight_kind=weight_kind, missing=missing, missing_target=missing_target, split=split, scale=scale)
     rules.check("data", max_categories=max_categories, max_columns=max_columns)
     form = CsvFormat(separator, encoding, decimal_comma, null_values)
-    val_fraction = val_fraction if folds is None else 0.0
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)

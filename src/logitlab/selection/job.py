@@ -1,4 +1,4 @@
-"""What select_penalty.py does with its config; torch is imported once that is known to be good."""
+"""The job of select_penalty.py; torch is imported once the config is checked."""
 
 import copy
 import csv
@@ -53,7 +53,7 @@ def select(cfg: DictConfig) -> float | None:
         ]
         found = choices(lines)
         run.write_text("selection.csv", _csv(f"penalty.{cfg.selection.penalty}", lines, found))
-    print(_told(cfg, lines, found))
+    print(_table(cfg, lines, found))
     _warn(cfg, folds, found, len(values))
     cfg.penalty[cfg.selection.penalty] = values[found[cfg.selection.choose]]
     prepare_resume(cfg, run)
@@ -87,8 +87,8 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
     notes = _notes(run.path / NOTES, digest, cfg.data.folds)
     datamodule = build.build_datamodule(cfg)
     if notes is not None:
-        cure = "Give the table that it began with, or another hydra.run.dir to begin anew."
-        check_same_data(notes.get("data"), datamodule.description, "this selection", cure)
+        advice = "Give the table that it began with, or another hydra.run.dir to begin anew."
+        check_same_data(notes.get("data"), datamodule.description, "this selection", advice)
     else:
         values = sorted(set(cfg.selection["values"] or ()), reverse=True)
         pos_weight = _pos_weight(cfg, datamodule)
@@ -109,11 +109,11 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
 
 def _notes(path: Path, digest: str, folds: int) -> dict[str, Any] | None:
     """Return what an earlier process has noted of this selection; None where there is nothing, or nothing whole."""
-    notes = or_note(lambda: read_json(path, dict), _tell_anew)
+    notes = or_note(lambda: read_json(path, dict), _print_anew)
     if notes is None:
         return None
     if not _are_notes(notes, folds):
-        _tell_anew(f"{path} is damaged (it does not hold the paths of folds).")
+        _print_anew(f"{path} is damaged (it does not hold the paths of folds).")
         return None
     if notes["digest"] != digest:
         raise UserError(f"{path.parent} holds another selection than this one: give another hydra.run.dir, or leave it out.")
@@ -121,7 +121,7 @@ def _notes(path: Path, digest: str, folds: int) -> dict[str, Any] | None:
 
 
 def _are_notes(notes: dict[str, Any], folds: int) -> bool:
-    """Tell whether every part is there and of its type, a path as long as the list of penalties."""
+    """Whether every part is there and of its type, a path as long as the list of penalties."""
 
     def is_number(value: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
@@ -139,7 +139,7 @@ def _are_notes(notes: dict[str, Any], folds: int) -> bool:
     )
 
 
-def _tell_anew(words: str) -> None:
+def _print_anew(words: str) -> None:
     print(f"Note: {words} Its folds are worked out anew.", file=sys.stderr)
 
 
@@ -187,7 +187,7 @@ def _csv(name: str, lines: Sequence[Line], found: dict[str, int]) -> str:
     return text.getvalue()
 
 
-def _told(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
+def _table(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
     """Return the table for the console: the choices, and lines from the whole path."""
     name, chosen = f"penalty.{cfg.selection.penalty}", cfg.selection.choose
     step = max(len(lines) // (SHOWN - 2), 1)
@@ -209,7 +209,7 @@ def _told(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
 
 
 def _warn(cfg: DictConfig, folds: Sequence[Sequence["Point"]], found: dict[str, int], values: int) -> None:
-    """Say what makes the choice doubtful."""
+    """Print what makes the choice doubtful."""
     if failed := sum(not point.converged for points in folds for point in points):
         total = len(folds) * values
         print(f"Note: {failed} of {total} fits are not at their optimum: raise trainer.max_epochs.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A penalty from strong to weak: the optimum of each, begun at that of the one before, judged on rows that did not teach."""
+"""A penalty from strong to weak: the optimum of each, started at the one before, evaluated on validation rows."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -72,14 +72,14 @@ def follow(
     """Return the points of a path.
 
     Args:
-        train: the rows that teach.
-        val: the rows that judge.
+        train: the rows for training.
+        val: the rows for evaluation.
         penalty: its part that is not `kind` stays as it is.
         kind: "l1" or "l2".
         values: of that part, the strongest first.
         make_steps: the solver for a penalty, at its start.
         dtype: of the sums.
-        pos_weight: how many rows of class 0 a row of class 1 counts as, when they teach.
+        pos_weight: how many rows of class 0 a row of class 1 counts as in training.
         max_iterations: evaluations at most, for each point.
     """
     points: list[Point] = []
@@ -88,8 +88,8 @@ def follow(
     screened = _Screened(train, dtype, pos_weight) if is_wide and (kind == "l1" or penalty.l1) else None
     aim = Objective(train.exact, train.target, penalty=replace(penalty, **{kind: values[0]}))
     span = coordinates(aim) if is_wide and screened is None else None
-    features, judged = (each.exact if span is None else span.features(each.exact).double() for each in (train, val))
-    judge = Objective(judged, val.target, val.weight)
+    features, held_out = (each.exact if span is None else span.features(each.exact).double() for each in (train, val))
+    evaluate = Objective(held_out, val.target, val.weight)
     with one_core(features.shape[1]) if features.numel() < WORTH_SHARING else nullcontext():
         for value in values:
             own = replace(penalty, **{kind: value})
@@ -99,7 +99,7 @@ def follow(
                 objective = Objective(features, train.target, train.weight, own, dtype, pos_weight)
                 found = minimum(objective, make_steps(own), start, max_iterations)
             start = torch.cat([found.weight, found.bias[None]])
-            loss = judge(start, hessian=False).loss
+            loss = evaluate(start, hessian=False).loss
             weight = found.weight if span is None else span.outward(start)[:-1]
             points.append(Point(loss, int((weight != 0).sum()), found.converged))
     return points

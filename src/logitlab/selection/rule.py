@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """What the folds say of one penalty.
+    """The folds' estimate for one penalty.
 
     Attributes:
         value: of the penalty.
@@ -24,7 +24,7 @@ class Line:
 
 
 def line(value: float, losses: Sequence[float], coefficients: Sequence[int]) -> Line:
-    """Return what the folds say of a penalty, given the loss and the number of coefficients of each."""
+    """Return the estimate for a penalty from the loss and the number of coefficients of each fold."""
     error = statistics.stdev(losses) / math.sqrt(len(losses))
     return Line(value, statistics.fmean(losses), error, statistics.fmean(coefficients))
 
@@ -33,7 +33,7 @@ def choices(lines: Sequence[Line]) -> dict[str, int]:
     """Return the places of the choices "min" and "1se".
 
     "min" has the smallest mean loss. "1se" is the strongest penalty whose mean loss is at most one standard error (that of the
-    smallest) above it: the simplest model that the folds cannot tell from the best (Breiman, Friedman, Olshen and Stone,
+    smallest) above it: the simplest model that the folds do not distinguish from the best (Breiman, Friedman, Olshen and Stone,
     Classification and Regression Trees, 1984, section 3.4.3; Hastie, Tibshirani and Friedman, The Elements of Statistical
     Learning, 2nd ed., section 7.10).
     """

@@ -28,7 +28,7 @@ Products = Mapping[int, tuple[int, ...]]
 
 
 def step_of(estimate: float, deviation: float) -> float:
-    """Return the units that make a difference one can picture, for a coefficient and its column's standard deviation."""
+    """Return the units that make a difference of a natural size, for a coefficient and its column's standard deviation."""
     if 0.005 <= abs(estimate) <= 3 and deviation >= 0.1:
         return 1.0
     power = round(math.log10(0.5 / abs(estimate))) if estimate else 0
@@ -93,7 +93,7 @@ def joint_effect(
 
 
 def _candidates(own: Tensor, ways: Sequence[tuple[int, ...]], without: set[int]) -> dict[int, list[tuple[int, ...]]]:
-    """Return, for each column, the ways in which it may be a product, judged by a few rows.
+    """Return, for each column, the ways in which it may be a product, by a few rows.
 
     Among them are the rows in which it is largest: in a table that is mostly 0 any others fit everything.
     """

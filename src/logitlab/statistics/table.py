@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -139,65 +140,99 @@ def coefficient_table(
         theta: the fitted weights and bias, (features + 1,).
         names: of the features.
         units: of the columns, in which the table is given; None: as they are.
-        kind: of the errors: classical, hc0, hc1 or cluster.
-        interval: "wald" or "profile"; the profile is of the likelihood, so it goes with classical errors alone.
+        kind: of the errors; this and `interval`, `level`, `products`, `why_none` and `firth` are those of `CoefficientTable`. A
+            profile is of the likelihood, so it goes with classical errors alone.
+        interval: "wald" or "profile".
         level: of the intervals.
         groups: the group of each row, for cluster errors.
         indicators: the indicator columns, for marginal effects.
         products: the columns that are products of others (`steps.products`).
         why_none: why there can be no errors, if that is known already (a penalty).
-        firth: the point maximises Firth's penalised likelihood. Errors are from the information there, and a profile is that of
-            the penalised likelihood, as Heinze and Schemper (2002) give them.
+        firth: errors and profile are of the penalised likelihood, as Heinze and Schemper (2002) give them.
         sampling: the weights are sampling weights of mean 1, not counts.
 
     Raises:
         ValueError: a profile is wanted beside robust errors, or classical errors with sampling weights.
     """
+    how = _Inference(kind, interval, level, groups, sampling)
     if why_none is None:
-        _check(kind, interval == "profile" or firth, sampling)
-    theta = theta.double()
+        how.check(firth)
     units = units or Units(torch.zeros(len(theta) - 1).double(), torch.ones(len(theta) - 1).double())
+    return _table(likelihood, theta.double(), names, units, how, indicators, products or {}, why_none, firth)
+
+
+@dataclass(frozen=True)
+class _Inference:
+    """How errors and intervals are made; attributes as for `coefficient_table`."""
+
+    kind: str
+    interval: str
+    level: float
+    groups: Tensor | None
+    sampling: bool
+
+    def check(self, firth: bool) -> None:
+        if (self.interval == "profile" or firth) and self.kind != "classical":
+            raise ValueError(
+                f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {self.kind} errors do not"
+            )
+        if self.sampling and self.kind == "classical":
+            raise ValueError("classical errors count rows, and sampling weights are not counts: kind hc0, hc1 or cluster")
+
+    def covariance(self, likelihood: Likelihood, theta: Tensor, bread: Tensor) -> Tensor:
+        if self.kind == "classical":
+            return bread
+        if self.kind == "cluster":
+            assert self.groups is not None, "cluster errors need the rows' groups"
+            return covariance.clustered(likelihood, theta, bread, self.groups, self.sampling)
+        return covariance.robust(likelihood, theta, bread, self.kind == "hc1", self.sampling)
+
+
+def _table(
+    likelihood: Likelihood,
+    theta: Tensor,
+    names: Sequence[str],
+    units: Units,
+    how: _Inference,
+    indicators: Sequence[Indicator],
+    products: steps.Products,
+    why_none: str | None,
+    firth: bool,
+) -> CoefficientTable:
     inner, phi = likelihood.inner, likelihood.basis.inward(theta)  # sums over rows, where nothing is nearly collinear
     at = penalised(inner) if firth else inner.at
     point = at(phi)
     why_none = why_none or no_optimum(inner, phi, point, firth=firth) or _too_few_rows(inner)
     if why_none is None:
         theta = likelihood.basis.outward(phi)  # the same logits with 0 for aliased columns, whatever the fit made of them
-    effects = _effects(likelihood, theta, units, indicators, products or {})
+    effects, jacobian, per_unit = _effects(likelihood, theta, units, indicators, products)
     own, error, effect_error = units.matrix @ theta, *torch.full((2, len(theta)), torch.nan, dtype=torch.float64)
     if why_none is None:
-        scatter = _scatter(inner, phi, covariance.inverse(point.information), kind, groups, sampling)
+        scatter = how.covariance(inner, phi, covariance.inverse(point.information))
         scatter = likelihood.basis.outward_covariance(scatter)
-        error, effect_error = _errors(scatter, units.matrix), _errors(scatter, effects.jacobian) * effects.per_unit
-    degrees = len(torch.unique(groups)) - 1 if kind == "cluster" and groups is not None else None
-    tests = wald(own, error, level, degrees)
-    if interval == "profile" and why_none is None:
-        tests = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, level, error > 0)
+        error, effect_error = _errors(scatter, units.matrix), _errors(scatter, jacobian) * per_unit
+    degrees = len(torch.unique(how.groups)) - 1 if how.kind == "cluster" and how.groups is not None else None
+    tests = wald(own, error, how.level, degrees)
+    if how.interval == "profile" and why_none is None:
+        tests = _profile(Profile(at, phi), units.matrix @ likelihood.basis.to_theta, how.level, error > 0)
     depends = [each.in_units(1 / units.scale, -units.center / units.scale) for each in dependencies(likelihood)]
-    value, is_greatest = likelihood.value(theta) if firth else point.value, why_none is None and not firth and not sampling
+    value, is_greatest = likelihood.value(theta) if firth else point.value, why_none is None and not firth and not how.sampling
     table = CoefficientTable(
-        names=(*names, "bias"),
-        estimate=own,
-        std_error=error,
-        z=tests.z,
-        p=tests.p,
-        ci_low=tests.low,
-        ci_high=tests.high,
-        marginal_effect=effects.marginal * effects.per_unit,
+        (*names, "bias"),
+        *(own, error, tests.z, tests.p, tests.low, tests.high),
+        **effects,
         marginal_effect_std_error=effect_error,
-        step=effects.step,
-        step_effect=effects.difference,
         mean=column_means(likelihood, units),
         indicator=tuple(column in {each.column for each in indicators} for column in range(len(own))),
-        kind=kind,
-        interval=interval,
-        level=level,
+        kind=how.kind,
+        interval=how.interval,
+        level=how.level,
         goodness=Goodness(value, likelihood.null(), likelihood.rows, len(theta) - len(depends), is_greatest),
         dependencies=depends,
         why_none=why_none,
         firth=firth,
         degrees=degrees,
-        products=products or {},
+        products=products,
     )
     return table if why_none else table.without({each.column: f"aliased: {each.words(names)}" for each in depends})
 
@@ -222,13 +257,6 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
 def column_means(likelihood: Likelihood, units: Units) -> Tensor:
     """Return the mean of each column in own units, (features + 1,), NaN for the bias."""
     return _with_nan(likelihood.means * units.scale + units.center)
-
-
-def _check(kind: str, trusts_likelihood: bool, sampling: bool) -> None:
-    if trusts_likelihood and kind != "classical":
-        raise ValueError(f"Firth's penalty and profile-likelihood intervals trust the likelihood, and {kind} errors do not")
-    if sampling and kind == "classical":
-        raise ValueError("classical errors count rows, and sampling weights are not counts: kind hc0, hc1 or cluster")
 
 
 def _too_few_rows(likelihood: Likelihood) -> str | None:
@@ -270,15 +298,6 @@ def indicators(likelihood: Likelihood, units: Units, categories: Sequence[Sequen
     ]
 
 
-def _scatter(likelihood: Likelihood, theta: Tensor, bread: Tensor, kind: str, groups: Tensor | None, sampling: bool) -> Tensor:
-    if kind == "classical":
-        return bread
-    if kind == "cluster":
-        assert groups is not None, "cluster errors need the rows' groups"
-        return covariance.clustered(likelihood, theta, bread, groups, sampling)
-    return covariance.robust(likelihood, theta, bread, kind == "hc1", sampling)
-
-
 def _profile(profile: Profile, contrasts: Tensor, level: float, wanted: Tensor) -> Wald:
     """Return z, p and the intervals of the profile likelihood in own units, (features + 1,) each; NaN where not wanted.
 
@@ -292,23 +311,12 @@ def _profile(profile: Profile, contrasts: Tensor, level: float, wanted: Tensor) 
     return Wald(z, two_sided(z), low, high)
 
 
-@dataclass(frozen=True)
-class _Effects:
-    """Effects on the probability, (features + 1,) each, NaN for the bias; `jacobian` is of `marginal` by theta."""
-
-    marginal: Tensor
-    jacobian: Tensor
-    per_unit: Tensor
-    step: Tensor
-    difference: Tensor
-
-
 def _effects(
     likelihood: Likelihood, theta: Tensor, units: Units, indicators: Sequence[Indicator], products: steps.Products
-) -> _Effects:
-    """Return marginal effects with their factor to own units, and the steps in own units with the difference that each makes.
+) -> tuple[dict[str, Any], Tensor, Tensor]:
+    """Return the table's columns of effects, the marginal effects' derivatives by theta, and their factor to own units.
 
-    The factor is 1 for an indicator, whatever its units, and NaN for products and what they are products of.
+    The factor is 1 for an indicator, whatever its units, and NaN for products, their factors and the bias.
     """
     marginal, jacobian = marginal_effects.average_marginal_effects(likelihood, theta, indicators)
     factors = {factor for each in products.values() for factor in each}
@@ -324,8 +332,9 @@ def _effects(
         by = None if column in on_off else step[column].item()
         difference[column] = steps.joint_effect(likelihood, theta, units.center, units.scale, column, products, by)
     difference[list(products)] = torch.nan
+    columns = {"marginal_effect": marginal * per_unit, "step": step, "step_effect": difference}
     jacobian = torch.cat([jacobian, torch.zeros_like(jacobian[:1])])
-    return _Effects(_with_nan(marginal), jacobian, _with_nan(per_unit), _with_nan(step), _with_nan(difference))
+    return {name: _with_nan(column) for name, column in columns.items()}, jacobian, _with_nan(per_unit)
 
 
 def _with_nan(column: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ _begun: list[tuple[Path, IO[str]]] = []
 
 
 class SweepCallback(Callback):
-    """Pins the sweep's directory, holds it for this process, and tells the sweep's result when it ends.
+    """Pins the sweep's directory, holds it for this process, and prints the sweep's result when it ends.
 
     Hydra makes a warning of what a callback raises: what ends the command here is a SystemExit.
     """
@@ -86,7 +86,7 @@ def _directory(config: DictConfig) -> Path:
     """Return the sweep's directory.
 
     Raises:
-        UserError: there is none to go on with, or runs would live outside of it, where nobody looks for them.
+        UserError: there is none to resume, or runs would lie outside of it, where they are not found.
     """
     directory, resume = Path(config.hydra.sweep.dir), OmegaConf.select(config, "sweep.resume")
     if resume is not None and directory != Path(resume):
@@ -118,7 +118,7 @@ def _lock(directory: Path) -> IO[str]:
     except OSError as error:
         raise UserError(
             f"The sweep's directory {directory} cannot be made: {error.strerror}. Give another one with"
-            " hydra.sweep.dir=<folder>, or mend its permissions."
+            " hydra.sweep.dir=<folder>, or correct its permissions."
         ) from error
     if not storage.hold(lock, directory):
         lock.close()
@@ -161,8 +161,8 @@ def forget_empty() -> None:
                 directory.rmdir()
 
 
-def tell_interrupted() -> None:
-    """Say how a sweep that a signal has ended can be gone on with."""
+def print_interrupted() -> None:
+    """Print how to resume a sweep that a signal has ended."""
     if not _begun:
         return
     directory, _ = _begun[-1]
