@@ -8,8 +8,8 @@ import torch
 
 from logitlab import logging_setup, networks
 from logitlab.batched.batches import member_batches
-from logitlab.batched.module import BatchedLogisticRegression
 from logitlab.batched.optimizers import BATCHED
+from logitlab.batched.stacked import CannotStackError, StackedLoss, StackedNetwork
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.losses import binary_cross_entropy
@@ -61,17 +61,17 @@ def trainer(precision: str, epochs: int = EPOCHS) -> pl.Trainer:
 
 def start(network_class, seed):
     torch.manual_seed(seed)
-    return network_class(4, weight=None, bias=None)
+    return network_class(4)
 
 
 class Noting(LogisticRegression):
     """Notes the loss of every epoch."""
 
-    losses: list[float]
+    losses: list[torch.Tensor]
 
     def on_train_epoch_end(self):
         super().on_train_epoch_end()
-        self.losses.append(float(self.trainer.callback_metrics["train/loss"]))
+        self.losses.append(self.trainer.callback_metrics["train/loss"])
 
 
 def alone(network_class, make, data, seed, precision):
@@ -85,19 +85,19 @@ def alone(network_class, make, data, seed, precision):
 
 
 def together(network_class, target, numbers, data, precision):
+    """The members: (module, optimiser, losses by epoch, (epochs, members))."""
     seeds = SEEDS[: len(numbers)]
-    starts = [start(network_class, seed) for seed in seeds]
-    dtype = torch.float64 if precision == "64-true" else torch.float32
-    module = BatchedLogisticRegression(
-        torch.stack([network.weight.detach() for network in starts]).to(dtype),
-        torch.stack([network.bias.detach() for network in starts]).to(dtype),
-        partial(BATCHED[f"torch.optim.{target.__name__}"], numbers=numbers),
-        returns_logits=network_class.returns_logits,
-    )
+    networks = [start(network_class, seed) for seed in seeds]
+    parameters = len(list(networks[0].parameters()))
+    owns = [target([torch.nn.Parameter(torch.zeros(1)) for _ in range(parameters)], **each) for each in numbers]
+    stacked = StackedNetwork(networks)
+    loss = StackedLoss([binary_cross_entropy(network) for network in networks])
+    module = Noting(stacked, loss, lambda parameters: BATCHED[target](parameters, owns), members=len(seeds))
+    module.losses = []
     fit, inner = trainer(precision), data(seeds[0])
     inner.trainer = fit
     fit.fit(module, member_batches(inner.train_dataloader(), seeds))
-    return module, fit.optimizers[0]
+    return stacked, fit.optimizers[0], torch.stack(module.losses)
 
 
 def check_members(network_class, name, batches, precision, tolerance):
@@ -109,18 +109,13 @@ def check_members(network_class, name, batches, precision, tolerance):
     def data(seed):
         return InMemoryDataModule(rows(dtype), "none", batch_size, shuffle, seed)
 
-    module, optimizer = together(network_class, target, numbers, data, precision)
+    stacked, optimizer, losses = together(network_class, target, numbers, data, precision)
     for member, (seed, arguments) in enumerate(zip(SEEDS, numbers, strict=True)):
-        network, losses, state = alone(network_class, partial(target, **arguments), data, seed, precision)
-        close(module.weight[member], network.weight)
-        close(module.bias[member], network.bias)
-        close(torch.stack(module.curves["train/loss"])[:, member], torch.tensor(losses, dtype=dtype))
-        for index, (stacked, parameter) in enumerate(zip((module.weight, module.bias), network.parameters(), strict=True)):
-            own = optimizer.member_state(member, stacked, parameter.shape)
-            expected = {key: value for key, value in state.get(index, {}).items() if value is not None}
-            assert own.keys() == expected.keys()
-            for key, value in expected.items():
-                close(own[key], value)
+        network, own_losses, state = alone(network_class, partial(target, **arguments), data, seed, precision)
+        close(stacked.state(member), {key: value.detach() for key, value in network.named_parameters()})
+        close(losses[:, member], torch.stack(own_losses))
+        expected = {place: {key: value for key, value in each.items() if value is not None} for place, each in state.items()}
+        close(optimizer.member_state(member), {place: each for place, each in expected.items() if each})
 
 
 # A Latin square: every optimiser meets every way of batching, and every network meets each of both.
@@ -135,3 +130,16 @@ def test_every_member_is_its_own_run(row, name, column, batches):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_float32_members_are_their_own_runs_to_five_digits(name):
     check_members(networks.Sequential, name, "shuffled", "32-true", 2e-5)
+
+
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam decay"])
+@pytest.mark.parametrize("batches", ["full", "shuffled"])
+def test_members_of_any_network_are_their_own_runs(name, batches):
+    check_members(networks.MLP, name, batches, "64-true", 1e-10)
+
+
+def test_a_network_with_buffers_is_refused_by_name():
+    network = networks.Logits(3)
+    network.norm = torch.nn.BatchNorm1d(3)
+    with pytest.raises(CannotStackError, match=r"Logits has a buffer, norm\.running_mean"):
+        StackedNetwork([network, network])

@@ -42,6 +42,7 @@ def sweep(fork, directory: Path, launcher: str, *arguments: str) -> Path:
     )
     code = process.wait()
     assert code == 0, process.output()
+    assert launcher == "basic" or "one by one" not in process.output(), process.output()
     return directory / launcher[:3]
 
 
@@ -74,6 +75,20 @@ def events(directory: Path) -> dict:
     return {"scalars": scalars, "tensors": tensors, "hparams": len(hparams)}
 
 
+def saved(path: Path) -> dict:
+    """A checkpoint, but for Lightning's count of completed epochs: of a member that ends before the others it is that of the
+    moment before the epoch was completed, from which Lightning resumes alike."""
+    checkpoint = torch.load(path, weights_only=True)
+    for count in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+        count.pop("completed")
+    checkpoint.pop("epoch")
+    return checkpoint
+
+
+def epochs_of(run: Path) -> int:
+    return saved(run / "checkpoints" / "last.ckpt")["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+
+
 def same_directory(one: Path, other: Path) -> None:
     files = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in (one, other)]
     own, others = ([name for name in each if "tfevents" not in name and not name.endswith(".previous")] for each in files)
@@ -90,10 +105,11 @@ def same_directory(one: Path, other: Path) -> None:
     ]
     assert hydra[0] == hydra[1]
     for name in ("last.ckpt", "best.ckpt"):
-        same(*(torch.load(folder / "checkpoints" / name, weights_only=True) for folder in (one, other)), name)
+        same(*(saved(folder / "checkpoints" / name) for folder in (one, other)), name)
     for name in {"metrics.json", "statistics.json", "calibration.json", "columns.json"} & set(own):
         same(*(json.loads((folder / name).read_text()) for folder in (one, other)), name)
-    coefficients = [list(csv.reader((folder / "coefficients.csv").read_text().splitlines())) for folder in (one, other)]
+    tables = [path for path in (folder / "coefficients.csv" for folder in (one, other)) if path.exists()]
+    coefficients = [list(csv.reader(path.read_text().splitlines())) for path in tables] or [[], []]
     same(*([[cell if not _is_number(cell) else float(cell) for cell in row] for row in rows] for rows in coefficients))
     status = [json.loads((folder / "status.json").read_text()) for folder in (one, other)]
     for each in status:
@@ -156,7 +172,6 @@ def test_the_shipped_configs_are_trained_together(chosen, tmp_path):
     [
         ("optimizer=newton", "optimizer._target_"),
         ("penalty=firth", "penalty"),
-        ("lr_scheduler=cosine", "lr_scheduler"),
         ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val"),
         ("+optimizer.maximize=true", "optimizer.maximize"),
         ("callbacks.weights.in_sweeps=true", "callbacks.weights"),
@@ -195,11 +210,47 @@ def test_early_stopping_and_the_choice_on_val_rows(fork, tmp_path, table, thresh
         "callbacks.early_stopping.patience=5",
     )
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments, *swept) for launcher in ("basic", "batched"))
-    epochs = set()
+    epochs = {}
     for path in sorted(basic.glob("*/status.json")):
         same_directory(batched / path.parent.name, path.parent)
-        epochs.add(torch.load(path.parent / "checkpoints" / "last.ckpt", weights_only=True)["epoch"])
-    assert len(epochs) > 1, "the members were to stop at different epochs"
+        epochs[path.parent.name] = epochs_of(path.parent)
+    assert len(set(epochs.values())) > 1, "the members were to stop at different epochs"
+    first = min(epochs, key=epochs.__getitem__)
+    for folder in (basic, batched):
+        lr = OmegaConf.load(folder / first / ".hydra" / "config.yaml").optimizer.lr
+        patient = (f"optimizer.lr={lr}", *swept[1:4], "callbacks.early_stopping.patience=20")
+        process = fork(*arguments, *patient, f"ckpt_path={folder / first}", "trainer.precision=64-true")
+        assert process.wait() == 0, process.output()
+        assert epochs_of(folder / first) > epochs[first]
+    same(*(saved(folder / first / "checkpoints" / "last.ckpt") for folder in (batched, basic)), "resumed")
+    same(*(json.loads((folder / first / "metrics.json").read_text()) for folder in (batched, basic)), "resumed")
+
+
+SCHEDULES = {
+    "step": ("lr_scheduler=step", "lr_scheduler.scheduler.step_size=7", "optimizer.momentum=0,0.9"),
+    "cosine, adam": ("lr_scheduler=cosine", "optimizer=adam", "optimizer.lr=0.01,0.1"),
+    "plateau": ("lr_scheduler=plateau", "lr_scheduler.scheduler.patience=2", "optimizer.lr=1,30"),
+    "convergence": ("callbacks.convergence.tolerance=0.05", "optimizer.lr=0.3,1"),
+    "mlp": ("model=mlp", "model.width=4", "optimizer=adam", "optimizer.lr=0.01,0.1"),
+}
+
+
+@pytest.mark.parametrize("case", SCHEDULES)
+def test_schedules_and_stopping_rules_are_a_members_own(fork, tmp_path, case):
+    arguments = ("trainer.max_epochs=25", "seed=1,2", *SCHEDULES[case])
+    basic, batched = (sweep(fork, tmp_path, launcher, *arguments) for launcher in ("basic", "batched"))
+    names = sorted(path.parent.name for path in basic.glob("*/status.json"))
+    assert len(names) == 4
+    for name in names:
+        same_directory(batched / name, basic / name)
+
+
+@pytest.mark.parametrize("chosen", ["monitor=val/auroc monitor_mode=max", "calibration=platt"])
+def test_what_is_chosen_on_val_rows_is_a_members_own(fork, tmp_path, table, chosen):
+    arguments = ("data=table", f"data.path={table}", "data.target=answer", "optimizer.lr=0.03,1", "trainer.max_epochs=20")
+    basic, batched = (sweep(fork, tmp_path, launcher, *arguments, *chosen.split()) for launcher in ("basic", "batched"))
+    for path in sorted(basic.glob("*/status.json")):
+        same_directory(batched / path.parent.name, path.parent)
 
 
 def test_two_groups_in_one_sweep(fork, tmp_path):

@@ -1,7 +1,7 @@
 """The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import signature
 from typing import Any
 
@@ -35,9 +35,6 @@ from logitlab.solvers.solver import Solver
 from logitlab.training.module import LogisticRegression
 from logitlab.validation_selection import ValidationSelection
 
-NOT_IN_SWEEPS = ("dashboard", "certificate", "importance")
-"""Results that are told whether the run is one of a sweep: they take as long as a short fit."""
-
 
 def build_datamodule(cfg: DictConfig) -> InMemoryDataModule:
     """Return the data module that `cfg.data` describes; its shuffles are drawn from `cfg.seed`."""
@@ -60,8 +57,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
 
     The network takes the features that the data has; its weights are drawn from torch's generator as it stands: seed before.
     """
-    late = accepted(cfg.model._target_, in_features=datamodule.in_features)
-    network = as_network(_build(cfg.model, "model", **late), cfg)
+    network = build_network(cfg, datamodule.in_features)
     penalty, optimizer = build_penalty(cfg, datamodule), _build(cfg.optimizer, "optimizer")
     is_solver = isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver)
     if not isinstance(network, LinearNetwork):
@@ -74,7 +70,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     record = masking.as_recorded(cfg)
     hparams = {
         "config": {part: record[part] for part in (*resume.SAME_RUN, "trainer")},
-        "network": {**record["model"], **late},
+        "network": {**record["model"], **accepted(cfg.model._target_, in_features=datamodule.in_features)},
         "returns_logits": network.returns_logits,
         "features": list(datamodule.feature_names),
         "target": datamodule.target_name,
@@ -90,11 +86,21 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         optimizer=optimizer,
         threshold=build_selection(cfg).start_threshold,
         penalty=penalty,
-        lr_scheduler=_build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None,
+        lr_scheduler=build_schedule(cfg),
         hparams=hparams,
         watched=[*([cfg.monitor.removeprefix("val/")] if (cfg.monitor or "").startswith("val/") else []), *declared],
         declared=declared,
     )
+
+
+def build_network(cfg: DictConfig, in_features: int) -> Network:
+    """Return the network that `cfg.model` describes, for so many features; `cfg.loss` may say what it returns."""
+    return as_network(_build(cfg.model, "model", in_features=in_features), cfg)
+
+
+def build_schedule(cfg: DictConfig) -> Callable[[torch.optim.Optimizer], dict[str, Any]] | None:
+    """Return what makes the schedule that `cfg.lr_scheduler` describes of an optimiser; None for no schedule."""
+    return _build(cfg.lr_scheduler, "lr_scheduler") if cfg.lr_scheduler else None
 
 
 def as_network(module: Any, cfg: DictConfig) -> Network:
@@ -158,7 +164,7 @@ def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
     """
     built = {}
     for name, node in monitor.declared(_plain(cfg)).items():
-        metric: Metric = _built(OmegaConf.create(dict(node)), f"metrics.{name}", Metric)
+        metric: Metric = _built(OmegaConf.create(dict(node)), f"metrics.{name}", Metric, {})
         try:
             is_more_better(metric)
         except (RuntimeError, ValueError, TypeError) as error:
@@ -203,7 +209,7 @@ def build_loggers(cfg: DictConfig, run: RunDirectory) -> list[Logger]:
     """Return the loggers that `cfg.logger` describes, one or several by name, writing into `run`."""
     node: Any = cfg.logger or {}
     nodes = {"logger": node} if "_target_" in node else {f"logger.{name}": each for name, each in node.items()}
-    built = [_built(each, key, Logger, save_dir=str(run.path)) for key, each in nodes.items() if each is not None]
+    built = [_built(each, key, Logger, {"save_dir": str(run.path)}) for key, each in nodes.items() if each is not None]
     return [logger for logger in built if logger is not None]
 
 
@@ -211,7 +217,7 @@ def build_trainer(
     cfg: DictConfig, run: RunDirectory, loggers: list[Logger], monitor: Monitor, datamodule: InMemoryDataModule
 ) -> pl.Trainer:
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
-    callbacks = _build_callbacks(cfg, run, monitor, datamodule)
+    callbacks = build_callbacks(cfg, str(run.checkpoints), monitor, datamodule)
     return _build(
         cfg.trainer,
         "trainer",
@@ -226,26 +232,39 @@ def build_trainer(
 
 def build_results(cfg: DictConfig, is_alone: bool = True) -> list[Result]:
     """Return what `cfg.results` makes of a finished fit; one of many fits prints no table."""
-    late: dict[str, dict[str, Any]] = {name: {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN} for name in NOT_IN_SWEEPS}
-    late["coefficients"] = {"is_printed": is_alone}
+    late = {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "is_printed": is_alone}
     nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
-    built = [_built(node, f"results.{name}", Result, **late.get(name, {})) for name, node in nodes.items()]
+    built = [_built(node, f"results.{name}", Result, late) for name, node in nodes.items()]
     return [result for result in built if result is not None]
 
 
-def _build_callbacks(cfg: DictConfig, run: RunDirectory, monitor: Monitor, datamodule: InMemoryDataModule) -> list[Callback]:
-    can_stop_early = datamodule.rows("val") is not None and not _is_solver(cfg.optimizer)
-    late_arguments: dict[str, dict[str, Any]] = {
-        "checkpoints": {"dirpath": str(run.checkpoints), "monitor": monitor},
-        "early_stopping": {"monitor": monitor if can_stop_early else None, "batches": datamodule.batches},
-        "pruning": {"trial": _trial(cfg), "monitor": monitor},
-        "weights": {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN},
+def build_callbacks(
+    cfg: DictConfig,
+    dirpath: str,
+    monitor: Monitor,
+    datamodule: InMemoryDataModule,
+    targets: Collection[str] | None = None,
+) -> list[Callback]:
+    """Return the callbacks of `cfg.callbacks`.
+
+    Args:
+        cfg: of the run.
+        dirpath: the folder of the checkpoints.
+        monitor: the metric that the run is judged by.
+        datamodule: its data.
+        targets: whose callbacks are wanted; None: all.
+    """
+    late = {
+        "dirpath": dirpath,
+        "monitor": monitor,
+        "batches": datamodule.batches,
+        "stops_early": datamodule.rows("val") is not None and not _is_solver(cfg.optimizer),
+        "trial": build_trial(cfg),
+        "sweep": HydraConfig.get().mode is RunMode.MULTIRUN,
     }
-    callbacks = []
-    for name, node in (cfg.callbacks or {}).items():
-        if node is None:
-            continue
-        callbacks.append(_built(node, f"callbacks.{name}", Callback, **late_arguments.get(str(name), {})))
+    nodes = {f"callbacks.{name}": node for name, node in (cfg.callbacks or {}).items() if node is not None}
+    wanted = {key: node for key, node in nodes.items() if targets is None or node.get("_target_") in targets}
+    callbacks = [_built(node, key, Callback, late) for key, node in wanted.items()]
     unwanted = type(None) if cfg.trainer.enable_progress_bar else (type(None), ProgressBar)
     return [callback for callback in callbacks if not isinstance(callback, unwanted)]
 
@@ -256,7 +275,7 @@ def _is_solver(node: DictConfig) -> bool:
     return isinstance(target, type) and issubclass(target, Solver)
 
 
-def _trial(cfg: DictConfig) -> Any:
+def build_trial(cfg: DictConfig) -> Any:
     """Return the trial of a search that the run is, to report to; None where it is none, or cannot be pruned."""
     if cfg.sweep is None or cfg.sweep.trial is None:
         return None
@@ -299,9 +318,18 @@ def _prepare_for_solver(network: LinearNetwork, node: DictConfig) -> None:
                 parameter.zero_()
 
 
-def _built(node: DictConfig, key: str, kind: type, **late: Any) -> Any:
-    """Instantiate a part of which there may be none; refuse what is of another kind."""
-    built = _build(node, key, **late)
+def _built(node: DictConfig, key: str, kind: type, late: Mapping[str, Any]) -> Any:
+    """Instantiate a part of which there may be none; refuse what is of another kind.
+
+    Of the `late` values it is given those that it has a parameter for and the config says nothing of. A parameter `monitor` is
+    given the run's `Monitor` where it is annotated so; Lightning's own callbacks take a name there.
+    """
+    target = get_object(node._target_) if "_target_" in node else None
+    parameters = signature(target).parameters if callable(target) else {}
+    wanted = {name: value for name, value in late.items() if name in parameters and name not in node}
+    if "monitor" in wanted and "Monitor" not in str(parameters["monitor"].annotation):
+        del wanted["monitor"]
+    built = _build(node, key, **wanted)
     if built is None or isinstance(built, kind):
         return built
     raise UserError(f"{key} ({node._target_}) is a {type(built).__name__}, and a {kind.__name__} belongs there.")

@@ -19,7 +19,8 @@ def shrink_after_steps(optimizer: torch.optim.Optimizer, network: LinearNetwork,
     Raises:
         UserError: the length of this optimiser's steps is not known here.
     """
-    if not isinstance(optimizer, torch.optim.SGD | torch.optim.Adam):
+    step_size = getattr(optimizer, "step_size", None)  # an optimiser may know it, as that of many members does
+    if step_size is None and not isinstance(optimizer, torch.optim.SGD | torch.optim.Adam):
         raise UserError(
             f"penalty.l1 does not go with {type(optimizer).__name__}: it takes optimizer=newton, sgd, adam or adamw. An l2"
             " penalty (penalty.l2) goes with every optimiser."
@@ -28,7 +29,7 @@ def shrink_after_steps(optimizer: torch.optim.Optimizer, network: LinearNetwork,
     @torch.no_grad()
     def shrink(*args: Any) -> None:
         weight = network.weight
-        weight.copy_(penalty.prox(weight, _step(optimizer, weight)))
+        weight.copy_(penalty.prox(weight, _step(optimizer, weight) if step_size is None else step_size(weight)))
 
     optimizer.register_step_post_hook(shrink)
 

@@ -19,7 +19,7 @@ from logitlab.log.summary import count
 from logitlab.runs import signals
 from logitlab.sweeps import callback, member
 from logitlab.sweeps.composition import Job
-from logitlab.sweeps.member import FAILED, FINISHED
+from logitlab.sweeps.member import FAILED, FINISHED, PRUNED
 from logitlab.sweeps.places import places
 from logitlab.sweeps.run_member import is_resumable
 from logitlab.sweeps.same_rows import SameRows
@@ -143,6 +143,7 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
     """Train runs together and note how each ended; None where they have to be run one by one after all."""
     from logitlab.batched.experiment import train_together
     from logitlab.batched.member import Member, Outcome
+    from logitlab.batched.stacked import CannotStackError
 
     members = [Member(plan.config, plan.job.base.choices, plan.text, plan.directory, plan.write_config) for plan in group]
     outcomes: list[Outcome] = []
@@ -159,6 +160,9 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
         outcomes.extend([Outcome(None, str(error), 0.0, mistake=isinstance(error, UserError))] * (len(group) - len(outcomes)))
     except End:
         raise
+    except CannotStackError as error:
+        log.info(f"{len(group)} runs are trained one by one: {error}")
+        return None
     except (Exception, SystemExit) as error:
         signals.reraise()
         log.warning(f"{len(group)} runs cannot be trained together and are run one by one: {type(error).__name__}: {error}")
@@ -173,7 +177,7 @@ def _note(group: Sequence[Planned], outcomes: Sequence[Any]) -> None:
     statuses = {}
     for plan, end in zip(group, outcomes, strict=True):
         words = {"value": end.value} if end.reason is None else {"reason": end.reason, "mistake": end.mistake}
-        status = FINISHED if end.reason is None else FAILED
+        status = FAILED if end.reason is not None else PRUNED if end.is_pruned else FINISHED
         statuses[plan.directory] = plan.status(status, seconds=round(end.seconds, 4), **words)
     member.write_synced(statuses)
 

@@ -58,7 +58,7 @@ def side_by_side(each: "Sequence[Batches | MemberBatches]") -> "Batches | Member
 
 
 class TableBatches:
-    """An iterable over an epoch of several tables that have as many batches each: an item is one batch of each table."""
+    """An iterable over an epoch of tables that have as many batches each: (features of each table, targets of each, ...)."""
 
     def __init__(self, each: "Sequence[Batches | MemberBatches]") -> None:
         self._each = each
@@ -68,7 +68,8 @@ class TableBatches:
         return len(self._each[0])
 
     def __iter__(self) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
-        return zip(*self._each, strict=True)
+        for batches in zip(*self._each, strict=True):
+            yield tuple(zip(*batches, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what one member's `Batches` would."""

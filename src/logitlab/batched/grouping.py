@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-NETWORKS = {f"logitlab.networks.{name}" for name in ("Sequential", "BinaryClassifier", "Tensors", "Logits")}
+LINEAR = {f"logitlab.networks.{name}" for name in ("Sequential", "BinaryClassifier", "Tensors", "Logits")}
+"""Networks whose members may begin at weights and biases of their own."""
 
 DATA = ("logitlab.data.datamodule.InMemoryDataModule", "logitlab.data.table.table")
 
@@ -34,15 +35,18 @@ NUMBERS = {
 }
 """The top-level keys that are known here."""
 
-MONITORS = (None, "train/loss", "train/accuracy", "val/loss", "val/accuracy")
-
 TRAINER = {
     "_target_", "max_epochs", "accelerator", "devices", "precision", "enable_progress_bar", "enable_model_summary",
     "num_sanity_val_steps", "log_every_n_steps", "profiler",
 }  # fmt: skip
 
-# the doctor speaks to a person who watches one run; nobody watches a member
-CALLBACKS = {"checkpoints", "pruning", "early_stopping", "progress_bar", "print_epochs", "weights", "convergence", "doctor"}
+_CALLBACKS = "logitlab.training.callbacks"
+WITH_MEMBERS = {f"{_CALLBACKS}.{name}.{name}" for name in ("early_stopping", "convergence", "pruning")}
+"""Callbacks that watch many members as they watch one run."""
+
+# nobody watches a member as it trains
+LEFT_OUT = {f"{_CALLBACKS}.{name}.{name}" for name in ("progress_bar", "print_epochs", "weights", "doctor")}
+CHECKPOINTS = f"{_CALLBACKS}.checkpoints.Checkpoints"
 
 
 def why_alone(config: Mapping[str, Any]) -> str | None:
@@ -54,28 +58,13 @@ def why_alone(config: Mapping[str, Any]) -> str | None:
     strangers = (config.keys() - PARTS - NUMBERS) | (PARTS - {"logger", "results"} - config.keys())
     if strangers:
         return ", ".join(sorted(strangers))
-    if config.get("monitor") not in MONITORS:
-        return "monitor"
     if config.get("ckpt_path") is not None:
         return "ckpt_path"
-    if (config.get("sweep") or {}).get("trial") is not None:
-        return "hydra/sweeper/pruner"
-    if config["model"].get("_target_") not in NETWORKS or config["model"].keys() - {"_target_", "weight", "bias"}:
-        return "model"
     if config["data"].get("_target_") not in DATA:
         return "data"
-    loss = config["loss"]
-    if loss.get("_target_") != "logitlab.losses.binary_cross_entropy":
-        return "loss"
     penalty = config["penalty"]
     if penalty and penalty.get("_target_") != "logitlab.penalties.ElasticNet":
         return "penalty"
-    if config.get("calibration") != "none":
-        return "calibration"
-    if config.get("lr_scheduler"):
-        return "lr_scheduler"
-    if config.get("metrics"):
-        return "metrics"
     for part, reason in (("optimizer", _optimizer), ("trainer", _trainer), ("callbacks", _callbacks)):
         if (key := reason(config[part])) is not None:
             return f"{part}.{key}"
@@ -95,8 +84,10 @@ def group_key(config: Mapping[str, Any]) -> str:
     common = {key: value for key, value in config.items() if key not in ("seed", "sweep", "ckpt_path")}
     if isinstance(config["data"].get("fold"), int):  # each has rows of its own
         common["data"] = {**config["data"], "fold": "any"}
-    common["model"] = config["model"]["_target_"]
-    common["loss"] = {key: value for key, value in config["loss"].items() if key != "pos_weight"}
+    if config["model"].get("_target_") in LINEAR:
+        common["model"] = config["model"]["_target_"]
+    if config["loss"].get("_target_") == "logitlab.losses.binary_cross_entropy":
+        common["loss"] = {key: value for key, value in config["loss"].items() if key != "pos_weight"}
     common["penalty"] = [bool((config["penalty"] or {}).get(name)) for name in ("l1", "l2")]
     common["optimizer"] = config["optimizer"]["_target_"]
     return json.dumps(common, sort_keys=True, default=str)
@@ -126,9 +117,9 @@ def _trainer(node: Mapping[str, Any]) -> str | None:
 
 
 def _callbacks(node: Mapping[str, Any]) -> str | None:
-    for name, callback in node.items():
-        if callback is None:
-            continue
-        if name not in CALLBACKS or callback.get("every_n_epochs") or callback.get("in_sweeps") or callback.get("tolerance"):
+    targets = {name: callback.get("_target_") for name, callback in node.items() if callback is not None}
+    for name, target in targets.items():
+        speaks = node[name].get("every_n_epochs") or node[name].get("in_sweeps")
+        if target not in WITH_MEMBERS | LEFT_OUT | {CHECKPOINTS} or (target in LEFT_OUT and speaks):
             return name
-    return None if node.get("checkpoints") is not None else "checkpoints"
+    return None if CHECKPOINTS in targets.values() else "checkpoints"

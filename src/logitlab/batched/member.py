@@ -33,3 +33,4 @@ class Outcome:
     reason: str | None
     seconds: float
     mistake: bool = False
+    is_pruned: bool = False

@@ -7,116 +7,84 @@ members as finished syncs once before.
 import functools
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
-from hydra.utils import get_class
-from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
+from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-from logitlab import experiment
-from logitlab.batched import grouping
+from logitlab import build, experiment
 from logitlab.batched.member import Member
-from logitlab.batched.module import BatchedLogisticRegression, Patience
-from logitlab.batched.optimizers import MemberOptimizer
-from logitlab.batched.tables import Table
+from logitlab.batched.program import Program
 from logitlab.log import event_files, tensorboard, thinning
 from logitlab.log.event_writer import next_name
-from logitlab.monitor import Monitor
-from logitlab.results.metrics import probabilities
-from logitlab.results.result import Fit, Result
+from logitlab.results.result import Fit
 from logitlab.runs import files
 from logitlab.runs.checkpoint_file import sealed
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.threads import enough_for
-from logitlab.thresholds import best_threshold
-from logitlab.training.callbacks.checkpoints import Checkpoints
+from logitlab.training.callbacks.checkpoints import Checkpoints, saved_state
+from logitlab.training.callbacks.convergence import Convergence
 from logitlab.training.record import TrainingRecord
 
-TOTALS = ("total", "epoch_progress", "_batches_that_stepped", "epoch", "global_step")
-"""Counters in a checkpoint that grow from epoch to epoch by the same amount; the others begin anew in each."""
-
-
-@dataclass
-class Group:
-    """A fitted group.
-
-    Attributes:
-        configs: of each member.
-        module: the members' program, trained.
-        tables: the table of each.
-        trainer: of the program.
-        results: what is made of each member.
-        stopping: the callback of early stopping that each would have, or None.
-        monitor: the metric that they are judged by.
-    """
-
-    configs: Sequence[Mapping[str, Any]]
-    module: BatchedLogisticRegression
-    tables: Sequence[Table]
-    trainer: pl.Trainer
-    results: Sequence[Result]
-    stopping: EarlyStopping | None
-    monitor: Monitor
+Weights = Mapping[str, torch.Tensor]
 
 
 class MemberWriter:
-    """Writes the members of a group."""
+    """Writes the members of a program.
 
-    def __init__(self, group: Group) -> None:
-        module = group.module.cpu()
-        self._group = group
-        self._optimizer: MemberOptimizer = group.trainer.optimizers[0]  # type: ignore[assignment]
-        self._curves = {name: torch.stack(values, dim=1).numpy() for name, values in module.curves.items()}  # (members, epochs)
-        epochs = len(module.times)
-        self._steps = [group.trainer.global_step // epochs * (epoch + 1) - 1 for epoch in range(epochs)]
+    Attributes:
+        program: trained.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        cfg = OmegaConf.create(dict(program.configs[0]))
+        self._results = build.build_results(cfg, is_alone=False)
+        self._selection = build.build_selection(cfg)
+        self._is_logged = any((program.configs[0].get("logger") or {}).values())
+        self._curves = {name: torch.stack(values, dim=1).numpy() for name, values in program.logger.curves.items()}
+        times, steps = program.logger.times, program.logger.steps
         self._curve = functools.lru_cache(maxsize=16)(
-            lambda epochs, tags: event_files.Curve(module.times[:epochs], self._steps[:epochs], tags)
+            lambda epochs, tags: event_files.Curve(times[:epochs], steps[:epochs], tags)
         )
-        for table in dict.fromkeys(group.tables):
-            table.template.to(module.weight.dtype)
-            assert [parameter.numel() for parameter in table.parameters] == [module.weight.shape[1], 1]
-        self._threshold = group.tables[0].template.threshold
-        self._saved = group.trainer.strategy.checkpoint_io.checkpoint  # type: ignore[attr-defined]
-        self._logged = any((group.configs[0].get("logger") or {}).values())
+        for table in dict.fromkeys(program.tables):
+            table.template.to(next(iter(program.module.parameters())).dtype)
 
-    def write(self, number: int, member: Member) -> float | None:
-        """Write a member's run directory, all but its status; return the monitored metric, None for one that failed."""
-        run = RunDirectory(member.directory)
-        table, config = self._group.tables[number], self._group.configs[number]
-        table.use_loss_and_penalty(config)
+    def write(self, number: int, member: Member, seconds: float) -> float | None:
+        """Write a member's run directory, all but its status; return the monitored metric, None for one that failed.
+
+        Args:
+            number: of the member in the program.
+            member: what is known of its run.
+            seconds: its share of the fit's.
+        """
+        run, table = RunDirectory(member.directory), self.program.tables[number]
+        table.use_loss_and_penalty(self.program.configs[number])
         with run.locked(), enough_for(table.datamodule.examples.exact.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
             for name, text in table.files.items():
                 run.write_text(name, text)
-            logger = tensorboard.RunLogger(run.path) if self._logged else None
+            logger = tensorboard.RunLogger(run.path) if self._is_logged else None
             if logger is not None:
-                logger.resume_from(self._steps[self._epochs(number) - 1] + 1)
+                logger.resume_from(self.program.endings.of[number].steps)
                 self._write_events(number, run, member)
             if self.failure(number) is not None:
                 return None
-            return self._write_outcome(number, run, logger)
+            return self._write_outcome(number, run, logger, seconds)
 
     def failure(self, number: int) -> str | None:
         """Return why a member failed, if it did."""
-        return self._group.module.failures.get(number)
-
-    def _epochs(self, number: int) -> int:
-        """Return how many epochs a member trained for."""
-        module = self._group.module
-        return module.last_epoch.get(number, len(module.times) - 1) + 1
+        return self.program.module.failures.get(number)
 
     def _write_events(self, number: int, run: RunDirectory, member: Member) -> None:
         """Write the curve, HPARAMS and the config as the run's logger would have."""
-        module, epochs = self._group.module, self._epochs(number)
-        times, steps = module.times[:epochs], self._steps[:epochs]
-        values = {name: curve[number, :epochs] for name, curve in self._curves.items()}
-        values["train/learning_rate"] = np.full(epochs, member.config["optimizer"]["lr"], np.float32)
+        logger, epochs = self.program.logger, self.program.endings.of[number].epochs
+        times, steps = logger.times[:epochs], logger.steps[:epochs]
+        values = {name: curve[number, :epochs].astype(np.float32) for name, curve in self._curves.items()}
         if steps[-1] >= thinning.WHOLE:
             times, steps, values = _thinned(times, steps, values)
             curve = event_files.curve(times, steps, values)
@@ -127,7 +95,7 @@ class MemberWriter:
         opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
         opening += [Event(wall_time=times[0], session_log=SessionLog(status=SessionLog.START))]
         opening += [Event(wall_time=times[0], summary=summary) for summary in summaries]
-        closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(number not in module.failures))]
+        closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(self.failure(number) is None))]
         content = (
             event_files.records([event.SerializeToString() for event in opening]),
             curve,
@@ -135,144 +103,88 @@ class MemberWriter:
         )
         files.write(run.path / next_name(run.path, times[0]), b"".join(content))
 
-    def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None) -> float | None:
+    def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None, seconds: float) -> Any:
         """Write checkpoints, results and metrics.json; return the monitored metric."""
-        module, config, has_val = self._group.module, self._group.configs[number], "val/loss" in self._curves
-        best = self._named(number, module.best_weight[number], module.best_bias[number])
-        last = self._named(number, module.weight.detach()[number], module.bias.detach()[number])
-        table = self._group.tables[number]
-        template = table.template
-        template.threshold = self._threshold
-        self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, best)
-        template.load_state_dict(best if has_val else last)
-        if has_val and isinstance(config["threshold"], str):
-            template.threshold = self._chosen_threshold(table, config)
-        self._write_checkpoint(number, run.checkpoints / "best.ckpt", best)
-        metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
-        epochs = self._epochs(number)
-        own = self._own_optimizer(number)
-        training = TrainingRecord(
-            epochs=epochs,
-            steps=self._steps[epochs - 1] + 1,
-            batches=int(self._group.trainer.num_training_batches),
-            optimizer=type(own),
-            settings={name: value for name, value in own.param_groups[0].items() if name != "params"},
-            metrics=metrics,
-            best_epoch=int(module.best_epoch[number]),
-            best=best,
-            is_saved=True,
-            loggers=[logger] if logger else [],
-        )
-        fit = Fit(run, training, template, table.datamodule, dict(metrics), self._group.monitor)
-        experiment.apply_results(self._group.results, fit)
+        program, table = self.program, self.program.tables[number]
+        module, val = table.template, table.datamodule.rows("val")
+        last, best = self._weights(number)
+        module.threshold, module.network.recalibration = self._selection.start_threshold, None
+        module.load_state_dict(dict(last))
+        training = self._record(number, best, logger, seconds)
+        self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, self._progress(number, best, training.metrics))
+        self._selection.make(training, module, val)
+        kept = best if val is None else {name: value.clone() for name, value in module.state_dict().items()}
+        self._write_checkpoint(number, run.checkpoints / "best.ckpt", kept, {})
+        fit = Fit(run, training, module, table.datamodule, dict(training.metrics), program.monitor)
+        experiment.apply_results(self._results, fit)
         if logger is not None and logger._experiment is not None:
             logger.experiment.close()
         return fit.monitor.value(fit.metrics)
 
-    def _own_optimizer(self, number: int) -> torch.optim.Optimizer:
-        node = self._group.configs[number]["optimizer"]
-        return get_class(node["_target_"])(self._group.tables[number].parameters, **grouping.numbers(node))
+    def _record(self, number: int, best: Weights, logger: tensorboard.RunLogger | None, seconds: float) -> TrainingRecord:
+        program, ending = self.program, self.program.endings.of[number]
+        rule = next((each for each in program.callbacks if isinstance(each, Convergence)), None)
+        converged = None if rule is None else bool(rule.norm[number] <= rule.tolerance)
+        is_short = ending.epochs < program.configs[number]["trainer"]["max_epochs"]
+        reasons = {"pruned": program.is_pruned(number), "converged": converged, "early_stopping": is_short}
+        return TrainingRecord(
+            epochs=ending.epochs,
+            steps=ending.steps,
+            batches=ending.batches,
+            optimizer=type(program.optimizer.owns[number]),
+            settings={name: value for name, value in ending.optimizer[0].items() if name != "params"},
+            seconds=seconds,
+            why_ended=next((why for why, holds in reasons.items() if holds), "max_epochs"),
+            metrics={name: float(values[number]) for name, values in ending.metrics.items()},
+            has_schedule=bool(ending.schedules),
+            converged=converged,
+            best_epoch=int(program.endings.best.epoch[number]),
+            best=best,
+            is_saved=True,
+            loggers=[logger] if logger else [],
+        )
 
-    def _chosen_threshold(self, table: Table, config: Mapping[str, Any]) -> float:
-        val, cost = table.datamodule.rows("val"), config["cost"]
-        assert val is not None
-        found = probabilities(table.template, val)
-        return best_threshold(config["threshold"], *found, cost["false_positive"], cost["false_negative"])
+    def _weights(self, number: int) -> tuple[Weights, Weights]:
+        """Return a member's last and best weights by the names of an ordinary module; copies."""
+        network, best = self.program.module.network, self.program.endings.best.weights
+        last: Any = network.state(number)  # type: ignore[operator]
+        named = [last, {name: values[number].cpu() for name, values in best.items()}]
+        others = self.program.tables[number].template.state_dict()
+        first, second = ({**others, **{f"network.{name}": each for name, each in weights.items()}} for weights in named)
+        return _copied(first), _copied(second)
 
-    def _write_checkpoint(
-        self, number: int, path: Path, weights: Mapping[str, torch.Tensor], best: Mapping[str, torch.Tensor] | None = None
-    ) -> None:
-        """Write best.ckpt, or, where `best` is given, last.ckpt, from which the run can go on."""
-        module = self._group.module
-        own = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "hparams_name", "hyper_parameters")
-        checkpoint = {key: value for key, value in self._saved.items() if key not in own}
-        checkpoint = _after_epochs(checkpoint, self._epochs(number), len(module.times))
-        checkpoint["state_dict"] = weights
-        if best is not None:
-            checkpoint["callbacks"] = self._callbacks(number, path.parent, best)
-            checkpoint["optimizer_states"] = [self._optimizer_state(number)]
-            checkpoint["lr_schedulers"] = []
-        checkpoint["hparams_name"] = "hparams"
-        checkpoint["hyper_parameters"] = self._hparams(number)
-        self._group.tables[number].template.on_save_checkpoint(checkpoint)
+    def _progress(self, number: int, best: Weights, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Return what a run is resumed from, besides its weights: the states of its optimiser, schedule and callbacks."""
+        program, ending = self.program, self.program.endings.of[number]
+        callbacks = {each.state_key: each.member_state(number) for each in program.callbacks}
+        callbacks[Checkpoints.__qualname__] = saved_state(program.endings.best, best, metrics, (number,))
+        return {
+            "callbacks": {key: state for key, state in callbacks.items() if state},
+            "optimizer_states": [{"state": program.optimizer.member_state(number), "param_groups": ending.optimizer}],
+            "lr_schedulers": ending.schedules,
+        }
+
+    def _write_checkpoint(self, number: int, path: Path, weights: Weights, progress: Mapping[str, Any]) -> None:
+        """Write weights, and what training is resumed from, if there is anything."""
+        checkpoint = {**self.program.endings.of[number].checkpoint, "state_dict": weights, **progress}
+        checkpoint |= {"hparams_name": "hparams", "hyper_parameters": self._hparams(number)}
+        self.program.tables[number].template.on_save_checkpoint(checkpoint)
         content = io.BytesIO()
         torch.save(checkpoint, content)
         files.write(path, sealed(content.getvalue()))
 
-    def _callbacks(self, number: int, folder: Path, best: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """Return the states that the run's callbacks would have."""
-        module, stopping = self._group.module, self._group.stopping
-        checkpoints = Checkpoints(folder, self._group.monitor)
-        score = float(self._group.monitor.sign * module.best_score[number])
-        epoch = int(module.best_epoch[number])
-        metrics = {name: float(curve[number, self._epochs(number) - 1]) for name, curve in self._curves.items()}
-        checkpoints.load_state_dict({"best_score": score, "best_epoch": epoch, "best_state": dict(best), "metrics": metrics})
-        states = {checkpoints.state_key: checkpoints.state_dict()}
-        if stopping is not None and module.patience is not None:
-            stopping.load_state_dict(self._stopping_state(number, stopping, module.patience))
-            states = {stopping.state_key: stopping.state_dict(), **states}
-        return states
-
-    def _stopping_state(self, number: int, stopping: EarlyStopping, patience: Patience) -> dict[str, Any]:
-        """Return what a member's own EarlyStopping would remember."""
-        waited = int(patience.waited[number])
-        best = (patience.sign * patience.best[number]).to(self._group.module.weight.dtype)
-        ended = waited >= stopping.patience
-        message = (
-            f"Monitored metric {stopping.monitor} did not improve in the last {waited} records."
-            f" Best score: {best:.3f}. Signaling Trainer to stop."
-        )
-        reason = EarlyStoppingReason.PATIENCE_EXHAUSTED if ended else EarlyStoppingReason.NOT_STOPPED
-        return {
-            "wait_count": waited,
-            "stopped_epoch": self._epochs(number) - 1 if ended else 0,
-            "best_score": best,
-            "patience": stopping.patience,
-            "stopping_reason": reason.value,
-            "stopping_reason_message": message if ended else None,
-        }
-
-    def _optimizer_state(self, number: int) -> dict[str, Any]:
-        stacked = (self._group.module.weight, self._group.module.bias)
-        states = [
-            self._optimizer.member_state(number, both, parameter.shape)
-            for both, parameter in zip(stacked, self._group.tables[number].parameters, strict=True)
-        ]
-        return {
-            "state": {index: state for index, state in enumerate(states) if state},
-            "param_groups": self._own_optimizer(number).state_dict()["param_groups"],
-        }
-
-    def _named(self, number: int, weight: torch.Tensor, bias: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return a member's parameters under the names of an ordinary module, in its shapes; copies."""
-        table = self._group.tables[number]
-        names = [name for name, _ in table.template.named_parameters()]
-        values = (weight.cpu().clone(), bias.cpu().clone())
-        shapes = [parameter.shape for parameter in table.parameters]
-        own = {name: value.reshape(shape) for name, value, shape in zip(names, values, shapes, strict=True)}
-        return {**{name: value.clone() for name, value in table.template.state_dict().items()}, **own}
-
     def _hparams(self, number: int) -> dict[str, Any]:
-        config, table = self._group.configs[number], self._group.tables[number]
+        config, table = self.program.configs[number], self.program.tables[number]
         common = dict(table.template.hparams)
         return {
             **common,
             "config": {part: config[part] for part in common["config"]},
-            "network": {**config["model"], "in_features": table.datamodule.in_features},
+            "network": {**common["network"], **config["model"]},
         }
 
 
-def _after_epochs(checkpoint: dict[str, Any], epochs: int, of: int) -> dict[str, Any]:
-    """Return the state of Lightning's loops as it was after the first `epochs` of `of` epochs: its totals are in proportion."""
-    if epochs == of:
-        return dict(checkpoint)
-
-    def scaled(node: Any, is_total: bool) -> Any:
-        if isinstance(node, dict):
-            return {key: scaled(value, is_total or key in TOTALS) for key, value in node.items()}
-        return node // of * epochs if is_total and isinstance(node, int) and node % of == 0 else node
-
-    return scaled(checkpoint, False)
+def _copied(weights: Weights) -> Weights:
+    return {name: value.detach().clone() for name, value in weights.items()}
 
 
 def _thinned(times: Sequence[float], steps: Sequence[int], values: Mapping[str, Any]) -> Any:

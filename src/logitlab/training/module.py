@@ -1,21 +1,19 @@
 """The LightningModule: a network, its loss, its optimiser, and what is logged of them."""
 
-import inspect
-import math
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric
 
 from logitlab import memory, penalties
 from logitlab.errors import RunError, UserError
 from logitlab.losses import takes_logits
 from logitlab.metrics import BinaryMetrics
-from logitlab.networks import LinearNetwork, Network
+from logitlab.networks import Network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.proximal import shrink_after_steps
 from logitlab.runs.versions import SCHEMA
@@ -32,7 +30,11 @@ EVERY_EPOCH = ("loss", "accuracy")
 
 
 class LogisticRegression(pl.LightningModule):
-    """Linear + Sigmoid, trained by binary cross-entropy.
+    """A network and its loss, trained by Lightning: one network, or many of one shape side by side, its members.
+
+    With members the network, the loss and the penalty are stacked (logitlab.batched.stacked): what is () of one training, the
+    losses, the means and what ends it, is (members,). The sum of the losses is differentiated, so that the gradient by one
+    member's parameters is that of its own loss; what a member does never reaches another, not even a NaN.
 
     The loss is the mean over rows of -(y log p + (1 - y) log(1 - p)). `train/loss` of an epoch is the mean over its batches,
     each before its own update; over one batch of all rows that is the loss before the update, as the tutorials print it.
@@ -44,6 +46,8 @@ class LogisticRegression(pl.LightningModule):
         threshold: a row is of class 1 where probability >= threshold; kept in the checkpoint.
         watched: metrics of the val rows that are logged after every epoch besides loss and accuracy: "auroc", ...
         takes_exact_features: a batch's features are `Features`, of which the optimiser makes float64 itself.
+        active: what still trains, of bool; `stopping`: what ends with this epoch.
+        failures: member -> why it failed.
     """
 
     takes_exact_features = False
@@ -59,6 +63,7 @@ class LogisticRegression(pl.LightningModule):
         penalty: ElasticNet | Firth = penalties.NONE,
         lr_scheduler: Callable[[torch.optim.Optimizer], dict[str, Any]] | None = None,
         declared: Mapping[str, Metric] | None = None,
+        members: int | None = None,
     ) -> None:
         """Wrap the parts.
 
@@ -72,6 +77,7 @@ class LogisticRegression(pl.LightningModule):
             penalty: what large weights cost.
             lr_scheduler: makes Lightning's lr_scheduler_config (scheduler, interval, ...) of the optimiser; None: no schedule.
             declared: metrics of the config besides the usual ones, by name.
+            members: how many networks are stacked in `network`; None: it is one.
 
         Raises:
             UserError: the loss does not go with what the network returns.
@@ -91,18 +97,12 @@ class LogisticRegression(pl.LightningModule):
         self._penalty_value = torch.tensor(0.0)
         self._epoch = EpochMeans()
         self._eval_means = EpochMeans()
-        self._metrics: BinaryMetrics | None = None
-        self._learning_rate = 0.0
+        self._metrics: list[BinaryMetrics] = []
+        self._learning_rate: Any = 0.0
+        self.active = torch.ones(() if members is None else members, dtype=torch.bool)
+        self.stopping = torch.zeros_like(self.active)
+        self.failures: dict[int, str] = {}
         self._has_ended = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module looks at every value that is set for parameters, modules and buffers. Lightning notes the running hook's
-        # name on the module fifty times a step; passing that by saves a fifth of a short fit. What is in __dict__ is none of
-        # those three, nor is a string or None.
-        if (value is None or type(value) is str) and name in self.__dict__:
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the probability of class 1, (batch, 1), for features (batch, features)."""
@@ -111,7 +111,7 @@ class LogisticRegression(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimiser of the network's parameters, and its schedule."""
         optimizer = self.make_optimizer(self.network.parameters())
-        has_l1 = isinstance(self.penalty, ElasticNet) and self.penalty.l1 > 0
+        has_l1 = not isinstance(self.penalty, Firth) and bool(torch.as_tensor(self.penalty.l1).any())
         if isinstance(optimizer, Solver):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
             self.takes_exact_features = True
@@ -119,9 +119,8 @@ class LogisticRegression(pl.LightningModule):
             optimizer.basis = self._basis(is_second_order=isinstance(optimizer, Newton))
             optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
-            assert isinstance(self.penalty, ElasticNet)
-            assert isinstance(self.network, LinearNetwork)
-            shrink_after_steps(optimizer, self.network, self.penalty)
+            one_or_stacked: Any = self.network, self.penalty
+            shrink_after_steps(optimizer, *one_or_stacked)
         if self.make_lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.make_lr_scheduler(optimizer)}
@@ -159,25 +158,13 @@ class LogisticRegression(pl.LightningModule):
             if bool(output.isfinite().all()):
                 raise
             raise self._no_number("A probability is no number") from None
-        self._epoch.add(loss.detach(), self._accuracy(output.detach(), *answers), len(features))
-        if self.penalty is penalties.NONE:
-            return loss
-        price = self._smooth_penalty(features, output, *answers[1:])
-        self._penalty_value = (
-            self.penalty(*(each.detach() for each in self.network.penalized()))
-            if isinstance(self.penalty, ElasticNet)
-            else price.detach()
-        )
-        return loss + price
-
-    # Lightning reads this method's signature anew at every step; one that is noted down is found in a third of the time.
-    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        """Forget the gradients, as `optimizer.zero_grad()` does, without its record for torch's profiler (6 us a step)."""
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        self._epoch.add(loss.detach(), *self._accuracy(output, *answers))
+        if self.penalty is not penalties.NONE:
+            penalty = self._smooth_penalty(features, output, *answers[1:])
+            weights = (each.detach() for each in self.network.penalized())
+            self._penalty_value = penalty.detach() if isinstance(self.penalty, Firth) else self.penalty(*weights)
+            loss = loss + penalty
+        return loss if loss.ndim == 0 else loss.sum()
 
     def on_train_epoch_start(self) -> None:
         """Note the learning rate with which the epoch begins: at its end a schedule has changed it already."""
@@ -189,20 +176,37 @@ class LogisticRegression(pl.LightningModule):
         Straight to the loggers: `self.log` takes 0.25 ms a value and epoch, more than the whole epoch of a small table.
 
         Raises:
-            RunError: the loss is no finite number.
+            RunError: the loss is no finite number; of a member, it fails alone.
         """
         means = self._epoch.named("train")
         self._epoch = EpochMeans()
-        if not math.isfinite(loss := float(means["train/loss"])):
-            raise self._no_number(f"train/loss is {loss}")
+        self.fail(~(loss := means["train/loss"]).isfinite(), f"train/loss is {float(loss) if not loss.ndim else 'no number'}")
         if self.penalty is not penalties.NONE:
             means["train/objective"] = means["train/loss"] + self._penalty_value
         self._log_epoch(means, {"train/learning_rate": self._learning_rate})
         self._step_plateau_schedulers()
 
+    def stop(self, ended: Tensor) -> None:
+        """Let what has ended, of bool, train no further than to the end of this epoch; when nothing is left, the fit ends."""
+        if ended.any():
+            self.stopping = self.stopping | ended.cpu()
+            self.trainer.should_stop = self.trainer.should_stop or bool((self.stopping | ~self.active).all())
+
+    def fail(self, broken: Tensor, what: str) -> None:
+        """End what is broken, of bool: a single training with an error, members with a note of it.
+
+        Raises:
+            RunError: it is a single training.
+        """
+        if broken.any() and not self.active.ndim:
+            raise self._no_number(what)
+        for member in (broken.cpu() & self.active).nonzero()[:, 0].tolist() if self.active.ndim else ():
+            self.failures.setdefault(member, str(self._no_number(what)))
+        self.stop(broken)
+
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a schedule; one that looks at a metric has been stepped at the end of the epoch, before the run was saved."""
-        if not isinstance(scheduler, ReduceLROnPlateau):
+        if metric is None:
             super().lr_scheduler_step(scheduler, metric)
 
     def _step_plateau_schedulers(self) -> None:
@@ -210,8 +214,8 @@ class LogisticRegression(pl.LightningModule):
         for each in self.trainer.lr_scheduler_configs:
             is_due = (self.trainer.current_epoch + 1) % each.frequency == 0
             metric = self.trainer.callback_metrics.get(each.monitor or "")
-            if isinstance(each.scheduler, ReduceLROnPlateau) and is_due and metric is not None:
-                each.scheduler.step(metric)
+            if each.reduce_on_plateau and is_due and metric is not None:
+                each.scheduler.step(metric)  # type: ignore[arg-type]  # one that looks at a metric
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no val rows."""
@@ -294,13 +298,19 @@ class LogisticRegression(pl.LightningModule):
 
     def _smooth_penalty(self, features: Tensor, output: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the part of the penalty that has a gradient, ()."""
-        if isinstance(self.penalty, ElasticNet):
-            return self.penalty.smooth(*self.network.penalized())
-        return self.penalty(features, self.network.probability(output), weight)
+        if isinstance(self.penalty, Firth):
+            return self.penalty(features, self.network.probability(output), weight)
+        return self.penalty.smooth(*self.network.penalized())
 
-    def _accuracy(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    @torch.no_grad()
+    def _accuracy(self, output: Any, target: Any, weight: Any = None) -> tuple[Tensor, Any]:
+        """Return the accuracy of a batch and its rows; of members with several tables, of each table's."""
+        if not isinstance(output, Tensor):
+            found = [self._accuracy(*part) for part in zip(output, target, *([] if weight is None else [weight]), strict=True)]
+            rows = [torch.full_like(accuracy, rows, dtype=torch.float64) for accuracy, rows in found]
+            return torch.cat([accuracy for accuracy, _ in found]), torch.cat(rows)
         right = ((self.network.probability(output) >= self.threshold) == target.bool()).float()
-        return right.mean() if weight is None else (right * weight).mean()
+        return (right if weight is None else right * weight).mean((-2, -1)), output.shape[-2]
 
     def _no_number(self, what: str) -> RunError:
         return RunError(
@@ -312,30 +322,36 @@ class LogisticRegression(pl.LightningModule):
     def _log_epoch(self, means: Mapping[str, Tensor], others: Mapping[str, float] | None = None) -> None:
         trainer = self.trainer
         trainer.callback_metrics.update(means)
-        values = {name: float(mean) for name, mean in means.items()} | dict(others or {})
+        values = {name: mean if mean.ndim else float(mean) for name, mean in means.items()} | dict(others or {})
         for logger in trainer.loggers:
-            logger.log_metrics(values, step=trainer.global_step - 1)
+            logger.log_metrics(values, step=trainer.global_step - 1)  # type: ignore[arg-type]  # of members, tensors
 
     def _begin_evaluation(self, with_metrics: bool) -> None:
         self._eval_means = EpochMeans()
-        self._metrics = BinaryMetrics(self.threshold, declared=self.declared) if with_metrics else None
+        each = [copy.deepcopy(self.declared) if self.active.ndim else self.declared for _ in range(self.active.numel())]
+        self._metrics = [BinaryMetrics(self.threshold, declared=declared) for declared in each if with_metrics]
 
     def _update_metrics(self, batch: Batch) -> None:
         features, *answers = map(self.network.as_input, batch)
         output = self.network(features)
-        self._eval_means.add(self.loss(output, *answers), self._accuracy(output, *answers), len(features))
-        if self._metrics is not None:
-            probability, logit = self.network.scores(batch[0])
-            target, *weight = answers
-            self._metrics.update(probability, target, weight[0] if weight else None, logit)
+        self._eval_means.add(self.loss(output, *answers), *self._accuracy(output, *answers))
+        for metrics, (network, rows) in zip(self._metrics, self._each(batch), strict=bool(self._metrics)):
+            probability, logit = network.scores(rows[0])
+            target, *weight = map(network.as_input, rows[1:])
+            metrics.update(probability, target, weight[0] if weight else None, logit)
+
+    def _each(self, batch: Batch) -> Iterator[tuple[Network, Batch]]:
+        """Yield every network with its rows of a batch of val or test rows."""
+        network: Any = self.network
+        return iter([(network, batch)]) if not self.active.ndim else network.with_rows(batch)
 
     def _evaluate(self, split: str, wanted: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Return loss and accuracy, and the metrics of these names, or all; by the names under which they are logged."""
         values = self._eval_means.named(split)
-        if self._metrics is not None:
-            metrics = self._metrics.compute()
-            for name in metrics if wanted is None else wanted:
-                values[f"{split}/{name}"] = torch.tensor(metrics[name])
+        if self._metrics:
+            each = [metrics.compute() for metrics in self._metrics]
+            for name in each[0] if wanted is None else wanted:
+                values[f"{split}/{name}"] = torch.tensor([metrics[name] for metrics in each]).reshape(self.active.shape)
         return values
 
 

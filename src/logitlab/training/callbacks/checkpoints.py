@@ -1,6 +1,7 @@
 """When a run is saved: every few seconds, at its end, and when a signal asks it to stop."""
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from logitlab.errors import Interrupted, RunError
 from logitlab.monitor import Monitor
 from logitlab.runs import signals
 from logitlab.solvers.solver import Solver
+from logitlab.training.best import Best
 
 
 class Checkpoints(Checkpoint):
@@ -35,10 +37,8 @@ class Checkpoints(Checkpoint):
         self.dirpath = Path(dirpath)
         self.monitor = monitor
         self.every_n_seconds = every_n_seconds
-        self.best_score: float | None = None
-        self.best_epoch: int | None = None
+        self.best = Best(monitor.sign)
         self._state: dict[str, torch.Tensor] = {}
-        self.best_state: dict[str, torch.Tensor] = {}
         self._best_is_written = True
         self._metrics: dict[str, float] = {}
         self._saved_at = 0.0
@@ -68,11 +68,8 @@ class Checkpoints(Checkpoint):
         The best of a solver's points is the last: those before it are on the way to the optimum, and which of them suits the
         val rows is chance.
         """
-        score = self.monitor.value(trainer.callback_metrics)
-        is_last = isinstance(trainer.optimizers[0], Solver)
-        if score is not None and (is_last or self.monitor.is_better(score, self.best_score)):
-            self.best_score, self.best_epoch = score, trainer.current_epoch
-            self.best_state = _copied(self._state)
+        value, is_solver = trainer.callback_metrics.get(self.monitor.name), isinstance(trainer.optimizers[0], Solver)
+        if value is not None and self.best.update(value, trainer.current_epoch, self._state, always=is_solver):
             self._best_is_written = False
         self._save_if_due(trainer)
 
@@ -95,18 +92,15 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch so far and the metrics as they stood, for last.ckpt."""
-        return {
-            "best_score": self.best_score,
-            "best_epoch": self.best_epoch,
-            "best_state": self.best_state,
-            "metrics": self._metrics,
-        }
+        return saved_state(self.best, self.best.weights, self._metrics)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best epoch so far."""
-        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
-        self.best_state = state_dict["best_state"]
-        self._best_is_written = not self.best_state
+        if state_dict["best_epoch"] is not None:
+            self.best.score = self.monitor.sign * torch.tensor(state_dict["best_score"], dtype=torch.float64)
+            self.best.epoch = torch.tensor(state_dict["best_epoch"])
+            self.best.weights = state_dict["best_state"]
+        self._best_is_written = not self.best.weights
         self._metrics = state_dict["metrics"]
 
     def write_kept(self, trainer: pl.Trainer) -> None:
@@ -141,8 +135,8 @@ class Checkpoints(Checkpoint):
 
     def _save_best(self, trainer: pl.Trainer) -> None:
         """Write best.ckpt by putting the best weights into the module for the length of the writing."""
-        current = _copied(self._state)
-        _put(self.best_state, self._state)
+        current = {name: value.detach().clone() for name, value in self._state.items()}
+        _put(self.best.weights, self._state)
         try:
             trainer.save_checkpoint(self.dirpath / "best.ckpt", weights_only=True)
         finally:
@@ -150,8 +144,25 @@ class Checkpoints(Checkpoint):
         self._best_is_written = True
 
 
-def _copied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in state.items()}
+def saved_state(
+    best: Best, weights: Mapping[str, torch.Tensor], metrics: Mapping[str, float], member: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """Return what `Checkpoints` keeps in last.ckpt.
+
+    Args:
+        best: epoch so far.
+        weights: at its end, by name.
+        metrics: of the last epoch.
+        member: the place in `best`, where that is of many.
+    """
+    epoch = int(best.epoch[member])
+    score = None if epoch < 0 else best.sign * float(best.score[member])
+    return {
+        "best_score": score,
+        "best_epoch": None if epoch < 0 else epoch,
+        "best_state": dict(weights),
+        "metrics": dict(metrics),
+    }
 
 
 def _put(values: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> None:
