@@ -24,7 +24,7 @@ from logitlab.data.table_files import table_files
 from logitlab.errors import RunError, UserError
 from logitlab.metrics import is_more_better
 from logitlab.monitor import Monitor
-from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
+from logitlab.networks import LinearNetwork, Network, PlainModule, check_output, compile_network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.recorded import accepted
 from logitlab.results.result import Result
@@ -65,6 +65,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         check_output(network, datamodule.examples.exact[:2].float())
     elif is_solver:
         _prepare_for_solver(network, cfg.model)
+    if cfg.trainer.get("compile"):
+        compile_network(network, datamodule.examples.exact[:2].float())
     declared = build_metrics(cfg)
     negative, positive = datamodule.examples.class_weights
     record = masking.as_recorded(cfg)
@@ -219,7 +221,7 @@ def build_trainer(
     """Return the Trainer that `cfg.trainer` describes, with the callbacks of `cfg.callbacks`, writing into `run`."""
     callbacks = build_callbacks(cfg, str(run.checkpoints), monitor, datamodule)
     return _build(
-        cfg.trainer,
+        OmegaConf.masked_copy(cfg.trainer, [key for key in cfg.trainer if key != "compile"]),
         "trainer",
         logger=loggers,
         callbacks=callbacks,

@@ -251,6 +251,26 @@ def check_output(network: Network, features: Tensor) -> None:
         )
 
 
+def compile_network(network: Network, features: Tensor) -> None:
+    """Have torch compile what the network does, in place; its parameters and its state stay as they are.
+
+    Raises:
+        UserError: torch cannot, on this machine or of this network.
+    """
+    before = [each.grad for each in network.parameters()]
+    try:
+        with torch.random.fork_rng([]):
+            network.compile()
+            network(network.as_input(features)).sum().backward()
+    except Exception as error:  # of a compiler outside torch as well
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"trainer.compile=true: torch.compile cannot take the network: {why} Leave trainer.compile out."
+        ) from error
+    for parameter, gradient in zip(network.parameters(), before, strict=True):
+        parameter.grad = gradient
+
+
 def _shape(x: Tensor) -> str:
     return "(" + ", ".join(map(str, x.shape)) + ("," if x.ndim == 1 else "") + ")"
 

@@ -97,6 +97,7 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "cost.false_negative": Number(low=0),
     "trainer.max_epochs": COUNT,
     "trainer.log_every_n_steps": COUNT,
+    "trainer.compile": FLAG,
     "trainer.accumulate_grad_batches": COUNT,
     "trainer.accelerator": OneOf(("cpu", "gpu", "auto", "cuda", "mps", "tpu")),
     "trainer.precision": OneOf(

@@ -37,7 +37,7 @@ NUMBERS = {
 
 TRAINER = {
     "_target_", "max_epochs", "accelerator", "devices", "precision", "enable_progress_bar", "enable_model_summary",
-    "num_sanity_val_steps", "log_every_n_steps", "profiler",
+    "num_sanity_val_steps", "log_every_n_steps", "profiler", "compile",
 }  # fmt: skip
 
 _CALLBACKS = "logitlab.training.callbacks"
@@ -110,6 +110,8 @@ def _trainer(node: Mapping[str, Any]) -> str | None:
         return "devices"
     if str(node["precision"]) not in ("32-true", "64-true", "32", "64"):
         return "precision"
+    if node.get("compile"):
+        return "compile"
     profiler = node.get("profiler")
     if profiler is not None and profiler.get("_target_") != "logitlab.training.profiler.NoProfiler":
         return "profiler"

@@ -36,6 +36,9 @@ EXAMPLES = {
 NEEDED = {"lightning.pytorch.loggers.MLFlowLogger": "mlflow", "lightning.pytorch.loggers.WandbLogger": "wandb"}
 """Classes that are there without the package that they need, which is an extra of the same name."""
 
+OURS = {"trainer": ("compile",)}
+"""Keys of a part that are not for what its `_target_` names."""
+
 NO_RESULTS = ("torch.", "torchmetrics.", "lightning.", "optuna.")
 """Where no class is that could be among the results."""
 
@@ -61,7 +64,8 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     plain = _resolved(cfg)
     _check_parts(plain, known)
     for key, target in (*targets.all_targets(plain), *_declared_metrics(plain)):
-        targets.check_target(key, target)
+        own = OURS.get(key, ())
+        targets.check_target(key, {name: value for name, value in target.items() if name not in own})
         package = NEEDED.get(str(target["_target_"]))
         if package is not None and find_spec(package) is None:
             raise UserError(f"{key} needs {package}, which is not installed: type {how_to_install(package)}.")

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logitlab.errors import UserError
+from logitlab.overrides import typed
 from logitlab.rules import LARGEST_FLOAT32
 
 ENDS_IN_SIGMOID = ("logitlab.networks.Sequential", "logitlab.networks.BinaryClassifier", "logitlab.networks.Tensors")
@@ -21,6 +22,7 @@ NOT_FOR_SOLVERS = {
     "trainer.overfit_batches": (None, 0),
     "trainer.limit_train_batches": (None, 1.0),
     "trainer.min_steps": (None,),
+    "trainer.compile": (None, False),
     "callbacks.convergence.tolerance": (None,),
 }
 """Keys that mean nothing to a method that moves once an epoch, by sums over all rows -> the values that ask for nothing."""
@@ -189,7 +191,7 @@ def _check_solver(cfg: DictConfig) -> None:
             continue
         why = "optimizer.tolerance sets where it stops" if key.endswith("tolerance") else "it steps once an epoch, on all rows"
         raise UserError(
-            f"{key}={value} does not go with optimizer={name}: {why}. Leave {key} out, or type optimizer=sgd or adam."
+            f"{key}={typed(value)} does not go with optimizer={name}: {why}. Leave {key} out, or type optimizer=sgd or adam."
         )
 
 

@@ -19,6 +19,7 @@ WATCHES = {
     "callbacks": {"doctor", "progress_bar", "print_epochs", "weights"},
     "trainer": {
         *("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "num_sanity_val_steps", "profiler"),
+        "compile",
         *("logger", "default_root_dir"),
     },
     "data": set(PATHS),  # the rows are compared (logitlab.data.description): a table may be moved
