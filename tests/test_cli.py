@@ -275,7 +275,7 @@ def test_the_value_of_a_run_is_the_monitored_metric(fit: Callable[..., Run], tmp
 
 def test_on_a_terminal_a_bar_shows_loss_and_accuracy(tmp_path: Path) -> None:
     master, slave = pty.openpty()
-    command = [sys.executable, str(ROOT / "train.py"), "trainer.max_epochs=3000", "hydra.run.dir=run"]
+    command = [sys.executable, str(ROOT / "train.py"), "trainer.max_epochs=1000", "hydra.run.dir=run"]
     env = environment({"TERM": "xterm", "COLUMNS": "110", "LINES": "30"})
     process = subprocess.Popen(command, cwd=tmp_path, env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
@@ -288,6 +288,6 @@ def test_on_a_terminal_a_bar_shows_loss_and_accuracy(tmp_path: Path) -> None:
     os.close(master)
     assert process.wait() == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    bars = re.findall(r"epoch\s+\d+/3000 .*train/loss 0\.\d{4}\s+train/accuracy [01]\.\d{4}", text)
+    bars = re.findall(r"epoch\s+\d+/1000 .*train/loss 0\.\d{4}\s+train/accuracy [01]\.\d{4}", text)
     assert bars, text[-2000:]
     assert text.rstrip().splitlines()[-1].strip().startswith("dashboard")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import ROOT, environment
+from processes import ROOT, Forked, environment
 from runs import finished, rows
 
 pytestmark = pytest.mark.slow
@@ -54,8 +54,8 @@ def workers_of(directory: Path) -> list[int]:
 def one_after_another(tmp_path_factory) -> Path:
     """The sweep of RUNS by Hydra's basic launcher."""
     directory = tmp_path_factory.mktemp("basic")
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *RUNS[:-1], "hydra.sweep.dir=sweep"]
-    assert subprocess.run(command, cwd=directory, capture_output=True, timeout=300).returncode == 1
+    process = Forked(("-m", *RUNS[:-1], "hydra.sweep.dir=sweep"), directory, environment())
+    assert process.wait(300) == 1, process.output()
     return directory / "sweep"
 
 
