@@ -138,7 +138,7 @@ def parsed(argument: str) -> Override | None:
 
 
 def _is_read_as_typed(argument: str, value: str, multirun: bool) -> bool:
-    """Tell whether Hydra takes the value for a text that equals it, for one in quotes, or, with -m, for several."""
+    """Return whether Hydra takes the value for a text that equals it, for one in quotes, or, with -m, for several."""
     override = parsed(argument)
     if override is None:
         return False

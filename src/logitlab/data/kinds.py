@@ -30,16 +30,21 @@ ZONE = r"\d\d:\d\d\S*? ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
+DECIMAL_COMMA = r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$"
 CURRENCY = "([$€£¥₩₹]|USD|EUR|GBP|JPY|CHF|KRW|CNY|INR)"
 
 LOOKS = {
-    "thousands": r"^[+-]?\d{1,3}([ ',\u00a0\u202f]\d{3})+(\.\d+)?$",
-    "decimal comma": r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$",
-    "currency": rf"^[+-]?{CURRENCY} ?[+-]?[\d.,' ]*\d$|^[+-]?[\d.,' ]*\d ?{CURRENCY}$",
-    "percent": r"^[+-]?\d+(\.\d+)?\s?%$",
-    "date": r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$",
+    r"^[+-]?\d{1,3}([ ',\u00a0\u202f]\d{3})+(\.\d+)?$": "If these are thousands separators, write the numbers without them; if"
+    " the comma is a decimal comma, type data.decimal_comma=true.",
+    DECIMAL_COMMA: "If the comma is a decimal comma, type data.decimal_comma=true (points are then not allowed in numbers, and"
+    " data.separator must be another one).",
+    rf"^[+-]?{CURRENCY} ?[+-]?[\d.,' ]*\d$|^[+-]?[\d.,' ]*\d ?{CURRENCY}$": "If these are amounts of money, write the numbers"
+    " alone: 1234.50, without the sign of the currency and without thousands separators.",
+    r"^[+-]?\d+(\.\d+)?\s?%$": "Write the numbers without the percent sign.",
+    r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$": "If these are dates, write them as 2021-03-04:"
+    " day and month could be mistaken for each other.",
 }
-"""Ways to write numbers and dates that could be read in two ways."""
+"""Ways to write numbers and dates that could be read in two ways, and what to do about each."""
 
 
 def is_number_text(series: pl.Series, decimal_comma: bool = False) -> bool:
@@ -185,25 +190,15 @@ def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_
 
 
 def _refuse_ambiguous(series: pl.Series, levels: pl.Series, where: str) -> None:
-    for look, pattern in LOOKS.items():
+    for pattern, advice in LOOKS.items():
         if not len(levels) or levels.str.contains(pattern).mean() < 0.5:  # type: ignore[operator]
             continue
         example = shown(levels.filter(levels.str.contains(pattern))[0])
-        advice = {
-            "decimal comma": "If the comma is a decimal comma, type data.decimal_comma=true (points are then not allowed in"
-            " numbers, and data.separator must be another one).",
-            "thousands": "If these are thousands separators, write the numbers without them; if the comma is a decimal"
-            " comma, type data.decimal_comma=true.",
-            "currency": "If these are amounts of money, write the numbers alone: 1234.50, without the sign of the currency and"
-            " without thousands separators.",
-            "percent": "Write the numbers without the percent sign.",
-            "date": "If these are dates, write them as 2021-03-04: day and month could be mistaken for each other.",
-        }[look]
         raise UserError(
             f"{where}: the column '{series.name}' holds values such as {example}, which could be read in more than one way."
             f" {advice}{_as_categories(series.name, len(levels), len(series))} To leave the column out, type"
             f" {suggestion('data.drop', [series.name])}.",
-            ("decimal_comma", "true") if look == "decimal comma" else None,
+            ("decimal_comma", "true") if pattern == DECIMAL_COMMA else None,
         )
 
 

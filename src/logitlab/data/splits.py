@@ -39,7 +39,7 @@ def by_groups(groups: Tensor, val: float, test: float, seed: int) -> Rows:
 
     Args:
         groups: (rows,), the number of each row's group, from 0.
-        val: the share of the val rows, as near as the groups allow; `test` likewise.
+        val: the share of the val rows, as near as the groups allow.
         test: the share of the test rows.
         seed: of the generator.
     """

@@ -74,7 +74,7 @@ def mask(directory: Path) -> None:
 
 @contextlib.contextmanager
 def _ending(kind: type[Exception], words: str = "") -> Iterator[None]:
-    """Tell an error and end the command by its exit code."""
+    """Print an error and end the command by its exit code."""
     try:
         yield
     except kind as error:

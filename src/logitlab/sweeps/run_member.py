@@ -138,7 +138,7 @@ def clear(run: RunDirectory) -> None:
 
 
 def is_resumable(last: Path) -> bool:
-    """Tell whether a checkpoint, or the one before it, is whole; where nothing is left to train, results are made of it."""
+    """Return whether a checkpoint, or the one before it, is whole; where nothing is left to train, results are made of it."""
     if not last.exists() and not previous(last).exists():
         return False
     from logitlab.runs.resume import whole
