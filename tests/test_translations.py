@@ -4,7 +4,6 @@ import re
 from collections import Counter
 
 import pytest
-import readme
 from processes import ROOT
 
 PAGES = [("README.md", "README.ko.md"), ("docs/learn.md", "docs/learn.ko.md")]
@@ -20,14 +19,15 @@ WORDS = {
 KOREAN_ALONE = {"data.target=합격"}
 """Code that only a Korean reader needs."""
 
+FENCED = re.compile(r"```\w+\n.*?```", re.DOTALL)
 SPAN = r"`([^`]+)`"
 LINK = r"\]\(([^)]+)\)"
 NUMBER = r"(?<![A-Za-z0-9_.,-])\d[\d.,]*\d"
 
 
 def sections(name):
-    """Return the parts of a page that begin with a heading, without console blocks."""
-    return re.split(r"^#+ ", readme.BLOCK.sub("", (ROOT / name).read_text(encoding="utf-8")), flags=re.MULTILINE)
+    """Return the parts of a page that begin with a heading, without its blocks of code."""
+    return re.split(r"^#+ ", FENCED.sub("", (ROOT / name).read_text(encoding="utf-8")), flags=re.MULTILINE)
 
 
 def links(name):
@@ -43,7 +43,7 @@ def links(name):
 
 @pytest.mark.parametrize(("english", "korean"), PAGES)
 def test_both_languages_have_the_same_commands_with_the_same_output(english, korean):
-    blocks = [readme.BLOCK.findall((ROOT / name).read_text(encoding="utf-8")) for name in (english, korean)]
+    blocks = [FENCED.findall((ROOT / name).read_text(encoding="utf-8")) for name in (english, korean)]
     assert blocks[0] == blocks[1] and blocks[0]
 
 
