@@ -15,11 +15,25 @@ COMMANDS = re.findall(r"^\$ (python .*)$", TEXT, re.MULTILINE)
 SAYS = {
     "model=deep": "model=deep on data=",
     "data=both": "data=both (4 rows, 2 features)",
+    "data=ring": "data=ring (160 rows, 2 features)",
     "optimizer=rprop": "2 epochs",
+    "optimizer=lion": "2 epochs",
+    "metrics=youden": "\n  youden  ",
+    "logger=[tensorboard,lines]": "step 0: weight/",
     "experiment=scores_adam": "data=scores",
     "results=cutoff data=scores": "cut-off",
     "callbacks=stopwatch": "ms an epoch",
 }
+TOGETHER = [
+    [command for command in COMMANDS if any(part in command for part in parts)]
+    for parts in (
+        ("model=deep", "data=both", "optimizer=rprop", "callbacks="),
+        ("data=ring", "optimizer=lion", "metrics=", "logger="),
+        ("experiment=",),
+        ("results=",),
+    )
+]
+"""Those that may share a run do: the imports take longer than the training."""
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +50,13 @@ def project(tmp_path_factory):
 
 
 def test_there_is_a_recipe_for_each_kind_of_part():
-    assert len(COMMANDS) == 6
-    assert len(FILES) == 10
+    assert len(COMMANDS) == len(SAYS) == 10
+    assert len(FILES) == 17
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("together", [COMMANDS[:3] + COMMANDS[5:], COMMANDS[3:4], COMMANDS[4:5]], ids=str)
+@pytest.mark.parametrize("together", TOGETHER, ids=str)
 def test_the_recipes_run_as_they_stand(together, project):
-    """Those that may share a run do: the imports take longer than the training."""
     given = [argument for command in together for argument in shlex.split(command)[2:]]
     done = subprocess.run(
         [sys.executable, "train.py", *given, "trainer.max_epochs=2", "hydra.run.dir=run"],

@@ -326,7 +326,10 @@ def _built(node: DictConfig, key: str, kind: type, late: Mapping[str, Any]) -> A
     Of the `late` values it is given those that it has a parameter for and the config says nothing of. A parameter `monitor` is
     given the run's `Monitor` where it is annotated so; Lightning's own callbacks take a name there.
     """
-    target = get_object(node._target_) if "_target_" in node else None
+    try:
+        target = get_object(node._target_) if "_target_" in node else None
+    except ImportError as error:
+        raise UserError(f"{key} ({node._target_}) cannot be imported: {' '.join(str(error).split())}") from error
     parameters = signature(target).parameters if callable(target) else {}
     wanted = {name: value for name, value in late.items() if name in parameters and name not in node}
     if "monitor" in wanted and "Monitor" not in str(parameters["monitor"].annotation):

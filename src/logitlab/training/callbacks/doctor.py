@@ -13,6 +13,7 @@ from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.data.scaling import is_indicator
 from logitlab.metrics import log_loss
+from logitlab.solvers.solver import Solver
 from logitlab.training.module import LogisticRegression
 
 FIRST_LOOK = 8
@@ -71,7 +72,7 @@ class Doctor(Callback):
         probability = self._sample.probability(pl_module)
         loss = self._sample.loss(probability)
         optimizer = trainer.optimizers[0]
-        lr = optimizer.param_groups[0].get("lr") if type(optimizer).__module__.startswith("torch.optim.") else None
+        lr = None if isinstance(optimizer, Solver) else optimizer.param_groups[0].get("lr")
         dies = not pl_module.network.returns_logits
         for name, words in findings(self._sample, probability, self._lowest, lr, dies, at_end):
             if name not in self._told:
