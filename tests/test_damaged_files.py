@@ -178,3 +178,32 @@ def test_a_selection_with_damaged_notes_is_worked_out_anew(tmp_path, how):
     assert again.wait() == 0, again.output()
     assert "selection.json is damaged" in again.output()
     assert (tmp_path / "run" / "selection.csv").read_text() == table
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A folder with a search of two trials."""
+    from processes import Forked
+
+    directory = tmp_path_factory.mktemp("search")
+    process = Forked((*SEARCH, "hydra.sweeper.n_trials=2"), directory, {})
+    assert process.wait() == 0, process.output()
+    return directory
+
+
+SEARCH = (
+    *("-m", "hydra/sweeper=optuna", "trainer.max_epochs=3", "optimizer.lr=tag(log,interval(0.1,1))"),
+    *("hydra.sweep.dir=sweep",),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_search_with_a_damaged_journal_is_resumed_or_refused_in_words(searched, fork, tmp_path, how):
+    shutil.copytree(searched / "sweep", tmp_path / "sweep")
+    journal = tmp_path / "sweep/optuna.journal"
+    DAMAGES[how](journal)
+    process = fork(*SEARCH, "hydra.sweeper.n_trials=3", "sweep.resume=sweep")
+    code = process.wait()
+    assert "Traceback" not in process.output(), process.output()
+    assert code == 0 or (code == 2 and str(journal.name) in process.output()), process.output()
