@@ -29,7 +29,7 @@ def new_directory() -> Path:
 
 
 @functools.cache
-def _scratch() -> tempfile.TemporaryDirectory:
+def _scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
 
 

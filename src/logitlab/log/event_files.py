@@ -193,7 +193,7 @@ class Curve:
         return b"".join(written)
 
 
-def _contents(time: NDArray, step: NDArray, tags: tuple[str, ...], step_length: int) -> tuple[Bytes, list[int]]:
+def _contents(time: NDArray[Any], step: NDArray[Any], tags: tuple[str, ...], step_length: int) -> tuple[Bytes, list[int]]:
     """Return the serialised events with all values 0, (records, bytes), and where the values are."""
     template, value_at = _template(tags, step_length)
     content = np.repeat(template[None], len(step), axis=0)

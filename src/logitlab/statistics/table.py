@@ -90,7 +90,7 @@ class CoefficientTable:
     degrees: int | None = None
     products: steps.Products = field(default_factory=dict)
 
-    def columns(self) -> dict[str, list]:
+    def columns(self) -> dict[str, list[Any]]:
         """Return the columns of coefficients.csv by name; odds ratios are the exponentials of estimate and interval."""
         half_width = quantile(self.level, self.degrees) * self.marginal_effect_std_error
         numbers = {
