@@ -64,8 +64,10 @@ def part(key: str, nodes: list[Any], words: dict[str, str]) -> Schema:
         nodes: the part as each shipped file has it.
         words: what the files say of each key.
     """
-    targets = sorted({node["_target_"] for node in nodes if isinstance(node, dict) and "_target_" in node})
+    built = [node for node in nodes if isinstance(node, dict) and "_target_" in node]
+    targets = sorted({node["_target_"] for node in built})
     takes = {target: parameter_names(target) for target in targets}
+    shipped = {target: {name for node in built if node["_target_"] == target for name in node} for target in targets}
     names = {name for found in takes.values() for name in found or ()}
     names |= {str(name) for node in nodes if isinstance(node, dict) for name in node} - HYDRA_KEYS
     rules = {name: of_rule(RULES[f"{key}.{name}"]) if f"{key}.{name}" in RULES else {} for name in sorted(names)}
@@ -73,7 +75,7 @@ def part(key: str, nodes: list[Any], words: dict[str, str]) -> Schema:
     checks = [
         {
             "if": {"properties": {"_target_": {"const": target}}, "required": ["_target_"]},
-            "then": {"propertyNames": {"enum": sorted({*accepted, *HYDRA_KEYS, "defaults"})}},
+            "then": {"propertyNames": {"enum": sorted({*accepted, *shipped[target], *HYDRA_KEYS, "defaults"})}},
         }
         for target, accepted in takes.items()
         if accepted is not None

@@ -20,7 +20,7 @@ from logitlab.runs.checkpoint_file import load
 from logitlab.runs.versions import SCHEMA
 
 TABLE = ("data=table", "data.path=students.csv", "data.target=passed")
-QUIET = ("results.dashboard=null", "results.pictures=null", "callbacks.weights=null")
+QUIET = ("results.dashboard=null", "callbacks.weights=null")
 
 
 @pytest.fixture
