@@ -32,6 +32,7 @@ NUMBERS = {
     "lr_scheduler",
     "calibration",
     "metrics",
+    "debug",
 }
 """The top-level keys that are known here."""
 

@@ -200,7 +200,7 @@ def _example(config_name: str) -> str:
 def _name_left_out(cfg: DictConfig, known: set[str]) -> None:
     """Give every group that was left out the value null, so that a job can ask for it."""
     with open_dict(cfg):
-        for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment")):
+        for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment", "debug")):
             cfg[key] = None
 
 

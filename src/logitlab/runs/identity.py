@@ -11,7 +11,7 @@ from typing import Any
 from logitlab.data.table_files import PATHS
 from logitlab.signatures import parameter_defaults
 
-NOT_OF_THE_RUN = ("ckpt_path", "sweep", "logger", "experiment")
+NOT_OF_THE_RUN = ("ckpt_path", "sweep", "logger", "experiment", "debug")
 """Top-level keys that say how a run is gone about, or where it is told of."""
 
 WATCHES = {
