@@ -418,6 +418,24 @@ def test_a_run_that_does_worse_is_pruned_and_kept(fork, tmp_path, launcher):
     assert pruned.checkpoint()["epoch"] == 10
 
 
+def test_members_of_one_program_are_pruned_each_by_itself(fork, tmp_path):
+    """The first two are the yardstick; of the two behind them, trained together, the worse one ends at its first report."""
+    ran = fork(
+        *(*SEARCH, "hydra/launcher=batched", "hydra.sweeper.n_jobs=2", "hydra/sweeper/sampler=grid"),
+        *("hydra/sweeper/pruner=median", "hydra.sweeper.pruner.n_startup_trials=1"),
+        *("optimizer.lr=0.1,0.2,0.001,0.5", "trainer.max_epochs=60"),
+    )
+    assert ran.wait() == 0, ran.output()
+    assert "2 in 1 tensor program" in ran.output()
+    assert "one by one" not in ran.output()
+    states = [trial.state for trial in study(tmp_path / "sweep").trials]
+    assert states == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE]
+    runs = {row["optimizer.lr"]: row for row in rows(tmp_path / "sweep")}
+    assert [runs[lr]["status"] for lr in ("0.1", "0.2", "0.001", "0.5")] == ["finished", "finished", "pruned", "finished"]
+    assert len(Run(tmp_path / "sweep" / runs["0.001"]["directory"]).curve()) == 10
+    assert len(Run(tmp_path / "sweep" / runs["0.5"]["directory"]).curve()) == 60
+
+
 @pytest.mark.slow
 def test_the_space_and_a_url_from_the_config(fork, tmp_path):
     ran = fork(*SEARCH, "experiment=search", "hydra.sweeper.n_trials=6", "hydra.sweeper.storage=sqlite:///searches.db", *FAST)

@@ -50,7 +50,6 @@ class Dashboard(Result):
         before = [each for each in moments if each.is_shown and each.step < step]
         table = coefficient_table(fit)
         for writer in writers:
-            _write_histogram(writer, "weights", torch.cat([each.detach().flatten() for each in network.penalized()]), step)
             if table:
                 writer.add_text("coefficients", table, step)
             for split in SPLITS:
@@ -63,6 +62,7 @@ class Dashboard(Result):
                         _write_scores(writer, split, target, logit, moment.step, fit.logged)
                     features, target = _some(examples, MOST_ROWS)
                     _write_scores(writer, split, target, network.exact_logit(features), step)
+            _write_histogram(writer, "weights", torch.cat([each.detach().flatten() for each in network.penalized()]), step)
         calibration = {name: fit.metrics[name] for name in CALIBRATION if math.isfinite(fit.metrics.get(name, math.nan))}
         for logger in fit.training.loggers if calibration else ():
             logger.log_metrics(calibration, step=step)
