@@ -43,7 +43,7 @@ def of_rule(rule: Number | OneOf | Texts) -> Schema:
 
 
 def is_global(path: Path) -> bool:
-    """Tell whether a file sets keys of the whole config."""
+    """Return whether a file sets keys of the whole config."""
     return path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
 
 

@@ -189,7 +189,7 @@ def show(line: Line) -> None:
 
 
 def is_folded(line: Line) -> bool:
-    """Tell whether --fold leaves a line out: a curve's, at no hundredth epoch, with nothing to say."""
+    """Return whether --fold leaves a line out: a curve's, at no hundredth epoch, with nothing to say."""
     label, both = line
     step = label.removeprefix("epoch ").partition(":")[0]
     return step.isdigit() and int(step) % 100 != 0 and all(pair.is_same for pair in both)

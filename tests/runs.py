@@ -76,12 +76,12 @@ class Run:
 
 
 def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], rtol: float = 0.0, atol: float = 0.0) -> bool:
-    """Tell whether two state dicts are equal: bit for bit, unless a tolerance is given."""
+    """Return whether two state dicts are equal: bit for bit, unless a tolerance is given."""
     return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol, atol) for name in one)
 
 
 def same_curves(one: Run, other: Run, **tolerance: float) -> bool:
-    """Tell whether two runs have the same scalars at the same steps, each once, and histograms at the same steps."""
+    """Return whether two runs have the same scalars at the same steps, each once, and histograms at the same steps."""
     events = one.events(), other.events()
     histograms = [{tag: [event.step for event in each.Histograms(tag)] for tag in each.Tags()["histograms"]} for each in events]
     assert histograms[0] == histograms[1]
@@ -97,7 +97,7 @@ def same_curves(one: Run, other: Run, **tolerance: float) -> bool:
 
 
 def same_results(one: Run, other: Run) -> bool:
-    """Tell whether two runs have the same weights, curves and files, bit for bit."""
+    """Return whether two runs have the same weights, curves and files, bit for bit."""
     for name in ("last", "best"):
         assert same_weights(one.state(name), other.state(name)), name
     for name in ("metrics.json", "coefficients.csv", "statistics.json"):

@@ -224,7 +224,7 @@ def test_a_finished_run_is_not_overwritten(fork: Callable[..., Forked], tmp_path
     before = (tmp_path / "run/checkpoints/last.ckpt").read_bytes()
     again = fork(*FAST)
     assert again.wait() == 2
-    assert "already holds a run. To go on with it type ckpt_path=" in " ".join(again.output().split())
+    assert "already holds a run. To resume it type ckpt_path=" in " ".join(again.output().split())
     assert (tmp_path / "run/checkpoints/last.ckpt").read_bytes() == before
 
 

@@ -12,7 +12,7 @@ TUTORIALS = {each["id"]: each for each in json.loads((ROOT / "scripts/tutorials.
 
 
 def within_last_place(value: float, printed: str) -> bool:
-    """Tell whether `value`, printed as `printed` is, differs by one unit in the last place at most."""
+    """Return whether `value`, printed as `printed` is, differs by one unit in the last place at most."""
     mantissa, _, exponent = printed.partition("e")
     unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return abs(value - float(printed)) <= 1.5 * unit

@@ -1,4 +1,4 @@
-"""The module: what is logged in an epoch, and what val and test rows are judged by."""
+"""The module: what is logged in an epoch, and how val and test rows are evaluated."""
 
 import lightning.pytorch as pl
 import pytest

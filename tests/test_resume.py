@@ -187,7 +187,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     capsys.readouterr()
     fit("trainer.max_epochs=30", f"ckpt_path={run.path}", directory=run.path)
     assert re.fullmatch(
-        r"Note: The .* is damaged .* The run goes on from the one saved before it, .*\n", capsys.readouterr().err
+        r"Note: The .* is damaged .* The run resumes from the one saved before it, .*\n", capsys.readouterr().err
     )
     assert same_weights(run.state(), whole.state())
     last.write_bytes(content)
@@ -199,7 +199,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
 def test_a_finished_run_is_not_overwritten(fit: Callable[..., Run]) -> None:
     run = fit("trainer.max_epochs=5")
     before = run.state()
-    with pytest.raises(UserError, match=r"already holds a run\. To go on with it type ckpt_path="):
+    with pytest.raises(UserError, match=r"already holds a run\. To resume it type ckpt_path="):
         fit("trainer.max_epochs=5", directory=run.path)
     assert same_weights(run.state(), before)
 

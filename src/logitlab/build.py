@@ -252,7 +252,7 @@ def build_callbacks(
     Args:
         cfg: of the run.
         dirpath: the folder of the checkpoints.
-        monitor: the metric that the run is judged by.
+        monitor: the metric that the run is ranked by.
         datamodule: its data.
         targets: whose callbacks are wanted; None: all.
     """
@@ -272,7 +272,7 @@ def build_callbacks(
 
 
 def _is_solver(node: DictConfig) -> bool:
-    """Tell whether an optimiser goes to the optimum of all rows by itself."""
+    """Return whether an optimiser goes to the optimum of all rows by itself."""
     target = get_object(node._target_)
     return isinstance(target, type) and issubclass(target, Solver)
 

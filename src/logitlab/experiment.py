@@ -96,7 +96,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
 
 
 def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
-    """Return the checkpoint to go on from; None for a run that starts anew, for which the directory must be free."""
+    """Return the checkpoint to resume from; None for a run that starts anew, for which the directory must be free."""
     path = find_checkpoint(cfg.ckpt_path, run.path)
     if path is not None:
         return resume.whole(path)
@@ -105,7 +105,7 @@ def _starting_point(cfg: DictConfig, run: RunDirectory) -> Path | None:
         raise UserError(f"{taken} is there already and would be written over: give another hydra.run.dir.")
     if begun:
         raise UserError(
-            f"{run.path} already holds a run. To go on with it type"
+            f"{run.path} already holds a run. To resume it type"
             f" {suggestion('ckpt_path', str(run.path))}; to start anew give another"
             " hydra.run.dir."
         )

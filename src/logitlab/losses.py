@@ -73,5 +73,5 @@ class WeightedCrossEntropy(nn.Module):
 
 
 def takes_logits(loss: nn.Module) -> bool:
-    """Tell whether a loss is given logits; otherwise it is given probabilities."""
+    """Return whether a loss is given logits; otherwise it is given probabilities."""
     return isinstance(loss, nn.BCEWithLogitsLoss) or getattr(loss, "takes_logits", False)

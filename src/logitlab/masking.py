@@ -26,7 +26,7 @@ SLOT = re.compile(r"__reference_(\d+)__")
 
 
 def is_secret(key: str) -> bool:
-    """Tell whether what stands under a key is most likely a password, a token or the like."""
+    """Return whether what stands under a key is most likely a password, a token or the like."""
     name = key.rpartition(".")[2]
     return bool(SECRET_PARTS.search(name)) or not SECRET_WORDS.isdisjoint(word.lower() for word in WORD.findall(name))
 

@@ -1,4 +1,4 @@
-"""Which metric a run is judged by, and which way it is better: decided once, before the fit.
+"""Which metric a run is ranked by, and which way it is better: decided once, before the fit.
 
 Checkpoints, early stopping, pruning, the best epoch, sweeps, searches and reports all ask the object that is made here. It
 needs no torch, so a name that no run has is answered before torch is imported.
@@ -74,7 +74,7 @@ class Monitor:
         return value if math.isfinite(value) else None
 
     def is_better(self, value: float, best: float | None) -> bool:
-        """Tell whether a finite value is better than the best so far; None: there is none yet."""
+        """Return whether a finite value is better than the best so far; None: there is none yet."""
         return best is None or self.sign * value < self.sign * best
 
     def rank(self, value: float | None) -> tuple[bool, float]:
@@ -134,7 +134,7 @@ def resolve(
     has_penalty: bool = False,
     declared: Mapping[str, bool | None] | None = None,
 ) -> Monitor:
-    """Return what a run is judged by.
+    """Return what a run is ranked by.
 
     Args:
         config: as plain values.

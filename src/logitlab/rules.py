@@ -27,7 +27,7 @@ class Number:
     reason: str = ""
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is allowed; a bool never is, a string only as one of the names."""
+        """Return whether `value` is allowed; a bool never is, a string only as one of the names."""
         if value is None:
             return self.optional
         if value in self.names:
@@ -55,7 +55,7 @@ class OneOf:
     names: tuple[str, ...]
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is one of the names."""
+        """Return whether `value` is one of the names."""
         return value in self.names
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Texts:
     names: tuple[str, ...] = ()
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is of that form; a number that stands for a name is none."""
+        """Return whether `value` is of that form; a number that stands for a name is none."""
         if isinstance(value, list) and not self.single:
             return all(isinstance(each, str) for each in value)
         return isinstance(value, str) and (self.single or self.either)

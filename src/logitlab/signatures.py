@@ -65,7 +65,7 @@ def is_missing(target: str) -> bool:
 
 
 def _may_hold(path: Path, module: str, name: str, seen: frozenset[Path]) -> bool:
-    """Tell whether a module may have an attribute of that name: defined, imported, assigned, or made in a way unknown here."""
+    """Return whether a module may have an attribute of that name: defined, imported, assigned, or made in an unknown way."""
     if path in seen:
         return False
     if path.name == "__init__.py" and any(path.parent.glob(f"{name}.*")):

@@ -61,7 +61,7 @@ class MemberOptimizer(Optimizer, ABC):
         return self._columns[key]
 
     def any(self, name: str) -> bool:
-        """Tell whether a number is anything but 0 for any member."""
+        """Return whether a number is anything but 0 for any member."""
         return bool(self.numbers[name].any())
 
     def train_only(self, active: Tensor) -> None:

@@ -194,7 +194,7 @@ class Program:
     monitor: Monitor
 
     def is_pruned(self, member: int) -> bool:
-        """Tell whether a search has ended a member."""
+        """Return whether a search has ended a member."""
         return any(isinstance(each, Pruning) and each.trials[member].pruned for each in self.callbacks)
 
 

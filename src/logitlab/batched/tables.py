@@ -24,7 +24,7 @@ class Table:
     Attributes:
         datamodule: the rows.
         template: the module.
-        monitor: the metric that the members are judged by.
+        monitor: the metric that the members are ranked by.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:

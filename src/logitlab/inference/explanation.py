@@ -108,7 +108,7 @@ def knowledge(model: Model, directory: Path) -> Knowledge:
 
 
 def _is_same(row: dict[str, str], value: float) -> bool:
-    """Tell whether a row of coefficients.csv is of this coefficient; one that is not finite there is some number here."""
+    """Return whether a row of coefficients.csv is of this coefficient; one that is not finite there is some number here."""
     return bool(row.get("note")) or math.isclose(float(row["estimate"]), value, rel_tol=SAME, abs_tol=1e-6)
 
 

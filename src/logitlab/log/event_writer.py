@@ -77,7 +77,7 @@ class EventFile:
 
     def _end(self, error: OSError) -> None:
         self._path = None
-        warnings.warn(f"The TensorBoard log in {self._folder} ends here ({error}); training goes on.", stacklevel=2)
+        warnings.warn(f"The TensorBoard log in {self._folder} ends here ({error}); training continues.", stacklevel=2)
 
 
 class _EventFileWriter(FileWriter):

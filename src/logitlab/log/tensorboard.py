@@ -95,7 +95,7 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Put everything logged so far on the disk; a log that cannot be written warns once, and training goes on."""
+        """Put everything logged so far on the disk; a log that cannot be written warns once, and training continues."""
         self._waiting += self._thinning.rest()
         self._write()
 

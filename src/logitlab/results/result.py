@@ -29,7 +29,7 @@ class Fit:
         module: the trained module, on the CPU.
         datamodule: the data that it was trained on.
         metrics: final metrics by name; a result may add its own, metrics.json is written after the last.
-        monitor: the metric that the run is judged by.
+        monitor: the metric that the run is ranked by.
     """
 
     run: RunDirectory
@@ -63,7 +63,7 @@ class Fit:
 class Result(ABC):
     """Writes something about a fit into the run directory and says a few lines about it.
 
-    A result is called once, after the fit. What must look on while training goes on is a Lightning callback instead.
+    A result is called once, after the fit. What must look on while training continues is a Lightning callback instead.
 
     Attributes:
         draws: it shows what others have worked out; metrics.json is written before.

@@ -42,7 +42,7 @@ class AtomicCheckpointIO(CheckpointIO):
                 temporary.unlink(missing_ok=True)
             raise RunError(
                 f"The checkpoint {path} cannot be written: {error.strerror}. The one before it is untouched. Make room or"
-                f" mend the permissions, then go on with {suggestion('ckpt_path', str(path.parent.parent))}."
+                f" correct the permissions, then resume with {suggestion('ckpt_path', str(path.parent.parent))}."
             ) from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one that a run can go on from: its parts are there, of the run's shapes, and agree with each other.
+"""Whether a checkpoint is one that a run can be resumed from: its parts are there, of the run's shapes, and agree.
 
 Its bytes may be whole and its content still be of another version, or changed by hand. Lightning looks at little of it: it
 would end in a traceback, or train on from numbers that are none.
@@ -61,9 +61,9 @@ def check_weights(checkpoint: Mapping[str, Any], path: Path, weights: Mapping[st
 
 
 def refused(path: Path, problem: str) -> UserError:
-    """Return the error that says why a run cannot go on from a checkpoint, and what can be done."""
+    """Return the error that says why a run cannot be resumed from a checkpoint, and what can be done."""
     return UserError(
-        f"The run cannot go on from {path}: {problem}. If {path.name}.previous lies beside it, type"
+        f"The run cannot be resumed from {path}: {problem}. If {path.name}.previous lies beside it, type"
         f" {suggestion('ckpt_path', f'{path}.previous')};"
         " or leave ckpt_path out to start anew."
     )

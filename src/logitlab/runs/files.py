@@ -95,7 +95,7 @@ def as_output(path: Path) -> Iterator[Path]:
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether a path names a device, a pipe or a socket: what is written into, and has no end and no place."""
+    """Return whether a path names a device, a pipe or a socket: what is written into, and has no end and no place."""
     try:
         mode = path.stat().st_mode
     except OSError:

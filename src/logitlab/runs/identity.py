@@ -76,7 +76,7 @@ def without_defaults(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    """Tell whether a value is a default: 1 is 1.0, a list is a tuple, but False is not 0."""
+    """Return whether a value is a default: 1 is 1.0, a list is a tuple, but False is not 0."""
     if isinstance(value, list | tuple) and isinstance(default, list | tuple):
         return len(value) == len(default) and all(map(_equal, value, default))
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)

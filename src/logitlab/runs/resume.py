@@ -1,4 +1,4 @@
-"""From which checkpoint a run goes on, and whether it is still the same run."""
+"""From which checkpoint a run is resumed, and whether it is still the same run."""
 
 import shlex
 import sys
@@ -22,7 +22,7 @@ MOST_NAMED = 5
 
 
 def whole(path: Path) -> Path:
-    """Return the checkpoint to go on from: this one, or the one before it where this one is damaged.
+    """Return the checkpoint to resume from: this one, or the one before it where this one is damaged.
 
     Raises:
         UserError: neither is whole.
@@ -34,17 +34,17 @@ def whole(path: Path) -> Path:
         if not before.exists():
             raise
         load(before)
-        print(f"Note: {error} The run goes on from the one saved before it, {before}.", file=sys.stderr)
+        print(f"Note: {error} The run resumes from the one saved before it, {before}.", file=sys.stderr)
         return before
     return path
 
 
 def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], max_epochs: int, rerun: str | None) -> None:
-    """Refuse to go on with another lr, model or data than the run began with: torch would keep the old lr without a word.
+    """Refuse to resume with another lr, model or data than the run began with: torch would keep the old lr without a word.
 
     Args:
         checkpoint: the loaded checkpoint.
-        hparams: the plain config of the run that wants to go on.
+        hparams: the plain config of the run that is to be resumed.
         max_epochs: of that run.
         rerun: the overrides that the run was given last, to type again; None if unknown.
 
@@ -75,7 +75,7 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
 
 
 def check_same_rows(checkpoint: Mapping[str, Any], now: Mapping[str, Any], run: RunDirectory) -> None:
-    """Refuse to go on with other rows than the run was trained on; the table may have been moved.
+    """Refuse to resume with other rows than the run was trained on; the table may have been moved.
 
     Args:
         checkpoint: the loaded checkpoint.

@@ -22,7 +22,7 @@ CHECKPOINTS = "checkpoints"
 def choose(ckpt_path: str | None, fresh: str) -> str:
     """Return the directory for a run (the `run_dir` resolver of conf/config.yaml).
 
-    A resumed run goes on in the directory of its checkpoint, so that its curve stays one. Any other gets `fresh` with the
+    A resumed run continues in the directory of its checkpoint, so that its curve stays one. Any other gets `fresh` with the
     process's number behind it: two runs that start in one second differ in that.
 
     Args:
@@ -168,8 +168,8 @@ def as_json(content: Mapping[str, Any]) -> str:
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
     return UserError(
-        f"The run directory {folder} cannot be written: {error.strerror}. Give another one with hydra.run.dir=<folder>, or mend"
-        " its permissions."
+        f"The run directory {folder} cannot be written: {error.strerror}. Give another one with hydra.run.dir=<folder>, or"
+        " correct its permissions."
     )
 
 
@@ -179,8 +179,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(
-            f"{path} cannot be written: {error.strerror}. What was saved before is untouched: make room or mend the"
-            " permissions, then go on with ckpt_path=<the run directory>."
+            f"{path} cannot be written: {error.strerror}. What was saved before is untouched: make room or correct the"
+            " permissions, then resume with ckpt_path=<the run directory>."
         ) from error
 
 

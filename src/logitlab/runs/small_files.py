@@ -2,7 +2,7 @@
 
 A run directory may have been cut short by a full disk, edited by hand or sent by a stranger. So what is read here is limited in
 size and depth, no name in it is looked up, nothing in it is resolved, and whatever is wrong with it is one kind of error. Who
-cannot do without the file lets it through, which ends the command with exit code 2; who can catches it and goes on with a note.
+cannot do without the file lets it through, which ends the command with exit code 2; who can goes without it, with a note.
 """
 
 import csv

@@ -18,10 +18,10 @@ LEFT_OVER = re.compile(r"\.(?!report\.html\.).+\.tmp", re.DOTALL)
 
 
 def hold(lock: IO[str], folder: Path, wait: bool = False) -> bool:
-    """Lock an open file in a folder for this process; tell whether it could be, and was not another one's.
+    """Lock an open file in a folder for this process; return whether it could be, and was not another one's.
 
     A file system without locks gets a note instead. A lock file that is there or not would do there, but it would outlive a
-    process that is killed, and a run that nobody holds could not be gone on with: of the two that is the likelier.
+    process that is killed, and a run that nobody holds could not be resumed: of the two that is the likelier.
     """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

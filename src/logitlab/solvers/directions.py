@@ -1,4 +1,4 @@
-"""Directions that separate rows, or nearly do: of one class, of one column, of a cone, and mended where a search shows them.
+"""Directions that separate rows, or nearly do: of one class, of one column, of a cone, and corrected where a search shows them.
 
 Each is exact, in own units (`exact.Direction`); who asks checks it against the rows.
 """
@@ -23,7 +23,7 @@ MOST_IN_CONE = 20_000
 
 
 def separates(exact: ExactRows, rule: Direction, rows: Tensor) -> bool:
-    """Tell whether no row contradicts a direction, and some are strictly on their side."""
+    """Return whether no row contradicts a direction, and some are strictly on their side."""
     sides = exact.sides(rule, rows)
     return bool((sides >= 0).all() and (sides > 0).any())
 
@@ -97,7 +97,7 @@ def of_cone(exact: ExactRows, rows: Tensor, columns: list[int]) -> Direction | N
     return tuple(direction) if separates(exact, tuple(direction), rows) else None
 
 
-def mended(exact: ExactRows, still: Tensor, span: Basis, direction: Tensor) -> Iterator[Direction]:
+def corrected(exact: ExactRows, still: Tensor, span: Basis, direction: Tensor) -> Iterator[Direction]:
     """Yield directions near `direction`, a step of the search, at which the rows `still` lie on the boundary, exactly."""
     vectors = _null_space(exact, span, still) if len(still) else []
     if not vectors:

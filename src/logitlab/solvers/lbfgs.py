@@ -92,7 +92,7 @@ class LBFGSSteps(Steps):
         return seen.parameters + self._length * self._direction
 
     def _is_good(self, end: End) -> bool:
-        """Tell whether the strong Wolfe conditions hold; below the value's rounding the slopes alone decide."""
+        """Return whether the strong Wolfe conditions hold; below the value's rounding the slopes alone decide."""
         assert self.best is not None
         length, value, slope = end
         first = float(self.best.gradient @ self._direction)

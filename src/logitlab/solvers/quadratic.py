@@ -33,7 +33,7 @@ def solve(hessian: Tensor, right: Tensor) -> tuple[Tensor, int]:
 def lasso(hessian: Tensor, right: Tensor, start: Tensor, penalty: ElasticNet) -> Tensor:
     """Return the u that minimises u' hessian u / 2 - right' u + l1 * sum |u_j|; the last entry, the bias, is not penalised.
 
-    The set of entries that are not 0 is guessed from where we stand, the equations are solved on it, and the guess is mended
+    The set of entries that are not 0 is guessed from where we stand, the equations are solved on it, and the guess is corrected
     until it stands. Where it goes round in circles, or the Hessian is singular on it, coordinates are minimised one after
     another for some sweeps, and the set is guessed anew from there.
     """

@@ -178,7 +178,7 @@ class _Search:
         return float(torch.linalg.eigvalsh(self.span.orthonormal(seen.hessian))[0])
 
     def _is_near_optimum(self, seen: Evaluation) -> bool:
-        """Tell whether Bach's condition holds."""
+        """Return whether Bach's condition holds."""
         assert seen.hessian is not None
         step, _ = solve(seen.hessian, seen.gradient)
         decrement = float(step @ seen.gradient) ** 0.5
@@ -192,7 +192,7 @@ class _Search:
         return decrement * largest**0.5 <= 0.5
 
     def _along(self, path: list[Tensor], exact: ExactRows, rows: Tensor) -> Direction | None:
-        """Return the direction in which the last points went off, if it separates the rows; mended where it nearly does.
+        """Return the direction in which the last points went off, if it separates the rows; corrected where it nearly does.
 
         On the way to infinity the rows that overlap come to rest: their margins along the direction are nearly 0. They are made
         0 by taking the nearest direction of the null space of those rows.
@@ -210,7 +210,7 @@ class _Search:
                 if int(still.sum()) in tried or bool((margins < -part * largest).any()):
                     continue
                 tried.add(int(still.sum()))
-                for candidate in directions.mended(exact, rows[still], self.span, direction):
+                for candidate in directions.corrected(exact, rows[still], self.span, direction):
                     if directions.separates(exact, candidate, rows):
                         return candidate
         return None

@@ -169,7 +169,7 @@ class Solver(torch.optim.Optimizer, ABC):
         return {**super().state_dict(), "solver": own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Continue where `state_dict` was taken."""
         own = state_dict["solver"]
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "solver"})
         self._point, self.finished, self._is_exact = own["point"], own["finished"], own["is_exact"]

@@ -222,11 +222,11 @@ class LogisticRegression(pl.LightningModule):
         self._begin_evaluation(with_metrics=bool(self.watched))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """TrialReporter a batch of val rows."""
+        """Add a batch of val rows."""
         self._update_metrics(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log `val/loss`, `val/accuracy` and what is watched; as cheaply as the training metrics while a fit goes on."""
+        """Log `val/loss`, `val/accuracy` and what is watched; as cheaply as the training metrics during the fit."""
         values = self._evaluate("val", self.watched)
         if self.trainer.state.fn == "fit":
             self._log_epoch(values)
@@ -238,7 +238,7 @@ class LogisticRegression(pl.LightningModule):
         self._begin_evaluation(with_metrics=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """TrialReporter a batch of test rows."""
+        """Add a batch of test rows."""
         self._update_metrics(batch)
 
     def on_test_epoch_end(self) -> None:
@@ -258,7 +258,7 @@ class LogisticRegression(pl.LightningModule):
         checkpoint["recalibration"] = self.network.recalibration
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with an unfinished epoch, and note whether a solver had nothing left to do."""
+        """Continue with an unfinished epoch, and note whether a solver had nothing left to do."""
         self._epoch = EpochMeans(**checkpoint["epoch_means"])
         self._learning_rate = checkpoint.get("learning_rate", 0.0)
         states = checkpoint.get("optimizer_states", ())

@@ -19,7 +19,7 @@ from logitlab.training.best import Best
 
 
 class Checkpoints(Checkpoint):
-    """Keeps last.ckpt, from which a run goes on bit for bit, and best.ckpt, the weights at the end of the best epoch.
+    """Keeps last.ckpt, from which a run is resumed bit for bit, and best.ckpt, the weights at the end of the best epoch.
 
     Lightning's ModelCheckpoint writes at every improvement, which in the tutorials is at every epoch: 1,001 files. Here an
     improvement is a copy in memory, and files are written by the clock.
@@ -31,7 +31,7 @@ class Checkpoints(Checkpoint):
         Args:
             dirpath: the folder of the checkpoints.
             monitor: the metric that names the best epoch.
-            every_n_seconds: between two savings while training goes on.
+            every_n_seconds: between two savings while training continues.
         """
         rules.check("callbacks.checkpoints", every_n_seconds=every_n_seconds)
         self.dirpath = Path(dirpath)
@@ -95,7 +95,7 @@ class Checkpoints(Checkpoint):
         return saved_state(self.best, self.best.weights, self._metrics)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the best epoch so far."""
+        """Continue from the best epoch so far."""
         if state_dict["best_epoch"] is not None:
             self.best.score = self.monitor.sign * torch.tensor(state_dict["best_score"], dtype=torch.float64)
             self.best.epoch = torch.tensor(state_dict["best_epoch"])

@@ -83,6 +83,6 @@ class Convergence(Callback):
         return {"sum": self._sum, "batches": self._batches, "norm": float(self.norm[member])}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with an unfinished epoch."""
+        """Continue with an unfinished epoch."""
         self._sum, self._batches = state_dict["sum"], state_dict["batches"]
         self.norm = torch.tensor(state_dict["norm"])

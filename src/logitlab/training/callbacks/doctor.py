@@ -35,7 +35,7 @@ def doctor(wanted: bool = True) -> "Doctor | None":
 class Doctor(Callback):
     """Looks at the model and some training rows after the epochs 8, 16, 32, ... and at the end: eight looks at 1,001 epochs.
 
-    Each finding is told once, on standard error, and training goes on. A loss or a weight that is no number is not its
+    Each finding is told once, on standard error, and training continues. A loss or a weight that is no number is not its
     business: for that the run stops.
     """
 
@@ -139,7 +139,7 @@ def findings(
         yield (
             "saturated",
             f"for {int(stuck.sum()):,} of {len(probability):,} rows the sigmoid is exactly 0 or 1 and wrong. There its"
-            " gradient is exactly 0, each such row adds 100 to the loss, and no further step will mend it."
+            " gradient is exactly 0, each such row adds 100 to the loss, and no further step will change that."
             f"{cure} With model=logits the gradient never dies.",
         )
     elif loss > GROWN * lowest and loss > sample.base_loss:

@@ -92,7 +92,7 @@ class StaysEnded(EarlyStopping):
         return {"wait_count": int(waited), "best_score": self._patience.sign * best, "patience": self.patience}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what was waited."""
+        """Continue with what was waited."""
         self._patience.waited = torch.tensor(state_dict["wait_count"])
         self._patience.best = self._patience.sign * state_dict["best_score"].double().cpu()
 

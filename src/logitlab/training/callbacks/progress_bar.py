@@ -40,7 +40,7 @@ class EpochProgressBar(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar, at the epoch from which the run goes on."""
+        """Show the bar, at the epoch from which the run is resumed."""
         if not self._enabled:
             return
         from rich.console import Console

@@ -75,7 +75,7 @@ class Weights(Callback):
             self._in_own_units = None if is_identity else data.preprocessing.in_own_units
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note where the training starts, or goes on."""
+        """Note where the training starts, or is resumed."""
         if self.moments:
             self._next_shown = _after(max(each.epoch for each in self.moments if each.is_shown), self.growth)
             self._next = _after(self.moments[-1].epoch, PATH_GROWTH)
@@ -111,7 +111,7 @@ class Weights(Callback):
         self._log_weights(trainer, pl_module.network, {})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the moments, and the epoch whose weights are logged, for a run that goes on."""
+        """Return the moments, and the epoch whose weights are logged, for a run that is resumed."""
         epoch, step, weight, bias, is_shown = zip(*self.moments, strict=True) if self.moments else [()] * len(Moment._fields)
         weights = torch.from_numpy(np.array(weight))
         return {
@@ -124,7 +124,7 @@ class Weights(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the moments of the run before."""
+        """Continue from the moments of the run before."""
         columns = {**state_dict, "weight": state_dict["weight"].numpy()}
         self.moments = [Moment(*each) for each in zip(*(columns[name] for name in Moment._fields), strict=True)]
         self._logged_epoch = state_dict.get("logged", -1)
