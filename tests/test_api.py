@@ -105,6 +105,7 @@ def test_frames_text_classes_and_names() -> None:
         (HOURS, PASSED, {"errors": "hc9"}, "errors=hc9 is not allowed"),
         (HOURS, PASSED, {"errors": "hc1", "interval": "profile"}, "does not go with a profile"),
         (HOURS, PASSED, {"errors": "cluster"}, "needs the group of each of the 20 rows"),
+        (HOURS, PASSED, {"weight": [0] * 20}, "weight holds a number that is not above 0"),
         (HOURS, PASSED, {"weight": [1, 2]}, "weight takes a finite number for each of the 20 rows"),
         (HOURS, PASSED, {"feature_names": ["a", "b"]}, "X has 1 columns, and there are 2 names"),
     ],

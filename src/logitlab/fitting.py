@@ -108,9 +108,7 @@ def fit(
     rules.check("results.coefficients", errors=errors, interval=interval, level=level)
     x, names = _matrix(X, feature_names)
     classes, target = _target(y, len(x))
-    rows = _column(weight, len(x), "weight")
-    if rows is not None and not bool((rows > 0).all()):
-        raise UserError("weight holds a number that is not above 0: leave such rows out.")
+    rows = _weights(weight, len(x))
     members = None if groups is None else torch.from_numpy(np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1))
     if errors == "cluster" and (members is None or len(members) != len(x)):
         raise UserError(f"errors=cluster needs the group of each of the {len(x)} rows: give groups.")
@@ -119,9 +117,8 @@ def fit(
     if errors != "classical" and (firth or interval == "profile"):
         raise UserError(f"errors={errors} does not go with a profile of the likelihood, nor with Firth's penalty.")
     features = Features.plain(torch.from_numpy(x))
-    objective = (
-        FirthObjective(features, target, rows) if isinstance(penalty, Firth) else Objective(features, target, rows, penalty)
-    )
+    firth_objective = FirthObjective(features, target, rows)
+    objective = firth_objective if isinstance(penalty, Firth) else Objective(features, target, rows, penalty)
     found = _optimum(objective)
     theta = torch.cat([found.weight, found.bias.reshape(1)])
     likelihood = Likelihood(features, target, rows)
@@ -198,10 +195,12 @@ def _target(y: Any, rows: int) -> tuple[np.ndarray, Tensor]:
     return classes, torch.from_numpy(codes.reshape(-1, 1)).double()
 
 
-def _column(values: Any, rows: int, name: str) -> Tensor | None:
+def _weights(values: Any, rows: int) -> Tensor | None:
     if values is None:
         return None
     column = torch.from_numpy(np.array(values, dtype=np.float64).reshape(-1, 1))
     if len(column) != rows or not bool(torch.isfinite(column).all()):
-        raise UserError(f"{name} takes a finite number for each of the {rows} rows.")
+        raise UserError(f"weight takes a finite number for each of the {rows} rows.")
+    if not bool((column > 0).all()):
+        raise UserError("weight holds a number that is not above 0: leave such rows out.")
     return column

@@ -12,7 +12,7 @@ from logitlab.fitting import fit
 from logitlab.penalties import ElasticNet
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Binary logistic regression at its optimum, found and proved in float64 by `logitlab.fit`.
 
     It minimises mean cross-entropy + l1 * sum |w| + l2 / 2 * sum w^2. scikit-learn's own class has C = 1 / (rows * (l1 + l2)).
