@@ -11,7 +11,8 @@ is in `logitlab.sklearn`.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # a name that type checkers know; importing `typing` would take longer than all that is here
 
 if TYPE_CHECKING:
     from logitlab.api import Run as Run
@@ -51,7 +52,7 @@ _MODULES = {
 __all__ = [name for names in _MODULES.values() for name in names]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name from its module."""
     module = next((module for module, names in _MODULES.items() if name in names), None)
     if module is None:

@@ -6,8 +6,6 @@ Nothing is imported here that takes time; Hydra takes a third of a second. Ctrl-
 import os
 import signal
 import sys
-from functools import partial
-from types import FrameType
 
 COMMANDS = {
     "train": ("logitlab.experiment:train", "Train a logistic regression, or a sweep of them (-m)"),
@@ -34,7 +32,7 @@ def main(command: str) -> None:
         from logitlab.cli import run_command
 
         job, _ = COMMANDS[command]
-        run_command.main(job, "config" if command == "train" else command, partial(signal.signal, signal.SIGINT, earlier))
+        run_command.main(job, "config" if command == "train" else command, lambda: signal.signal(signal.SIGINT, earlier))
     except KeyboardInterrupt:
         _stop(signal.SIGINT, None)
 
@@ -75,5 +73,5 @@ def _usage(program: str) -> str:
     )
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: object) -> None:
     os._exit(128 + number)
