@@ -81,10 +81,12 @@ def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], r
 
 
 def same_curves(one: Run, other: Run, **tolerance: float) -> bool:
-    """Return whether two runs have the same scalars at the same steps, each once, and histograms at the same steps."""
+    """Return whether two runs have the same scalars at the same steps, each once, and no histogram twice at a step."""
     events = one.events(), other.events()
-    histograms = [{tag: [event.step for event in each.Histograms(tag)] for tag in each.Tags()["histograms"]} for each in events]
-    assert histograms[0] == histograms[1]
+    for each in events:
+        for tag in each.Tags()["histograms"]:
+            steps = [event.step for event in each.Histograms(tag)]
+            assert len(set(steps)) == len(steps), tag
     tags = [sorted(each.Tags()["scalars"]) for each in events]
     assert tags[0] == tags[1]
     for tag in tags[0]:
