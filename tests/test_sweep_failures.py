@@ -113,7 +113,7 @@ from logitlab.cli.entry_point import main
 train = experiment.train
 
 def leaving(cfg):
-    if cfg.lr_scheduler:
+    if cfg.penalty._target_.endswith("Firth"):
         sys.exit(0)
     return train(cfg)
 
@@ -126,21 +126,22 @@ main("train")
 def test_a_run_that_calls_sys_exit_does_not_stop_the_others(tmp_path, launcher):
     """Beside one that diverges and one that is a mistake: three reasons, and the last run is trained all the same.
 
-    A schedule of the learning rate keeps a run out of a batch.
+    Firth's penalty keeps a run out of a batch.
     """
     (tmp_path / "train.py").write_text(LEAVES)
     command = (
         *(sys.executable, "train.py", "-m", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep", "trainer.max_epochs=20"),
-        *("data=scores", "data.scale=none", "model=logits", "lr_scheduler=cosine,none", "optimizer.lr=1e38,-1,0.1"),
+        *("data=scores", "data.scale=none", "model=logits", "optimizer.lr=1e38,-1,0.1"),
+        "penalty=firth,elastic_net",
     )
     ran = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert ran.returncode == 1, ran.stderr
     table = rows(tmp_path / "sweep")
     assert [row["status"] for row in table] == ["finished"] + ["failed"] * 5
-    reasons = {(row["lr_scheduler"], float(row["optimizer.lr"])): row["reason"] for row in table}
-    assert reasons["cosine", 0.1] == "the run called sys.exit(0)"
-    assert "optimizer.lr is too large" in reasons["none", 1e38]
-    assert "optimizer.lr=-1 is not allowed" in reasons["none", -1]
+    reasons = {(row["penalty"], float(row["optimizer.lr"])): row["reason"] for row in table}
+    assert reasons["firth", 0.1] == "the run called sys.exit(0)"
+    assert "optimizer.lr is too large" in reasons["elastic_net", 1e38]
+    assert "optimizer.lr=-1 is not allowed" in reasons["elastic_net", -1]
     assert all(row["reason"] in ran.stdout for row in table[1:])
 
 
