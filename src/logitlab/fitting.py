@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class LogisticFit:
     bias: float
     classes: np.ndarray
     feature_names: tuple[str, ...]
-    table: CoefficientTable
+    table: CoefficientTable = field(repr=False)
     iterations: int
 
     @property
