@@ -144,4 +144,4 @@ def test_the_checkpoint_before_the_last_is_found_or_named(trained, tmp_path, fit
     with pytest.raises(UserError, match="already holds a run"):
         fit("trainer.max_epochs=6")
     again = fit("trainer.max_epochs=6", f"ckpt_path={run.path}")
-    assert again.checkpoint()["epoch"] == 6 and "goes on from the one saved before it" in capsys.readouterr().err
+    assert again.checkpoint()["epoch"] == 6 and "resumes from the one saved before it" in capsys.readouterr().err
