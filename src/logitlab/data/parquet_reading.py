@@ -1,4 +1,4 @@
-"""Parquet files and folders of them, read by polars; checksums of pages are not looked at."""
+"""Parquet files and folders of them, read by polars; their pages must hold the rows that the footer names."""
 
 import os
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from logitlab.data import parquet_pages
 from logitlab.data.memory import too_wide
 from logitlab.errors import UserError
 
@@ -54,7 +55,6 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
         while start < total:
             with _in_words(file):
                 part = scan.select(names).slice(start, step).collect()
-            _check_length(file, len(part), min(step, total - start))
             yield part
             start += step
             wanted = PART_BYTES * step // max(int(part.estimated_size()), 1)
@@ -73,20 +73,14 @@ def _checked(path: Path, max_columns: int) -> list[Path]:
                 f"{file} does not go with {found[0].name}: the column '{different}' is {schema.get(different, 'missing')} here"
                 f" and {first.get(different, 'missing')} there. All files of the folder must have the same columns."
             )
+        parquet_pages.check_rows(file)
     return [file for file in found if _rows(file)] or found[:1]
 
 
 def _read(file: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     names = _wanted(file, columns)
     with _in_words(file):
-        frame = pl.read_parquet(file, columns=names, glob=False)
-    _check_length(file, len(frame), _rows(file))
-    return frame
-
-
-def _check_length(file: Path, found: int, expected: int) -> None:
-    if found != expected:
-        raise UserError(f"{file} is a damaged Parquet file ({found:,} rows instead of {expected:,}): copy or write it again.")
+        return pl.read_parquet(file, columns=names, glob=False)
 
 
 def _wanted(file: Path, columns: Sequence[str] | None) -> list[str]:
