@@ -365,7 +365,7 @@ def test_mistakes_end_in_a_paragraph_before_torch_is_imported(fork, tmp_path):
     ran = fork(*SEARCH, LR, "hydra.sweeper.n_trials=1", *FAST)
     assert ran.wait() == 0, ran.output()
     code = "import sys, atexit; atexit.register(lambda: print('torch' in sys.modules)); from train import main; "
-    code += "main('logitlab.experiment:train', config_name='config')"
+    code += "main('train')"
     for words, told in REFUSED:
         command = [sys.executable, "-c", code, *SEARCH, *words, *FAST]
         env = environment({"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"})

@@ -143,7 +143,7 @@ def test_a_run_leaves_no_thread_and_no_open_file(fit: Callable[..., Run], tmp_pa
 
 
 def test_a_full_disk_under_the_log_does_not_stop_training(fork: Callable[..., Forked], tmp_path: Path) -> None:
-    process = fork("hydra.run.dir=run", "trainer.max_epochs=2000", "+logger.flush_secs=0", largest_file=50_000)
+    process = fork("hydra.run.dir=run", "trainer.max_epochs=2000", "+logger.tensorboard.flush_secs=0", largest_file=50_000)
     assert process.wait() == 0, process.output()
     assert process.output().count("training continues") == 1
     assert "Traceback" not in process.output()

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+OWN = __name__.partition(".")[0]
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -74,7 +76,7 @@ def _may_hold(path: Path, module: str, name: str, seen: frozenset[Path]) -> bool
     for node in ast.walk(_parsed(path)):
         match node:
             case ast.ClassDef(name=found) | ast.FunctionDef(name=found) | ast.AsyncFunctionDef(name=found):
-                if found in (name, "__getattr__"):
+                if found == name or (found == "__getattr__" and module != OWN):  # our own only gives what it names besides
                     return True
             case ast.Name(id=found, ctx=ast.Store()) if found == name:
                 return True

@@ -64,10 +64,11 @@ def _faults(words: Sequence[str], overrides: Sequence[Override], conf: Path, con
     groups = _groups(conf, config_name)
     cfg = _chosen_config(words, groups, conf, config_name)
     known = groups | set(_keys(cfg))
+    is_search = "study_name" in cfg.hydra.sweeper
     left_out = {each.key_or_group: each.input_line for each in overrides if each.is_delete()}
     for override in overrides:
         key, value, line = override.key_or_group, override.value(), override.input_line
-        if isinstance(value, IntervalSweep):
+        if isinstance(value, IntervalSweep) and not is_search:
             yield UserError(
                 "interval(...) names no values to go through: add hydra/sweeper=optuna, which searches in it, or type a list"
                 " or a range(...)."
