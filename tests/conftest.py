@@ -14,7 +14,8 @@ from processes import ROOT, Forked, environment
 from runs import Run, compose_config
 
 from logitlab.cli import checks
-from logitlab.cli.run_command import _top_level_keys
+from logitlab.cli.primary_configs import top_level_keys
+from logitlab.recorded import CONF
 
 
 def pytest_configure() -> None:
@@ -30,7 +31,7 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
         from logitlab.experiment import train as job
 
         cfg = compose_config(*overrides, directory=directory)
-        checks.check(cfg, known=_top_level_keys("config"))
+        checks.check(cfg, known=top_level_keys("config", CONF))
         value = job(cfg)
         return Run(directory, value)
 

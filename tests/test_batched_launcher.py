@@ -245,7 +245,9 @@ def test_schedules_and_stopping_rules_are_a_members_own(fork, tmp_path, case):
 def test_what_is_chosen_on_val_rows_is_a_members_own(fork, tmp_path, table, chosen):
     arguments = ("data=table", f"data.path={table}", "data.target=answer", "optimizer.lr=0.03,1", "trainer.max_epochs=20")
     basic, batched = (sweep(fork, tmp_path, launcher, *arguments, *chosen.split()) for launcher in ("basic", "batched"))
-    for path in sorted(basic.glob("*/status.json")):
+    paths = sorted(basic.glob("*/status.json"))
+    assert len(paths) == 2
+    for path in paths:
         same_directory(batched / path.parent.name, path.parent)
 
 

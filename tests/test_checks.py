@@ -8,11 +8,13 @@ from runs import compose_config
 
 from logitlab.cli import accelerators, checks
 from logitlab.cli.checks import check
-from logitlab.cli.run_command import _groups, _top_level_keys
+from logitlab.cli.primary_configs import groups as groups_of
+from logitlab.cli.primary_configs import top_level_keys
 from logitlab.errors import UserError
+from logitlab.recorded import CONF
 from logitlab.rules import Number, OneOf
 
-KNOWN = _top_level_keys("config")
+KNOWN = top_level_keys("config", CONF)
 
 MISTAKES = {
     # a name
@@ -187,7 +189,7 @@ NEEDS = {"data=table": ["data.path=rows.csv", "data.target=y"]}
 
 def choices() -> list[str]:
     """Return an override for every yaml in conf/ that a person can choose."""
-    groups = _groups("config")
+    groups = groups_of("config", CONF)
     return sorted(f"{path.parent.name}={path.stem}" for path in (ROOT / "conf").glob("*/*.yaml") if path.parent.name in groups)
 
 

@@ -9,7 +9,7 @@ from runs import compose_config
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from logitlab.cli import checks
-from logitlab.cli.run_command import _top_level_keys
+from logitlab.cli.primary_configs import top_level_keys
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.hours import hours
 from logitlab.data.scores import scores
@@ -18,6 +18,7 @@ from logitlab.data.study import study
 from logitlab.data.table import table
 from logitlab.data.toy import toy
 from logitlab.errors import UserError
+from logitlab.recorded import CONF
 
 TABLE = ("data=table", "data.path=t", "data.target=y")
 
@@ -159,4 +160,4 @@ def test_a_tables_test_rows_are_set_aside_first(csv, given):
 )
 def test_folds_that_cannot_be_are_refused_before_anything_is_read(tmp_path, given, told):
     with pytest.raises(UserError, match=told):
-        checks.check(compose_config(*given, directory=tmp_path), _top_level_keys("config"))
+        checks.check(compose_config(*given, directory=tmp_path), top_level_keys("config", CONF))

@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from runs import Run, compose_config
 
 from logitlab.cli import checks
-from logitlab.cli.run_command import CONF, _top_level_keys
+from logitlab.cli.primary_configs import top_level_keys
+from logitlab.cli.run_command import CONF
 
 
 def write_table(path: Path, rows: int = 300, seed: int = 5) -> Path:
@@ -44,5 +45,5 @@ def compose_job(name: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose(name, overrides=list(overrides))
     OmegaConf.set_struct(cfg, True)
-    checks.check(cfg, known=_top_level_keys(name))
+    checks.check(cfg, known=top_level_keys(name, CONF))
     return cfg

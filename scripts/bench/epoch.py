@@ -104,7 +104,7 @@ def our_epoch(x: Tensor, y: Tensor, folder: Path, model: str, *overrides: str) -
     datamodule = InMemoryDataModule(Examples(x, y, names, "y"), batch_size=BATCH, shuffle=True)
     torch.manual_seed(1)
     module = build_module(cfg, datamodule)
-    trainer = build_trainer(cfg, run, [RunLogger(str(folder))], build_monitor(cfg, datamodule), datamodule)
+    trainer = build_trainer(cfg, run, [RunLogger(str(folder))], build_monitor(cfg, datamodule, module), datamodule)
     started = time.perf_counter()
     trainer.fit(module, datamodule)
     return time.perf_counter() - started

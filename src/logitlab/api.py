@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict, read_write
 
-from logitlab.cli import arguments, composition_errors, run_command
+from logitlab.cli import arguments, composition_errors, primary_configs, run_command
 from logitlab.errors import Interrupted, UserError
 from logitlab.recorded import CONF
 from logitlab.runs import signals
@@ -137,11 +137,11 @@ def train(*overrides: str) -> Run:
     if several := [each for each in overrides if each.startswith("-") or each == "hydra.mode=MULTIRUN"]:
         raise UserError(f"train() takes overrides, as in model=class, and trains one run: {several[0]} is not one.")
     job = run_command.Job(run_command.TRAINING, "config")
-    words = arguments.prepared(overrides, run_command._groups("config"), multirun=False)
+    words = arguments.prepared(overrides, primary_configs.groups("config", CONF), multirun=False)
     with _composed(words) as cfg, signals.raised(), warnings.catch_warnings():
         path = Path(HydraConfig.get().runtime.output_dir)
         try:
-            value = job._run(cfg)
+            value = job.run(cfg)
         except Interrupted as stop:
             raise KeyboardInterrupt(
                 f"Stopped by {stop.signal_name}; {HydraConfig.get().runtime.output_dir} is saved."

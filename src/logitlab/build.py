@@ -145,16 +145,16 @@ def _refuse_without_coefficients(cfg: DictConfig, is_solver: bool, penalty: Elas
         )
 
 
-def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule) -> Monitor:
-    """Return the metric by which the run that `cfg` describes is judged.
+def build_monitor(cfg: DictConfig, datamodule: InMemoryDataModule, module: LogisticRegression) -> Monitor:
+    """Return the metric by which the run that `cfg` describes is ranked, given its data and its module.
 
     Raises:
         UserError: it is none of this run.
     """
     val = datamodule.rows("val")
     both = val is None or all(val.class_weights)
-    has_penalty = build_penalty(cfg, datamodule) is not penalties.NONE
-    declared = {name: is_more_better(metric) for name, metric in build_metrics(cfg).items()}
+    has_penalty = module.penalty is not penalties.NONE
+    declared = {name: is_more_better(metric) for name, metric in module.declared.items()}
     return monitor.resolve(_plain(cfg), val is not None, both, has_penalty, declared)
 
 
@@ -283,7 +283,7 @@ def build_trial(cfg: DictConfig) -> Any:
         return None
     sweeper = HydraConfig.get().sweeper
     if "study_name" not in sweeper:
-        raise UserError("sweep.trial is not for typing: hydra/sweeper=optuna tells each run of a search which trial it is.")
+        raise UserError("sweep.trial is not for typing: hydra/sweeper=optuna gives each run of a search its trial.")
     from logitlab.sweeps.study import OptunaTrial
 
     return OptunaTrial(sweeper, cfg.sweep.trial)

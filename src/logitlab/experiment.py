@@ -70,7 +70,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
         print(one_line(line))
     module = build.build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
-    monitor = build.build_monitor(cfg, datamodule)
+    monitor = build.build_monitor(cfg, datamodule, module)
     results = build.build_results(cfg)
     steps = None if checkpoint_path is None else _steps_behind(cfg, run, checkpoint_path, module)
     trainer = build.build_trainer(cfg, run, loggers, monitor, datamodule)
@@ -82,11 +82,11 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
     _open_logs(cfg, hydra_cfg, trainer, module, steps)
     started = time.monotonic()
     with threads.enough_for(datamodule.values_in_a_batch):
-        _fit(trainer, module, datamodule, checkpoint_path)
+        _fit(trainer, module, datamodule, checkpoint_path, steps or 0)
     training = record_of(trainer, time.monotonic() - started)
     module.cpu()
     checkpoints = trainer.checkpoint_callback
-    if choices.make(training, module, datamodule.rows("val")) and isinstance(checkpoints, Checkpoints):
+    if choices.select(training, module, datamodule.rows("val")) and isinstance(checkpoints, Checkpoints):
         checkpoints.write_kept(trainer)
     fit = Fit(run, training, module, datamodule, dict(training.metrics), monitor)
     value = _finish(hydra_cfg.runtime.choices, results, fit)
@@ -123,9 +123,10 @@ def _steps_behind(cfg: DictConfig, run: RunDirectory, path: Path, module: Logist
     return checkpoint["global_step"]
 
 
-def _fit(trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule, checkpoint: Path | None) -> None:
-    """Train; of a checkpoint that Lightning or torch cannot take, in a part that nobody looked at before, say so."""
-    began_at = trainer.global_step if checkpoint is None else load(checkpoint)["global_step"]
+def _fit(
+    trainer: pl.Trainer, module: LogisticRegression, datamodule: InMemoryDataModule, checkpoint: Path | None, began_at: int
+) -> None:
+    """Train, from a step on; of a checkpoint that Lightning or torch cannot take, in a part not checked before, say so."""
     try:
         trainer.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True)
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:

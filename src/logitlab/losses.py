@@ -23,7 +23,7 @@ def binary_cross_entropy(
     exactly 0 or 1 (beyond a logit of 16.6) the first has lost its gradient and the second has not.
 
     Args:
-        network: tells whether it returns a probability or a logit.
+        network: says whether it returns a probability or a logit.
         pos_weight: how many rows of class 0 a row of class 1 counts as; "balanced": as many as make the classes count alike.
             The probabilities then speak of a table in which class 1 is that much more frequent; the order of the rows by
             them hardly changes.
@@ -75,3 +75,13 @@ class WeightedCrossEntropy(nn.Module):
 def takes_logits(loss: nn.Module) -> bool:
     """Return whether a loss is given logits; otherwise it is given probabilities."""
     return isinstance(loss, nn.BCEWithLogitsLoss) or getattr(loss, "takes_logits", False)
+
+
+def check_pair(network: Network, loss: nn.Module) -> None:
+    """Raise UserError for a loss that does not go with what a network returns."""
+    if takes_logits(loss) != network.returns_logits:
+        returned = "a logit" if network.returns_logits else "a probability"
+        raise UserError(
+            f"{type(loss).__name__} does not go with {type(network).__name__}, which returns {returned}. BCELoss takes a"
+            " probability, BCEWithLogitsLoss a logit (model=logits)."
+        )

@@ -1,4 +1,4 @@
-"""What large weights cost, and the price that keeps them finite where the classes are separable."""
+"""What large weights cost, and the penalty that keeps them finite where the classes are separable."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class ValidationSelection:
                 f"calibration={self.calibration} is fitted on the val rows, and {what}. {give}, or type calibration=none."
             )
 
-    def make(self, training: TrainingRecord, module: LogisticRegression, val: Examples | None) -> bool:
+    def select(self, training: TrainingRecord, module: LogisticRegression, val: Examples | None) -> bool:
         """Choose, and leave the choice in the module; return whether it differs from what best.ckpt holds.
 
         An optimiser that has converged was asked for the optimum: its last weights stay, however the val rows liked the way

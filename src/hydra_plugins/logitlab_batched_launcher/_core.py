@@ -63,7 +63,7 @@ def launch(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[s
     found = sort(launcher, numbered)
     returns = found.returns
     reasons = {reason for job in found.alone[:REASONS_LOOKED_FOR] if (reason := _why_alone(launcher, job))}
-    _tell_plan(found, reasons)
+    _log_plan(found, reasons)
     for group in found.groups.values():
         for start in range(0, len(group), launcher.members):
             part = group[start : start + launcher.members]
@@ -157,7 +157,9 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
                 noted, now = len(outcomes), time.monotonic()
                 due = now + max(SECONDS_BETWEEN_NOTES, SHARE_OF_NOTES * (now - began))
     except (UserError, RunError) as error:
-        outcomes.extend([Outcome(None, str(error), 0.0, mistake=isinstance(error, UserError))] * (len(group) - len(outcomes)))
+        outcomes.extend(
+            [Outcome(None, str(error), 0.0, is_user_error=isinstance(error, UserError))] * (len(group) - len(outcomes))
+        )
     except End:
         raise
     except CannotStackError as error:
@@ -176,7 +178,7 @@ def _note(group: Sequence[Planned], outcomes: Sequence[Any]) -> None:
     """Note how runs ended."""
     statuses = {}
     for plan, end in zip(group, outcomes, strict=True):
-        words = {"value": end.value} if end.reason is None else {"reason": end.reason, "mistake": end.mistake}
+        words = {"value": end.value} if end.reason is None else {"reason": end.reason, "mistake": end.is_user_error}
         status = FAILED if end.reason is not None else PRUNED if end.is_pruned else FINISHED
         statuses[plan.directory] = plan.status(status, seconds=round(end.seconds, 4), **words)
     member.write_synced(statuses)
@@ -206,7 +208,7 @@ def _run_alone(launcher: "BatchedLauncher", job: Job) -> JobReturn:
     return done
 
 
-def _tell_plan(found: Sorted, reasons: set[str]) -> None:
+def _log_plan(found: Sorted, reasons: set[str]) -> None:
     batched = sum(map(len, found.groups.values()))
     because = f" ({', '.join(sorted(reasons))})" if reasons else ""
     parts = [
@@ -215,5 +217,5 @@ def _tell_plan(found: Sorted, reasons: set[str]) -> None:
         (len(found.alone), f"one by one{because}"),
         (len(found.repeats), "named before"),
     ]
-    told = ", ".join(f"{number:,} {words}" for number, words in parts if number)
-    log.info(f"Launching {count(len(found.jobs), 'job')}{f': {told}' if told else ''}")
+    plan = ", ".join(f"{number:,} {words}" for number, words in parts if number)
+    log.info(f"Launching {count(len(found.jobs), 'job')}{f': {plan}' if plan else ''}")

@@ -28,14 +28,14 @@ def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
     started = time.monotonic()
     with signals.held() as pending:
         tables = _tables([member.config for member in members])
-        mistakes = [_mistake(member.config, table) for member, table in zip(members, tables, strict=True)]
-        places = _places(members, tables, mistakes, pending)
+        errors = [_user_error(member.config, table) for member, table in zip(members, tables, strict=True)]
+        places = _places(members, tables, errors, pending)
         share = (time.monotonic() - started) / len(members)
-        for index, (member, mistake) in enumerate(zip(members, mistakes, strict=True)):
+        for index, (member, error) in enumerate(zip(members, errors, strict=True)):
             if pending.number is not None:
                 raise Interrupted(pending.number)
-            if mistake is not None:
-                yield Outcome(None, mistake, 0.0, mistake=True)
+            if error is not None:
+                yield Outcome(None, error, 0.0, is_user_error=True)
                 continue
             begun = time.monotonic()
             writer, number = places[index]
@@ -58,7 +58,7 @@ def _tables(configs: Sequence[Mapping[str, Any]]) -> list[Table | UserError]:
     return [built[json.dumps(config["data"], sort_keys=True, default=str)] for config in configs]
 
 
-def _mistake(config: Mapping[str, Any], table: Table | UserError) -> str | None:
+def _user_error(config: Mapping[str, Any], table: Table | UserError) -> str | None:
     """Return the error of the run alone: torch's, of its optimiser's arguments, or that of its table, loss or penalty."""
     try:
         program.own_optimizers([config], 1, are_shared=True)
@@ -76,7 +76,7 @@ def _mistake(config: Mapping[str, Any], table: Table | UserError) -> str | None:
 def _places(
     members: Sequence[Member],
     tables: Sequence[Table | UserError],
-    mistakes: Sequence[str | None],
+    errors: Sequence[str | None],
     pending: signals.PendingSignal,
 ) -> dict[int, tuple[MemberWriter, int]]:
     """Train the members; return which writer has each of them, and under what number.
@@ -84,8 +84,8 @@ def _places(
     Folds whose tables have other columns, or more batches in an epoch, are programs of their own.
     """
     programs: dict[Any, list[int]] = {}
-    for index, (table, mistake) in enumerate(zip(tables, mistakes, strict=True)):
-        if mistake is None and isinstance(table, Table):
+    for index, (table, error) in enumerate(zip(tables, errors, strict=True)):
+        if error is None and isinstance(table, Table):
             programs.setdefault(table.form, []).append(index)
     places = {}
     for indices in programs.values():

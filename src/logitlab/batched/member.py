@@ -1,4 +1,4 @@
-"""One run among those that are trained together: what it is told and how it ended."""
+"""One run among those that are trained together: what it is given and how it ended."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a member ended: the monitored metric, or why it failed; a mistake is the user's, found before training."""
+    """How a member ended: the monitored metric, or why it failed; is_user_error: found before training."""
 
     value: float | None
     reason: str | None
     seconds: float
-    mistake: bool = False
+    is_user_error: bool = False
     is_pruned: bool = False

@@ -116,7 +116,7 @@ class BatchedSGD(MemberOptimizer):
     def derived(self) -> dict[str, Tensor]:  # noqa: D102
         momentum = self.numbers["momentum"]  # where it is 0, torch leaves the buffer out, and dampening with it
         undamped = torch.where(momentum == 0, 1.0, 1 - self.numbers["dampening"])
-        return {"undamped": undamped, "reach": self.numbers["lr"] * undamped / (1 - momentum)}
+        return {"undamped": undamped, "step_size": self.numbers["lr"] * undamped / (1 - momentum)}
 
     def updated(self, parameter: Tensor, gradient: Tensor) -> Tensor:  # noqa: D102
         if self.any("weight_decay"):
@@ -132,7 +132,7 @@ class BatchedSGD(MemberOptimizer):
         return parameter - self.column("lr", parameter) * gradient
 
     def reached(self, parameter: Tensor) -> Tensor:  # noqa: D102
-        return self.column("reach", parameter)
+        return self.column("step_size", parameter)
 
     def _kept(self, member: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return super()._kept(member, state) if self.numbers["momentum"][member] else {}

@@ -37,7 +37,7 @@ class Table:
         self.datamodule: InMemoryDataModule = build.build_datamodule(cfg)
         self.template: LogisticRegression = build.build_module(cfg, self.datamodule)
         build.build_selection(cfg).check(self.datamodule.rows("val"))
-        self.monitor: Monitor = build.build_monitor(cfg, self.datamodule)
+        self.monitor: Monitor = build.build_monitor(cfg, self.datamodule, self.template)
         self._files = table_files(config["data"])
         self._loss_and_penalty: dict[str, Any] = {}
 
@@ -50,11 +50,6 @@ class Table:
     def files(self) -> Mapping[str, str]:
         """What the data's summary puts into each run directory."""
         return self.datamodule.data_summary.files()
-
-    @cached_property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """The parameters of the template: weight and bias."""
-        return list(self.template.network.parameters())
 
     @property
     def form(self) -> tuple[Any, ...]:

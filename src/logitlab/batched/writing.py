@@ -112,7 +112,7 @@ class MemberWriter:
         module.load_state_dict(dict(last))
         training = self._record(number, best, logger, seconds)
         self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, self._progress(number, best, training.metrics))
-        self._selection.make(training, module, val)
+        self._selection.select(training, module, val)
         kept = best if val is None else {name: value.clone() for name, value in module.state_dict().items()}
         self._write_checkpoint(number, run.checkpoints / "best.ckpt", kept, {})
         fit = Fit(run, training, module, table.datamodule, dict(training.metrics), program.monitor)

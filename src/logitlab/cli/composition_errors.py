@@ -11,7 +11,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from logitlab.cli import arguments, checks
+from logitlab.cli import arguments, checks, primary_configs
 from logitlab.errors import UserError, did_you_mean
 from logitlab.signatures import parameter_names
 
@@ -33,7 +33,7 @@ def explain(error: Exception, words: Sequence[str], conf: Path, config_name: str
         return UserError(f"'{error.override}' is not an override of the form key=value.{_in_quotes(error.override)}")
     overrides = [each for word in words if (each := arguments.parsed(word)) is not None]
     if isinstance(error, ValueError):  # Hydra raises it for `model=3`
-        return next(_not_choices(overrides, conf, _groups(conf, config_name)), None)
+        return next(_not_choices(overrides, conf, primary_configs.groups(config_name, conf)), None)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     for found in _faults(words, overrides, conf, config_name):
@@ -61,7 +61,7 @@ def _not_choices(overrides: Sequence[Override], conf: Path, groups: set[str]) ->
 
 
 def _faults(words: Sequence[str], overrides: Sequence[Override], conf: Path, config_name: str) -> Iterator[UserError]:
-    groups = _groups(conf, config_name)
+    groups = primary_configs.groups(config_name, conf)
     cfg = _chosen_config(words, groups, conf, config_name)
     known = groups | set(_keys(cfg))
     is_search = "study_name" in cfg.hydra.sweeper
@@ -126,12 +126,6 @@ def _in_quotes(override: str) -> str:
 
 def _first_line(error: BaseException | None) -> str:
     return str(error).splitlines()[0].rstrip(".") if error is not None and str(error) else ""
-
-
-def _groups(conf: Path, config_name: str) -> set[str]:
-    """Return every config group that the primary config draws on."""
-    defaults = OmegaConf.load(conf / f"{config_name}.yaml").defaults
-    return {str(group) for entry in defaults if OmegaConf.is_dict(entry) for group in entry}
 
 
 def _chosen_config(words: Sequence[str], groups: set[str], conf: Path, config_name: str) -> DictConfig:

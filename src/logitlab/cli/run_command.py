@@ -6,7 +6,6 @@ failure exits with 1, Ctrl-C with 130 and SIGTERM with 143.
 
 import contextlib
 import errno
-import functools
 import gc
 import importlib
 import os
@@ -23,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from logitlab import console
 from logitlab.cli import arguments, broken_pipe, checks, composition_errors
+from logitlab.cli.primary_configs import groups, top_level_keys
 from logitlab.errors import Changed, End, Interrupted, RunError, Unwritable, UserError, print_error
 from logitlab.recorded import CONF
 from logitlab.runs import run_directory, signals
@@ -52,7 +52,7 @@ def main(job: str, config_name: str, begin: Callable[[], object] = lambda: None)
     try:
         _find_conf(config_name)
         multirun = not composition_errors.MULTIRUN.isdisjoint(sys.argv)
-        sys.argv[1:] = arguments.prepared(sys.argv[1:], _groups(config_name), multirun)
+        sys.argv[1:] = arguments.prepared(sys.argv[1:], groups(config_name, CONF), multirun)
         task = Job(job, config_name, None if multirun else begin)
         if multirun:
             begin()
@@ -106,10 +106,10 @@ class Job:
         if self.job == TRAINING:
             broken_pipe.ignore_broken_pipe()
         if HydraConfig.get().mode is RunMode.MULTIRUN and self.job == TRAINING:
-            return run_member(cfg, self._run, print_error, describe_data)
+            return run_member(cfg, self.run, print_error, describe_data)
         try:
             with signals.raised():
-                return self._run(cfg)
+                return self.run(cfg)
         except (UserError, RunError) as error:
             _forget_empty_directory()
             print_error(error)
@@ -128,11 +128,16 @@ class Job:
 
     def check(self, cfg: DictConfig) -> None:
         """Raise UserError for a config that cannot be run; give the groups that were left out the value null."""
-        known = _top_level_keys(self.config_name)
+        known = top_level_keys(self.config_name, CONF)
         _name_left_out(cfg, known)
         checks.check(cfg, known, _example(self.config_name))
 
-    def _run(self, cfg: DictConfig) -> Any:
+    def run(self, cfg: DictConfig) -> Any:
+        """Check the config, then import and run the job.
+
+        Raises:
+            UserError: the config cannot be run; or what the job raises.
+        """
         self.check(cfg)
         self._refuse_resume(cfg)
         run_directory.find_checkpoint(cfg.get("ckpt_path"), Path(HydraConfig.get().runtime.output_dir))
@@ -158,24 +163,6 @@ def _end_without_output(code: int = 128 + signal.SIGPIPE) -> NoReturn:
     sys.exit(code)
 
 
-@functools.cache
-def _top_level_keys(config_name: str) -> set[str]:
-    """Return the keys and groups that conf/<config_name>.yaml names."""
-    return _groups(config_name) | {str(key) for node in _configs(config_name) for key in node}
-
-
-def _groups(config_name: str) -> set[str]:
-    entries = [entry for node in _configs(config_name) for entry in node.defaults if OmegaConf.is_dict(entry)]
-    return {str(group) for entry in entries for group in entry if not str(group).startswith("override ")}
-
-
-def _configs(config_name: str) -> list[Any]:
-    """Return conf/<config_name>.yaml and the configs that it is made of, but for its groups."""
-    node: Any = OmegaConf.load(CONF / f"{config_name}.yaml")
-    names = [entry for entry in node.defaults if isinstance(entry, str) and entry != "_self_"]
-    return [node, *(each for name in names for each in _configs(name))]
-
-
 def _find_conf(config_name: str) -> None:
     if not (CONF / f"{config_name}.yaml").is_file():
         raise arguments.ArgumentError(
@@ -187,7 +174,7 @@ def _find_conf(config_name: str) -> None:
 def _example(config_name: str) -> str:
     """Return the whole command that the first line of the config names, or of the data that was chosen."""
     path = CONF / f"{config_name}.yaml"
-    if "data" in _groups(config_name):
+    if "data" in groups(config_name, CONF):
         if not HydraConfig.initialized():  # a launcher that checks runs before any of them is begun
             return ""
         choices: Any = HydraConfig.get().runtime.choices

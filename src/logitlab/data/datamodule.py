@@ -23,7 +23,7 @@ FINGERPRINT_ROWS = 65_536
 
 
 class DataSummary:
-    """What there is to tell of a data set before training: nothing, unless a source says more."""
+    """What is printed of a data set before training: nothing, unless a source says more."""
 
     lines: tuple[str, ...] = ()
 
@@ -40,7 +40,7 @@ class Prepared:
         splits: "train", and "val" and "test" where there are such rows; features are scaled.
         preprocessing: what made the features.
         labels: which values of the target column are 0 and 1, as plain values; None for a source that knows only 0 and 1.
-        data_summary: what to tell of the data before training.
+        data_summary: what is printed of the data before training.
         checksums: of the source's columns, by name (`description.checksums`).
     """
 
@@ -59,7 +59,7 @@ class InMemoryDataModule(pl.LightningDataModule):
     Attributes:
         preprocessing: the map from a table's columns to what the network sees, fitted on the training rows.
         labels: which values of the target column are 0 and 1, as plain values, or None.
-        data_summary: what to tell of the data before training.
+        data_summary: what is printed of the data before training.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class InMemoryDataModule(pl.LightningDataModule):
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
-        """The rows in a few plain values, the fingerprint among them, by which a change behind a run is noticed and told."""
+        """The rows in a few plain values, the fingerprint among them, by which a change behind a run is noticed."""
         return describe(self)
 
     def train_dataloader(self) -> Batches:

@@ -1,4 +1,4 @@
-"""Any LightningDataModule, taken as ours: its own loaders train, and what they hold is gathered for what is said of rows."""
+"""Any LightningDataModule, taken as ours: its own loaders train, and what they hold is gathered for the results."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -191,7 +191,7 @@ def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple
 
 
 def _together(encoder: Column, coefficient: Coefficient, products: Mapping[str, tuple[str, ...]], odds: str) -> str:
-    """Return what is to be said of a column that moves with others: one sentence for a column and all products that hold it."""
+    """Return what is known of a column that moves with others: one sentence for a column and all products that hold it."""
     name = coefficient.name
     if name in products:
         factors = products[name]

@@ -77,8 +77,8 @@ def evaluate(cfg: DictConfig) -> None:
         ("calibration", calibration_line(error, low, high)),
         ("threshold", f"{model.threshold:.4g}".rjust(len(head))),
     ]
-    told = sys.stderr if cfg.output is not None and files.is_stream(Path(cfg.output)) else sys.stdout
-    print(aligned(f"Evaluated {cfg.run} on {path}", rows), file=told)
+    stream = sys.stderr if cfg.output is not None and files.is_stream(Path(cfg.output)) else sys.stdout
+    print(aligned(f"Evaluated {cfg.run} on {path}", rows), file=stream)
 
 
 def _write(output: str, text: str) -> None:
@@ -168,7 +168,7 @@ def export(cfg: DictConfig) -> None:
 
 
 def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:
-    """Return the table's path and how its CSV is written: as the training table's was, but for what is said otherwise."""
+    """Return the table's path and how its CSV is written: as the training table's was, unless the command says otherwise."""
     return cfg.data.path, model.form.but({str(name): _plain(value) for name, value in cfg.data.items()})
 
 

@@ -37,7 +37,7 @@ def scalars(folder: Path, note: Callable[[str], object] = lambda words: None) ->
     """Return the curves of a run, tag -> (steps, values), whole, as TensorBoard's own reader has them, in a tenth of its time.
 
     A session that begins at a step makes everything that was logged from there on void. Of two values at one step the later
-    one holds. Of a damaged file what stands before the damage is read, as TensorBoard does, and `note` is told.
+    one holds. Of a damaged file what stands before the damage is read, as TensorBoard does, and `note` is called.
     """
     curves: dict[str, dict[int, float]] = {}
     for path in sorted(folder.glob(f"{PREFIX}*")):

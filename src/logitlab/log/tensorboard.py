@@ -126,7 +126,7 @@ class RunLogger(TensorBoardLogger):
 def _begin_session(writer: Any, step: int) -> None:
     """Tell TensorBoard that what follows begins at this step.
 
-    It forgets what it has from there on, but not at the first session that it meets: so the first one is told of, too.
+    It forgets what it has from there on, but not at the first session that it meets: so the first one is named, too.
     """
     writer.file_writer.add_event(Event(file_version="brain.Event:2"), step)
     writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)

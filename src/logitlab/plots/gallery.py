@@ -46,7 +46,7 @@ def of_scores(
     fpr, tpr = chosen_fp / float(fp[-1]), chosen_tp / float(tp[-1])
     precision = chosen_tp / (chosen_tp + chosen_fp) if chosen_tp + chosen_fp else 1.0
     bins = reliability(p, y, bin_edges(p, 10), weight)
-    counts = [[int(((y == true) & (called == said)).sum()) for said in (0, 1)] for true in (0, 1)]
+    counts = [[int(((y == true) & (called == predicted)).sum()) for predicted in (0, 1)] for true in (0, 1)]
     return {
         "roc": scores.roc(np.append(0, fp / fp[-1]), np.append(0, tp / tp[-1]), (fpr, tpr), threshold),
         "precision_recall": scores.precision_recall(

@@ -76,8 +76,8 @@ def reliability(predicted: ArrayLike, observed: ArrayLike, low: ArrayLike, high:
     picture = Figure(figsize=(4.8, 5.2), layout="constrained")
     above, below = picture.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
-    reach = np.maximum(np.stack([observed - low, high - observed]), 0)
-    above.errorbar(predicted, observed, yerr=reach, fmt="o", color=BLUE, capsize=3, linewidth=1.5, label="bins, 95 % interval")
+    widths = np.maximum(np.stack([observed - low, high - observed]), 0)
+    above.errorbar(predicted, observed, yerr=widths, fmt="o", color=BLUE, capsize=3, linewidth=1.5, label="bins, 95 % interval")
     above.set_title("Reliability: does 70 % happen 70 % of the time?")
     above.set(ylabel="observed share of class 1", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     below.vlines(predicted, 0, rows, color=GREEN, linewidth=4)
@@ -104,11 +104,11 @@ def confusion_matrix(counts: ArrayLike, threshold: float, target_name: str) -> F
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
     words = (("true negatives", "false positives"), ("false negatives", "true positives"))
     for true in (0, 1):
-        for said in (0, 1):
-            shade = "white" if shares[true, said] > 0.8 else INK
-            axes.text(said, true - 0.1, f"{counts[true, said]:,}", ha="center", va="center", fontsize=18, color=shade)
-            below = f"{words[true][said]}\n{shares[true, said]:.0%} of true class {true}"
-            axes.text(said, true + 0.22, below, ha="center", va="center", fontsize=9, color=shade)
+        for predicted in (0, 1):
+            shade = "white" if shares[true, predicted] > 0.8 else INK
+            axes.text(predicted, true - 0.1, f"{counts[true, predicted]:,}", ha="center", va="center", fontsize=18, color=shade)
+            below = f"{words[true][predicted]}\n{shares[true, predicted]:.0%} of true class {true}"
+            axes.text(predicted, true + 0.22, below, ha="center", va="center", fontsize=9, color=shade)
     axes.set_title(f"Confusion matrix at threshold {threshold:.3g}")
     axes.set_xticks([0, 1], ["0", "1"])
     axes.set_yticks([0, 1], ["0", "1"])

@@ -35,8 +35,8 @@ def report(cfg: DictConfig) -> None:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"The report {output} cannot be written: {error.strerror}. Give another file with output=.") from error
-    told = sys.stderr if files.is_stream(output) else sys.stdout
-    print(f"{output} ({len(text.encode()) / 1e6:.2f} MB): open it in a browser; it needs no network.", file=told)
+    stream = sys.stderr if files.is_stream(output) else sys.stdout
+    print(f"{output} ({len(text.encode()) / 1e6:.2f} MB): open it in a browser; it needs no network.", file=stream)
 
 
 def run_report(path: Path) -> str:
@@ -91,7 +91,7 @@ def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict
     from logitlab.reporting import replay
 
     trained = replay.Trained(record, data, config["seed"])
-    split, rows = trained.judged()
+    split, rows = trained.evaluation_rows()
     probability, target, logit = trained.scores(rows)
     moving["frames"] = replay.frames(record, trained)
     moving["thresholds"] = replay.thresholds(probability, target, trained.threshold, logit)

@@ -49,7 +49,7 @@ class Trained:
         self.model = load_model(record.path)
         self.threshold = self.model.threshold
 
-    def judged(self) -> tuple[str, Examples]:
+    def evaluation_rows(self) -> tuple[str, Examples]:
         """Return the rows that the result is shown on, and of which split they are: test, or else val, or else train."""
         pairs = ((split, self.datamodule.rows(split)) for split in JUDGED)
         return next((split, rows) for split, rows in pairs if rows is not None and len(rows))

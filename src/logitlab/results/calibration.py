@@ -25,7 +25,7 @@ class CalibrationTable(Result):
     Brier decomposition).
 
     After a recalibration both are there twice: for the probabilities as fitted ("raw") and as they are given now
-    ("recalibrated"). On the val rows, on which it was fitted, the second are flattered; the test rows tell.
+    ("recalibrated"). On the val rows, on which it was fitted, the second are flattered; the test rows decide.
     """
 
     def __init__(self, bins: int = 10) -> None:
@@ -34,7 +34,7 @@ class CalibrationTable(Result):
         self.bins = bins
 
     def __call__(self, fit: Fit) -> list[Row]:
-        """Write both files; return a line for each split. Training rows are not judged: a fit is calibrated on them."""
+        """Write both files; return a line for each split. Training rows are left out: a fit is calibrated on them."""
         splits = {name: rows for name in SPLITS if (rows := fit.datamodule.rows(name)) is not None}
         if not splits:
             return []
@@ -42,7 +42,7 @@ class CalibrationTable(Result):
 
         table: list[tuple[Any, ...]] = []
         figures: dict[str, Any] = {}
-        said = []
+        lines = []
         for split, rows in splits.items():
             target, weight = rows.target[:, 0], None if rows.weight is None else rows.weight[:, 0]
             figures[split] = {}
@@ -62,12 +62,14 @@ class CalibrationTable(Result):
                     "brier": asdict(calibration.brier(probability, target, edges, weight)),
                 }
             fit.metrics.update({f"{split}/calibration_by_chance_low": low, f"{split}/calibration_by_chance_high": high})
-            said.append((f"calibration, {split}", calibration_line(error, low, high)))
+            lines.append((f"calibration, {split}", calibration_line(error, low, high)))
         self._write(fit, table, figures)
         if fit.module.network.recalibration:
             slope, intercept = fit.module.network.recalibration
-            said.append(("recalibration", f"logit -> {slope:.4g} * logit {'-' if intercept < 0 else '+'} {abs(intercept):.4g}"))
-        return said
+            lines.append(
+                ("recalibration", f"logit -> {slope:.4g} * logit {'-' if intercept < 0 else '+'} {abs(intercept):.4g}")
+            )
+        return lines
 
     def _write(self, fit: Fit, table: list[tuple[Any, ...]], figures: dict[str, Any]) -> None:
         text = io.StringIO()

@@ -141,7 +141,7 @@ class Coefficients(Result):
         why_none, firth = _no_likelihood(fit), isinstance(fit.module.penalty, Firth)
         found = None if why_none or firth else self._verdict(fit, rows)
         kind = self._kind(rows)
-        told: dict[str, Any] = {
+        options: dict[str, Any] = {
             "kind": kind,
             "interval": self._interval(kind, firth, likelihood),
             "level": self.level,
@@ -152,11 +152,11 @@ class Coefficients(Result):
         }
         if isinstance(found, Separation) and not found.one_class:
             if (rest := _limit(fit, likelihood, theta, found)) is not None and found.rows is not None:
-                return limit_table(likelihood, found.rows, rest, found.infinite, names, units, **told)
+                return limit_table(likelihood, found.rows, rest, found.infinite, names, units, **options)
             why_none = SEPARATED
         elif isinstance(found, Unknown):
             why_none = f"whether there is an optimum is not decided: {found.why}"
-        return coefficient_table(likelihood, theta, names, units, why_none=why_none, firth=firth, **told)
+        return coefficient_table(likelihood, theta, names, units, why_none=why_none, firth=firth, **options)
 
     def _verdict(self, fit: Fit, rows: Examples) -> Verdict:
         """Return the unpenalised optimum of some rows; sought once for runs that were trained together."""
@@ -178,20 +178,20 @@ class Coefficients(Result):
 
     def _instead(self, table: CoefficientTable, rows: Examples) -> list[Row]:
         """Return what to say where the table holds something else than was asked for, or than is the rule."""
-        said: list[Row] = []
+        lines: list[Row] = []
         if table.why_none is not None:
-            return said
+            return lines
         if table.kind != self.errors:
             errors = f"{table.kind} in the place of classical ones, which count rows: sampling weights are no counts"
-            said.append(("standard errors", errors))
+            lines.append(("standard errors", errors))
         if self.interval == "profile" and table.interval == "wald":
-            said.append(("intervals", "Wald's: sampling weights have no likelihood, so there is no profile of it"))
+            lines.append(("intervals", "Wald's: sampling weights have no likelihood, so there is no profile of it"))
         elif self.interval is None and table.firth and table.kind == "classical" and table.interval == "wald":
             size = f"{len(table.names):,} coefficients over {len(rows):,} rows"
-            said.append(
+            lines.append(
                 ("intervals", f"Wald's: profiles of {size} take long; results.coefficients.interval=profile asks for them")
             )
-        return said
+        return lines
 
 
 def as_csv(table: CoefficientTable, spreadsheet_safe: bool = True) -> str:

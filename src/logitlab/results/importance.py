@@ -79,13 +79,13 @@ class Importance(Result):
         self._write(fit, "importance.csv", [IMPORTANCE, *lines])
         self._write(fit, "partial_dependence.csv", [DEPENDENCE, *_dependence(fit, columns, x, weight)])
         some = f" of 1 row in {every:,}" if every > 1 else ""
-        said = [
+        summary = [
             (f"importance of {name}", f"{decimal(rise)} +- {decimal(off)}") for name, rise, off, _ in lines[:MOST_IN_SUMMARY]
         ]
         if len(lines) > MOST_IN_SUMMARY:
-            said.append(("...", f"{len(lines) - MOST_IN_SUMMARY:,} more in importance.csv"))
+            summary.append(("...", f"{len(lines) - MOST_IN_SUMMARY:,} more in importance.csv"))
         how = f"rise of the log loss of the {split} rows{some} where a column is shuffled, {self.repeats} times"
-        return [*said, ("importance", how)]
+        return [*summary, ("importance", how)]
 
     def _write(self, fit: Fit, name: str, rows: Sequence[Sequence[object]]) -> None:
         fit.run.write_text(name, spreadsheet.as_csv(rows, self.spreadsheet_safe))

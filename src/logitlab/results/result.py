@@ -16,7 +16,7 @@ from logitlab.training.module import LogisticRegression
 from logitlab.training.record import TrainingRecord
 
 Row = tuple[str, str]
-"""A line of the closing summary: a name and what is to be said of it."""
+"""A line of the closing summary: a name and its value in words."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Fit:
         """The optimum of what was aimed at; sought when it is first asked for."""
         network = self.linear_network
         theta = torch.cat([network.weight.detach().reshape(-1), network.bias.detach().reshape(1)]).double().cpu()
-        aim = optimum.objective(self.module, self.datamodule.examples)
-        return optimum.verdict(aim, theta if self.training.converged else None)
+        table = optimum.objective(self.module, self.datamodule.examples)
+        return optimum.verdict(table, theta if self.training.converged else None)
 
     @cached_property
     def logged(self) -> set[tuple[str, int]]:

@@ -37,14 +37,14 @@ def no_optimum(table: Objective, names: Sequence[str], target: str, found: Separ
         joined = exact.from_scaled(torch.cat([found.weight, found.bias[None]]))
         rule = found.rules[0] if len(found.rules) == 1 else joined
         return f"none, the weights grow for ever: {_words(exact, rule, rows, names)} exactly where {target} = 1. {CURE}"
-    told = []
+    parts = []
     for number, rule in enumerate(found.rules[:MOST_RULES]):
         which = "of them " if number else ""
-        told.append(f"no row {which}with {_words(exact, rule, rows, names)} has {target} = 0 and none below has 1")
+        parts.append(f"no row {which}with {_words(exact, rule, rows, names)} has {target} = 0 and none below has 1")
         rows = rows[exact.sides(rule, rows) == 0]
-        told[-1] += f" ({len(rows):,} rows lie on the boundary)"
+        parts[-1] += f" ({len(rows):,} rows lie on the boundary)"
     more = f"; and {len(found.rules) - MOST_RULES} more such rules" if len(found.rules) > MOST_RULES else ""
-    return f"none, some weights grow for ever: {'; '.join(told)}{more}. {_rest(found, names)}{CURE}"
+    return f"none, some weights grow for ever: {'; '.join(parts)}{more}. {_rest(found, names)}{CURE}"
 
 
 def infinite_names(found: Separation, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from logitlab.data.table_files import PATHS
 from logitlab.signatures import parameter_defaults
 
 NOT_OF_THE_RUN = ("ckpt_path", "sweep", "logger", "experiment", "debug")
-"""Top-level keys that say how a run is gone about, or where it is told of."""
+"""Top-level keys that say how a run is gone about, or where it is reported."""
 
 WATCHES = {
     "results": {"dashboard", "pictures"},

@@ -86,8 +86,8 @@ def follow(
     start: Tensor | None = None
     is_wide = train.exact.shape[1] > max(len(train), WIDE)
     screened = _Screened(train, dtype, pos_weight) if is_wide and (kind == "l1" or penalty.l1) else None
-    aim = Objective(train.exact, train.target, penalty=replace(penalty, **{kind: values[0]}))
-    span = coordinates(aim) if is_wide and screened is None else None
+    objective = Objective(train.exact, train.target, penalty=replace(penalty, **{kind: values[0]}))
+    span = coordinates(objective) if is_wide and screened is None else None
     features, held_out = (each.exact if span is None else span.features(each.exact).double() for each in (train, val))
     evaluate = Objective(held_out, val.target, val.weight)
     with one_core(features.shape[1]) if features.numel() < WORTH_SHARING else nullcontext():

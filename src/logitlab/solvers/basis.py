@@ -110,9 +110,9 @@ class Basis:
         """Return what an aliased column is in every row: place -> factor of the kept columns, and of 1 behind them."""
         assert self.inverse is not None
         factors = self.matrix @ self.inverse[:, column]
-        reach = factors.abs() * torch.cat([self.size, torch.ones(1, dtype=torch.float64)])
+        size_in_rows = factors.abs() * torch.cat([self.size, torch.ones(1, dtype=torch.float64)])
         least = 1e-8 * float(self.size[column]) if float(self.size[column]) else 0.0
-        return {place: float(factors[place]) for place in (reach > least).nonzero()[:, 0].tolist()}
+        return {place: float(factors[place]) for place in (size_in_rows > least).nonzero()[:, 0].tolist()}
 
     def orthonormal(self, hessian: Tensor) -> Tensor:
         """Return a Hessian of `objective` in the coordinates phi, in which the mean square of the rows is the identity."""

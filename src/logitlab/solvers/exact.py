@@ -94,10 +94,10 @@ class ExactRows:
         used = [place for place, value in enumerate(whole) if value]
         found, start = [], 0
         for block in self.blocks(rows):
-            margin, reach = block @ d, block.abs() @ d.abs()
+            margin, magnitude = block @ d, block.abs() @ d.abs()
             side = margin.sign().to(torch.int8)
-            if not (is_exact and float(reach.max()) < EXACT_SUM):
-                near = (margin.abs() <= (len(used) + 4) * 2.0**-52 * reach).nonzero()[:, 0]
+            if not (is_exact and float(magnitude.max()) < EXACT_SUM):
+                near = (margin.abs() <= (len(used) + 4) * 2.0**-52 * magnitude).nonzero()[:, 0]
                 side[near] = _fraction_sides(block[near][:, used], [whole[place] for place in used])
             span = slice(start, start + len(block))
             sign = self.sign[span] if rows is None else self.sign[rows[span]]

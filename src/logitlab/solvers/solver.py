@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from logitlab import penalties, rules
+from logitlab import memory, penalties, rules
 from logitlab.features import Features
 from logitlab.penalties import ElasticNet, Firth
-from logitlab.solvers.basis import Basis
+from logitlab.solvers.basis import Basis, coordinates
 from logitlab.solvers.firth import firth_evaluation
 from logitlab.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logitlab.solvers.newton import NewtonSteps, minimum
@@ -35,16 +35,18 @@ class Solver(torch.optim.Optimizer, ABC):
     there on they are float64, so that the last steps, and whether they converged, are exact whatever `dtype` says.
 
     Attributes:
-        penalty: of the weights; set before training.
-        pos_weight: how many rows of class 0 a row of class 1 counts as; set before training.
+        penalty: of the weights.
+        pos_weight: how many rows of class 0 a row of class 1 counts as.
         steps: the method; made at the first move.
         finished: nothing is left to do, converged or not.
-        basis: coordinates in which nothing is nearly collinear; set before training where there is no elastic net.
+        basis: coordinates in which nothing is nearly collinear; None where there is an elastic net, or nobody chose one.
         loss: the mean loss at the accepted point, without the penalty; `accuracy` and `penalty_value`, likewise.
         takes_l1: the method can work with an l1 penalty.
+        takes_hessian: the method forms Hessians.
     """
 
     takes_l1 = False
+    takes_hessian = False
 
     def __init__(self, params: Iterable[nn.Parameter], tolerance: float, dtype: str) -> None:
         """Take over the parameters.
@@ -70,6 +72,22 @@ class Solver(torch.optim.Optimizer, ABC):
         self._only_batch: Objective | None = None
         self._seen: Evaluation | None = None
         self._seen_accuracy = 0.0
+
+    def prepare(self, penalty: ElasticNet | Firth, pos_weight: float) -> None:
+        """Take what is minimised besides the loss, before training."""
+        self.penalty = penalty
+        self.pos_weight = pos_weight
+
+    def choose_basis(self, features: Tensor | Features, target: Tensor) -> None:
+        """Take the basis of all training rows, features (rows, features) and target (rows, 1), once it is prepared.
+
+        Raises:
+            UserError: there is no room for the basis, or for a Hessian.
+        """
+        penalty = self.penalty if isinstance(self.penalty, ElasticNet) else penalties.NONE
+        if self.takes_hessian or not penalty:
+            memory.check_squares(features.shape[1])
+        self.basis = coordinates(Objective(features, target, penalty=penalty))
 
     @abstractmethod
     def make_steps(self, features: int) -> Steps:
@@ -214,6 +232,7 @@ class Newton(Solver):
     """Newton's method, with the exact Hessian of all rows (`newton.NewtonSteps`)."""
 
     takes_l1 = True
+    takes_hessian = True
 
     def __init__(self, params: Iterable[nn.Parameter], tolerance: float = 1e-9, dtype: str = "float64") -> None:
         """See `Solver`."""

@@ -9,7 +9,7 @@ from logitlab.solvers.objective import Evaluation
 
 
 class Steps(ABC):
-    """A solver that is told the objective at a point and answers with the next point to look at.
+    """A solver that is given the objective at a point and answers with the next point to look at.
 
     So the same steps serve a table in memory and one that streams by in batches: an evaluation is a pass over the rows,
     whoever makes it. Everything that a solver remembers is plain values and tensors among its attributes.

@@ -19,7 +19,7 @@ def permutation_importance(
 ) -> Tensor:
     """Return by how much the mean log loss rises when the values of one column are shuffled among the rows.
 
-    The features of a group move together. A column that tells nothing which another does not tell too has a rise of about 0,
+    The features of a group move together. A column that holds nothing which another does not hold too has a rise of about 0,
     also where the network uses it. (Breiman, Random Forests, 2001; Fisher, Rudin and Dominici, All Models Are Wrong, 2019.)
 
     Args:

@@ -9,17 +9,15 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from logitlab import memory, penalties
+from logitlab import penalties
 from logitlab.errors import RunError, UserError
-from logitlab.losses import takes_logits
+from logitlab.losses import check_pair
 from logitlab.metrics import BinaryMetrics
 from logitlab.networks import Network
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.proximal import shrink_after_steps
 from logitlab.runs.versions import SCHEMA
-from logitlab.solvers.basis import Basis, coordinates
-from logitlab.solvers.objective import Objective
-from logitlab.solvers.solver import Newton, Solver
+from logitlab.solvers.solver import Solver
 from logitlab.training.epoch_means import EpochMeans
 
 Batch = tuple[Tensor, ...]
@@ -83,7 +81,7 @@ class LogisticRegression(pl.LightningModule):
             UserError: the loss does not go with what the network returns.
         """
         super().__init__()
-        _check_pair(network, loss)
+        check_pair(network, loss)
         self.network = network
         self.loss = loss
         self.make_optimizer = optimizer
@@ -115,9 +113,10 @@ class LogisticRegression(pl.LightningModule):
         if isinstance(optimizer, Solver):
             self.automatic_optimization = False  # a solver needs no gradients of single batches
             self.takes_exact_features = True
-            optimizer.penalty = self.penalty
-            optimizer.basis = self._basis(is_second_order=isinstance(optimizer, Newton))
-            optimizer.pos_weight = getattr(self.loss, "pos_weight", None) or 1.0
+            rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
+            optimizer.prepare(self.penalty, getattr(self.loss, "pos_weight", None) or 1.0)
+            if rows is not None:
+                optimizer.choose_basis(rows.exact, rows.target)
         if has_l1 and not (isinstance(optimizer, Solver) and optimizer.takes_l1):
             one_or_stacked: Any = self.network, self.penalty
             shrink_after_steps(optimizer, *one_or_stacked)
@@ -264,20 +263,6 @@ class LogisticRegression(pl.LightningModule):
         states = checkpoint.get("optimizer_states", ())
         self._has_ended = any(state.get("solver", {}).get("finished", False) for state in states)
 
-    def _basis(self, is_second_order: bool) -> Basis | None:
-        """Return the basis of the training rows' columns; None where the data module does not have the rows at hand.
-
-        Raises:
-            UserError: there is no room for the basis, or for a Hessian.
-        """
-        rows = getattr(getattr(self.trainer, "datamodule", None), "examples", None)
-        if rows is None:
-            return None
-        penalty = self.penalty if isinstance(self.penalty, ElasticNet) else penalties.NONE
-        if is_second_order or not penalty:
-            memory.check_squares(rows.exact.shape[1])
-        return coordinates(Objective(rows.exact, rows.target, penalty=penalty))
-
     @property
     def _solver(self) -> Solver:
         solver = self.trainer.optimizers[0]
@@ -353,12 +338,3 @@ class LogisticRegression(pl.LightningModule):
             for name in each[0] if wanted is None else wanted:
                 values[f"{split}/{name}"] = torch.tensor([metrics[name] for metrics in each]).reshape(self.active.shape)
         return values
-
-
-def _check_pair(network: Network, loss: nn.Module) -> None:
-    if takes_logits(loss) != network.returns_logits:
-        returned = "a logit" if network.returns_logits else "a probability"
-        raise UserError(
-            f"{type(loss).__name__} does not go with {type(network).__name__}, which returns {returned}. BCELoss takes a"
-            " probability, BCEWithLogitsLoss a logit (model=logits)."
-        )

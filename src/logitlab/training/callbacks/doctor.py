@@ -35,7 +35,7 @@ def doctor(wanted: bool = True) -> "Doctor | None":
 class Doctor(Callback):
     """Looks at the model and some training rows after the epochs 8, 16, 32, ... and at the end: eight looks at 1,001 epochs.
 
-    Each finding is told once, on standard error, and training continues. A loss or a weight that is no number is not its
+    Each finding is printed once, on standard error, and training continues. A loss or a weight that is no number is not its
     business: for that the run stops.
     """
 
@@ -133,17 +133,17 @@ def findings(
         at_end: training has ended.
     """
     loss = sample.loss(probability)
-    cure = _cure(sample, lr)
+    advice = _advice(sample, lr)
     stuck = ((probability == 0) & (sample.target == 1)) | ((probability == 1) & (sample.target == 0))
     if dies and stuck.any():
         yield (
             "saturated",
             f"for {int(stuck.sum()):,} of {len(probability):,} rows the sigmoid is exactly 0 or 1 and wrong. There its"
             " gradient is exactly 0, each such row adds 100 to the loss, and no further step will change that."
-            f"{cure} With model=logits the gradient never dies.",
+            f"{advice} With model=logits the gradient never dies.",
         )
     elif loss > GROWN * lowest and loss > sample.base_loss:
-        yield "growing", f"the loss has grown from {lowest:.4g} to {loss:.4g}: the steps are too large.{cure}"
+        yield "growing", f"the loss has grown from {lowest:.4g} to {loss:.4g}: the steps are too large.{advice}"
     elif at_end and loss > (1 - LEARNT) * sample.base_loss:
         yield (
             "nothing learnt",
@@ -154,7 +154,7 @@ def findings(
         yield "unscaled", f"{sample.unscaled}. Gradient descent needs many more epochs for that.{_scale()}"
 
 
-def _cure(sample: Sample, lr: float | None) -> str:
+def _advice(sample: Sample, lr: float | None) -> str:
     if sample.unscaled:
         return f" The cause is most likely that {sample.unscaled}.{_scale()}"
     return "" if lr is None else f" Type optimizer.lr={lr / 10:g}."
@@ -180,18 +180,18 @@ def _unscaled(x: Tensor, names: tuple[str, ...]) -> str | None:
 
     Indicators are never scaled: however few their ones are, they count as a column of deviation 1/2 around 0.
     """
-    spread, mean = x.std(dim=0, correction=0), x.mean(dim=0)
-    varies = (spread > 0).nonzero()[:, 0]
+    deviation, mean = x.std(dim=0, correction=0), x.mean(dim=0)
+    varies = (deviation > 0).nonzero()[:, 0]
     if not len(varies):
         return None
-    spread, mean, indicator = spread[varies], mean[varies], is_indicator(x)[varies]
-    off = torch.where(indicator, 0.0, mean.abs() / spread).argmax()
-    size = torch.where(indicator, 0.5, spread)
+    deviation, mean, indicator = deviation[varies], mean[varies], is_indicator(x)[varies]
+    off = torch.where(indicator, 0.0, mean.abs() / deviation).argmax()
+    size = torch.where(indicator, 0.5, deviation)
     largest, smallest = size.argmax(), size.argmin()
     if size[largest] > MOST_RATIO * size[smallest]:
-        ratio = float(spread[largest] / spread[smallest])
+        ratio = float(deviation[largest] / deviation[smallest])
         return f"'{names[varies[largest]]}' varies {ratio:,.0f} times as much as '{names[varies[smallest]]}'"
-    if not indicator[off] and mean[off].abs() > FAR_FROM_ZERO * spread[off]:
-        around, by = float(mean[off]), float(spread[off])
+    if not indicator[off] and mean[off].abs() > FAR_FROM_ZERO * deviation[off]:
+        around, by = float(mean[off]), float(deviation[off])
         return f"'{names[varies[off]]}' lies around {around:,.4g}, far from 0, and varies by {by:,.3g} only"
     return None

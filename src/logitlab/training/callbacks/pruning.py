@@ -1,4 +1,4 @@
-"""The end of a search's run that does worse than others did: Optuna's pruners, told the metric as it comes."""
+"""The end of a search's run that does worse than others did: Optuna's pruners, given the metric as it comes."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from logitlab.training.module import LogisticRegression
 
 
 class TrialReporter(Protocol):
-    """What a run reports to, and what tells it to end (logitlab.sweeps.study.OptunaTrial)."""
+    """What a run reports to, and what ends it (logitlab.sweeps.study.OptunaTrial)."""
 
     @property
     def pruned(self) -> bool:
-        """Whether the run has been told to end."""
+        """Whether the run is to end."""
         ...
 
     def report(self, value: float, epochs: int) -> None:
