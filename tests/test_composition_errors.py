@@ -16,6 +16,7 @@ MISTAKES = {
     "wholly.unknown=3": "'wholly.unknown' is not a key of the config. `--cfg job` prints every key.",
     "~optimizer.lrr": "'optimizer.lrr' is not a key of the config. Did you mean 'lr'?",
     "trainer.gradient_clip_val=1": "is not set in conf/, but lightning.pytorch.Trainer takes it: put a + before it",
+    "metrics.specificity=BinarySpecificity": "is not set in conf/: to add it put a + before it, as in +metrics.specificity=",
     "model=clas": "model=clas is not a choice. Did you mean 'class'? conf/model/ holds: class, logits, mlp,",
     "experiment=toy": "experiment=toy is not a choice. Did you mean 'toy_zeros'? conf/experiment/ holds:",
     "data=": "is not",
@@ -61,3 +62,11 @@ def test_a_key_of_a_group_that_is_left_out() -> None:
         compose("config", overrides=["~trainer", "trainer.max_epochs=2"])
     told = explain(raised.value, ["~trainer", "trainer.max_epochs=2"], CONF, "config")
     assert str(told) == "~trainer leaves trainer out, and trainer.max_epochs sets a key of it: type one of the two."
+
+
+def test_a_choice_of_the_config_that_another_is_made_of() -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as raised:
+        compose("select_penalty", overrides=["model=logits", "model.weigth=0"])
+    told = str(explain(raised.value, ["model=logits", "model.weigth=0"], CONF, "select_penalty"))
+    assert "Did you mean 'weight'? model has: " in told

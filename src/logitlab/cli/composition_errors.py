@@ -108,6 +108,8 @@ def _unknown_key(key: str, cfg: DictConfig, known: set[str]) -> UserError:
     target = OmegaConf.select(cfg, f"{parent}._target_") if parent else None
     if target and name in (parameter_names(target) or ()):
         return UserError(f"{key} is not set in conf/, but {target} takes it: put a + before it, as in +{key}=VALUE.")
+    if parent in known and not siblings:  # a mapping that names nothing yet, such as metrics
+        return UserError(f"'{key}' is not set in conf/: to add it put a + before it, as in +{key}=VALUE.")
     where, near = "`--cfg job` prints every key.", did_you_mean(key, known)
     if siblings:
         near = did_you_mean(name, siblings) or near
