@@ -18,6 +18,9 @@ from logitlab.features import Features
 BLOCK_VALUES = 2**18
 """Features that are looked at together: they stay in the cache."""
 
+COLUMNS_ONE_BY_ONE = 64
+"""Up to so many features a table's rows are summed column by column, as they lie in memory; turning them takes longer."""
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU, "sigmoid": nn.Sigmoid,
 }  # fmt: skip
@@ -110,7 +113,17 @@ class LinearNetwork(Network):
 
     def _exact(self) -> Callable[[Tensor], Tensor]:
         weight, bias = self.weight.detach().double(), self.bias.detach().double()
-        return lambda x: (x * weight).sum(1) + bias
+        if len(weight) > COLUMNS_ONE_BY_ONE:
+            return lambda x: (x * weight).contiguous().sum(1) + bias
+        columns = weight.tolist()
+
+        def logit(x: Tensor) -> Tensor:
+            total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+            for column, each in zip(x.unbind(1), columns, strict=True):
+                total += column * each
+            return total + bias
+
+        return logit
 
 
 class Sequential(nn.Sequential, LinearNetwork):

@@ -16,8 +16,9 @@ MAGIC = b"PAR1"
 ENDINGS = (".parquet", ".pq")
 
 FIRST_ROWS = 1_000
-PART_BYTES = 2**24
-"""The bytes of a part, by which the number of rows of the next is chosen, at most twice as many: rows may be wide."""
+READ_BYTES, PART_BYTES = 2**26, 2**24
+"""The bytes that are decoded at a time, by which the number of rows of the next time is chosen, at most twice as many: rows may
+be wide; and those of a part. Polars opens a row group anew for each slice of it, as long as decoding 30,000 rows."""
 
 
 def files(path: Path) -> list[Path]:
@@ -54,11 +55,11 @@ def parts(path: Path, rows: int, columns: Sequence[str] | None, max_columns: int
         start, total, step = 0, _rows(file), min(rows, FIRST_ROWS)
         while start < total:
             with _in_words(file):
-                part = scan.select(names).slice(start, step).collect()
-            yield part
+                frame = scan.select(names).slice(start, step).collect(engine="streaming")
+            size = max(int(frame.estimated_size()), 1)
+            yield from frame.iter_slices(min(max(PART_BYTES * step // size, 1), rows))
             start += step
-            wanted = PART_BYTES * step // max(int(part.estimated_size()), 1)
-            step = min(max(wanted, 1), 2 * step, rows)
+            step = min(max(READ_BYTES * step // size, 1), 2 * step)
 
 
 def _checked(path: Path, max_columns: int) -> list[Path]:

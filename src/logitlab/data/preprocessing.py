@@ -1,6 +1,6 @@
 """From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +14,14 @@ from logitlab.threads import one_thread
 if TYPE_CHECKING:
     import polars as pl
 
-BLOCK_VALUES = 2**19
+BLOCK_VALUES = 2**18
 """Values that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
 
 
 class Preprocessing:
     """Columns of a table -> features in their own units -> scaled features.
 
-    Everything is worked out in float64; where float32 is asked for it is rounded once, at the end.
+    Everything is worked out in float64; float32 is rounded once, at the end.
 
     Attributes:
         encoders: one for each input column.
@@ -52,30 +52,29 @@ class Preprocessing:
         """The name of each feature, as in ("age", "age is missing", "sex=male")."""
         return tuple(name for encoder in self.encoders for name in encoder.feature_names)
 
-    def transform(
-        self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1, dtype: torch.dtype = torch.float32
-    ) -> Tensor:
-        """Return the features of a table's rows, (rows, features).
+    def transform(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
+        """Return the features of a table's rows in float32, (rows, features); arguments and errors are those of `blocks`."""
+        return torch.cat([block.float() for block in self.blocks(frame, where, first_row)])
+
+    def blocks(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Iterator[Tensor]:
+        """Yield the features of successive rows of a table, float64, (rows, features); in memory they lie column by column.
 
         Args:
             frame: has at least `columns`, in any order.
             where: the name of the file, for errors.
             first_row: the number of the frame's first row in that file.
-            dtype: of the result.
 
         Raises:
             UserError: a column is missing, or a value is missing, infinite or no float32 after scaling.
         """
         self.check_columns(frame.columns, where)
-        matrix = torch.empty(len(frame), len(self.feature_names), dtype=dtype)
-        rows = max(BLOCK_VALUES // max(matrix.shape[1], 1), 1)
+        rows = max(BLOCK_VALUES // max(len(self.feature_names), 1), 1)
         with one_thread():
-            for start in range(0, len(frame), rows):
+            for start in range(0, max(len(frame), 1), rows):
                 block = frame[start : start + rows]
                 values = self.scaling.transform(self.own_units(block))
                 self._check(block, values, where, first_row + start)
-                matrix[start : start + rows] = values
-        return matrix
+                yield values
 
     def checked_own_units(self, frame: "pl.DataFrame", where: str, first_row: int) -> Tensor:
         """Return `own_units` of rows whose scaled features are finite in float32; arguments and errors are `transform`'s."""
@@ -84,9 +83,9 @@ class Preprocessing:
         return values
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
-        """Return the features before scaling, float64, (rows, features); NaN where a value is missing."""
+        """Return the features before scaling, float64, (rows, features), column by column; NaN where a value is missing."""
         columns = {column.name: column for column in frame.get_columns()}
-        return torch.cat([encoder.encode(columns[encoder.name]) for encoder in self.encoders], dim=1)
+        return torch.cat([encoder.encode(columns[encoder.name]).T for encoder in self.encoders]).T
 
     def check_columns(self, names: Iterable[str], where: str = "the table") -> None:
         """Refuse a table that lacks a column.
@@ -127,6 +126,8 @@ class Preprocessing:
         return cls([from_plain(column) for column in values["columns"]], Scaling.from_plain(values["scaling"]))
 
     def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
+        if not scaled.numel() or torch.stack(scaled.T.aminmax()).abs().max() <= torch.finfo(torch.float32).max:
+            return
         finite = scaled.float().isfinite()
         if finite.all():
             return

@@ -46,7 +46,7 @@ class Scaling:
         if self == Scaling.identity(x.shape[1]):
             return x
         center, scale = torch.tensor([self.center, self.scale], dtype=torch.float64, device=x.device)
-        return ((x.double() - center) / scale).to(x.dtype)
+        return (x.double() - center).div_(scale).to(x.dtype)
 
     def features(self, x: Tensor | Features) -> Tensor | Features:
         """Return the scaled features of `x`, (rows, features), exact: `x` itself where nothing changes."""

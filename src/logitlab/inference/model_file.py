@@ -54,7 +54,9 @@ class Model:
         Raises:
             UserError: a column or a value is missing, or no number.
         """
-        return self.network.scores(self.preprocessing.transform(frame, where, first_row, torch.float64))
+        parts = [self.network.scores(block) for block in self.preprocessing.blocks(frame, where, first_row)]
+        probability, logit = (torch.cat(each) for each in zip(*parts, strict=True))
+        return probability, logit
 
     def probability(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
         """Return the probabilities of `scores` alone."""
