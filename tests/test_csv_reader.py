@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from logitlab.data import reading
-from logitlab.data.csv_format import CsvFormat
+from logitlab.data.options import TableOptions
 from logitlab.errors import UserError
 
 PIECES = ["a", "b", "1", "01", "-2.5", "é", "가", " ", "#", ";", "\t", "\u00a0", "\u2028", "\ufeff", "x y"]
@@ -96,7 +96,7 @@ MISPLACED = {
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_a_quote_that_is_not_doubled_is_refused_by_row_and_column(content: str, separator: str, tmp_path: Path) -> None:
     content, words = content.replace(",", separator), MISPLACED[content]
-    answer = refusal(tmp_path / "t.csv", content.encode(), form=CsvFormat(separator))
+    answer = refusal(tmp_path / "t.csv", content.encode(), form=TableOptions(separator))
     assert [word for word in words if word not in answer] == [], answer
 
 
@@ -129,7 +129,7 @@ def test_odd_files_get_the_sentence_that_is_true_of_them(name: str, tmp_path: Pa
     content, encoding, words = ODD_FILES[name]
     with pytest.raises(UserError) as caught:
         (tmp_path / "t.csv").write_bytes(content)
-        reading.read(tmp_path / "t.csv", CsvFormat(encoding=encoding))
+        reading.read(tmp_path / "t.csv", TableOptions(encoding=encoding))
     assert [word for word in words if word not in str(caught.value)] == [], str(caught.value)
 
 

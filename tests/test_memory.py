@@ -13,7 +13,7 @@ from runs import Run
 from logitlab.data import memory
 from logitlab.data.columns import Category
 from logitlab.data.memory import check_features, check_file
-from logitlab.data.reading import row_count
+from logitlab.data.reading import size
 from logitlab.data.table import table
 from logitlab.errors import UserError
 from logitlab.memory import GIB, Limit, available, check_squares
@@ -75,10 +75,10 @@ def test_a_file_that_does_not_fit_is_refused_before_it_is_read(tmp_path: Path, e
     path = tmp_path / f"t.{ending}"
     frame = pl.DataFrame({"a": range(5_000), "b": range(5_000), "y": [0, 1] * 2_500})
     frame.write_csv(path) if ending == "csv" else frame.write_parquet(path)
-    rows, is_parquet = row_count(path), ending == "parquet"
-    check_file(path, rows, ["a", "y"], 3, is_parquet, Limit(90_000, "this machine"))
+    rows, value_bytes = size(path)
+    check_file(path, rows, ["a", "y"], 3, value_bytes, Limit(90_000, "this machine"))
     with pytest.raises(UserError, match=r"5,\d\d\d rows: 3 columns .* this machine leaves .*data.features=") as caught:
-        check_file(path, rows, ["a", "b", "y"], 3, is_parquet, Limit(14_000, "this machine"))
+        check_file(path, rows, ["a", "b", "y"], 3, value_bytes, Limit(14_000, "this machine"))
     assert "t." in str(caught.value)
 
 

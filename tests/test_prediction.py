@@ -18,7 +18,8 @@ from processes import ROOT, environment
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
-from logitlab.data import parquet_reading, reading
+from logitlab.data import reading
+from logitlab.data.formats import parquet
 from logitlab.errors import RunError, UserError
 from logitlab.experiment import train
 from logitlab.inference import jobs
@@ -144,7 +145,7 @@ def test_parts_have_fewer_rows_where_texts_are_long(tmp_path: Path) -> None:
     words.write_parquet(tmp_path / "t.parquet", row_group_size=3_000)
     parts = list(reading.read_in_parts(tmp_path / "t.parquet"))
     assert pl.concat(parts).equals(words)
-    assert max(part.estimated_size() for part in parts[2:]) <= 2 * parquet_reading.PART_BYTES
+    assert max(part.estimated_size() for part in parts[2:]) <= 2 * parquet.PART_BYTES
     assert len(list(reading.read_in_parts(tmp_path / "t.parquet", rows=500))) == 18
 
 
@@ -212,7 +213,7 @@ def test_a_missing_column_is_an_error_and_nothing_is_written_over(run: Run, new:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["output=predictions.txt"], "ends in .csv or .parquet"),
+        (["output=predictions.txt"], r"ends in \.csv, .*\.parquet, .* also with \.gz or \.zst behind"),
         (["output=nowhere/predictions.csv"], "no folder nowhere"),
         (["keep=[idd]"], "no column 'idd'.* Did you mean 'id'"),
         (["data.path=absent.csv"], "absent.csv"),

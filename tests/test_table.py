@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from logitlab.data import reading
 from logitlab.data.csv_blocks import blocks
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.options import TableOptions
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.table import table
 from logitlab.errors import ITEM, UserError
@@ -259,8 +259,8 @@ def test_blocks_end_where_rows_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.write_text("x,text,y\n" + rows)
     whole = reading.read(path)
     monkeypatch.setattr("logitlab.data.csv_blocks.BLOCK_BYTES", 97)
-    assert b"".join(blocks(path, CsvFormat())) == path.read_bytes()
-    assert all(block.count(b'"') % 2 == 0 for block in blocks(path, CsvFormat()))
+    assert b"".join(blocks(path, TableOptions())) == path.read_bytes()
+    assert all(block.count(b'"') % 2 == 0 for block in blocks(path, TableOptions()))
     assert reading.read(path).equals(whole)
     assert whole["text"][7] == 'a "quoted", and\nbroken line 7'
     assert whole["x"].to_list() == list(map(float, range(200)))

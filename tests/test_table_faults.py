@@ -143,23 +143,22 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     (tmp_path / "students.csv").write_text(GOOD)
     (tmp_path / "false.parquet").write_text(GOOD)
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "other.csv").write_text(GOOD.replace("score", "points"))
     (tmp_path / "book.csv").write_bytes(b"PK\x03\x04 and so on")
     whole = tmp_path / "whole.parquet"
     pl.read_csv(GOOD.encode()).write_parquet(whole)
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-200])
     return {
         "1 missing file": ("student.csv", ("no such file", "Did you mean 'students.csv'")),
-        "2 a folder": ("folder", ("folder without Parquet files", "notes.txt")),
+        "2 a folder": ("folder", ("folder without a table", "notes.txt")),
         "28 false Parquet": ("false.parquet", ("false.parquet", "PAR1")),
         "28 truncated Parquet": ("cut.parquet", ("cut.parquet", "cut off")),
         "30 URL": ("https://example.org/t.csv", ("URL", "Download")),
         "30 bucket": ("s3://bucket/t.csv", ("URL",)),
-        "an Excel workbook": ("book.csv", ("Excel", "CSV")),
-        "a pattern": (
-            "stud*.csv",
-            ("pattern", "1 match", """'import polars; polars.read_csv("stud*.csv", infer_schema=False)"""),
-        ),
-        "a pattern of Parquet": ("*.parquet", ("pattern", "Give the folder")),
+        "a zip archive": ("book.csv", ("zip archive", "unzip")),
+        "a pattern of nothing": ("teach*.csv", ("no such file",)),
+        "a pattern of several formats": ("[sw]*", ("several formats", "parquet (whole.parquet)", "csv (students.csv)")),
+        "files that differ": ("[os]t*.csv", ("students.csv does not go with other.csv", "the column 'points' is missing here")),
         "JSON": ("t.jsonl", ("is JSON", """polars.read_ndjson("t.jsonl").write_parquet("t.parquet")'""")),
     }
 
@@ -167,7 +166,7 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
 @pytest.mark.parametrize(
     "name",
     ["1 missing file", "2 a folder", "28 false Parquet", "28 truncated Parquet", "30 URL", "30 bucket",
-     "an Excel workbook", "a pattern", "a pattern of Parquet", "JSON"],
+     "a zip archive", "a pattern of nothing", "a pattern of several formats", "files that differ", "JSON"],
 )  # fmt: skip
 def test_fault_of_the_path(name: str, fork: Fork, tmp_path: Path) -> None:
     path, words = paths(tmp_path)[name]

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from logitlab.data.formats.registry import FORMATS
 from logitlab.errors import UserError, did_you_mean
 from logitlab.overrides import typed
 
@@ -137,6 +138,7 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "data.test_fraction": Number(low=0, high=0.95),
     "data.split_seed": Number(integer=True, low=0),
     "data.folds": Number(integer=True, low=2, optional=True),
+    "data.format": OneOf(tuple(FORMATS)),
     "data.fold": Number(integer=True, low=0, optional=True, names=("all",)),
     "data.max_categories": COUNT,
     "data.max_columns": COUNT,

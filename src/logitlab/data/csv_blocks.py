@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import shown
+from logitlab.data.formats.compression import opened
+from logitlab.data.options import TableOptions
 from logitlab.errors import UserError
 
 BLOCK_BYTES = 8 * 2**20
@@ -16,7 +17,7 @@ LONGEST_ROW = 64 * 2**20
 SAMPLE_BYTES = 2**22
 
 
-def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
+def blocks(path: Path, form: TableOptions) -> Iterator[bytes]:
     """Yield the file as UTF-8 in blocks that end where a row ends; a byte order mark is left out.
 
     Of empty lines one is left, which is a fault of its row, and none at the end of the file, where they mean nothing. The last
@@ -58,9 +59,9 @@ def blocks(path: Path, form: CsvFormat) -> Iterator[bytes]:
 
 def estimated_rows(path: Path) -> int:
     """Return about how many rows a file has below its header, from its size and its first lines."""
-    with path.open("rb") as file:
+    with opened(path) as (file, raw):
         sample = file.read(SAMPLE_BYTES)
-    return max(path.stat().st_size * sample.count(b"\n") // max(len(sample), 1) - 1, 1)
+        return max(path.stat().st_size * sample.count(b"\n") // max(raw.tell(), 1) - 1, 1)
 
 
 def _behind_empty_lines(path: Path, block: bytes, empty: int, begun: bool) -> bytes:
@@ -92,7 +93,7 @@ def _last_row_end(data: bytes) -> int:
     return cut
 
 
-def _line_of_nul(path: Path, form: CsvFormat) -> int:
+def _line_of_nul(path: Path, form: TableOptions) -> int:
     line = 1
     for data in _utf8(path, form):
         at = data.find(b"\0")
@@ -133,8 +134,8 @@ def cr_alone(path: Path) -> UserError:
     return UserError(f"{path} ends its lines with CR alone, as old Macs did. Save it with LF or CRLF line ends.")
 
 
-def _utf8(path: Path, form: CsvFormat) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
+def _utf8(path: Path, form: TableOptions) -> Iterator[bytes]:
+    with opened(path) as (file, _):
         start = file.read(BLOCK_BYTES)
         _check_mark(path, form, start)
         if form.is_utf8:
@@ -163,7 +164,7 @@ def _utf8(path: Path, form: CsvFormat) -> Iterator[bytes]:
             raise _cut_off(path, form.encoding) from None
 
 
-def _check_mark(path: Path, form: CsvFormat, start: bytes) -> None:
+def _check_mark(path: Path, form: TableOptions, start: bytes) -> None:
     """Refuse UTF-16 and UTF-32 that were taken for UTF-8: by their byte order mark, or by a NUL in every other byte."""
     if not form.is_utf8:
         return

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from logitlab.data import csv_quotes
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.csv_header import NOT_UTF8, Header, row_length
 from logitlab.data.csv_quotes import QuoteError
 from logitlab.data.faults import shown
+from logitlab.data.options import TableOptions
 
 EMPTY = "the line is empty. Remove it."
 
@@ -27,7 +27,7 @@ def parse_block(
     block: bytes,
     schema: Mapping[str, type[pl.DataType]],
     header: Header,
-    form: CsvFormat,
+    form: TableOptions,
     wanted: Sequence[str],
     diagnosed: bool = True,
 ) -> pl.DataFrame:
@@ -81,7 +81,7 @@ def parse_block(
     return frame.select(wanted).rechunk().shrink_to_fit(in_place=True)
 
 
-def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: CsvFormat) -> BlockError | None:
+def diagnose(block: bytes, schema: Mapping[str, type[pl.DataType]], header: Header, form: TableOptions) -> BlockError | None:
     """Return the first fault of a block that polars refused, found row by row; None if there is none to be seen."""
     for number, line in enumerate(block.split(b"\n")):
         try:
@@ -117,7 +117,7 @@ def _check_empty_lines(block: bytes, width: int) -> None:
             raise BlockError(number, EMPTY)
 
 
-def _check_first_row(block: bytes, header: Header, form: CsvFormat) -> None:
+def _check_first_row(block: bytes, header: Header, form: TableOptions) -> None:
     """Refuse a first row that is too long: polars would make a column of each of its values first."""
     if block.count(form.separator.encode(), 0, block.find(b"\n")) >= len(header.names):
         row = next(form.rows(block[: row_length(block)].decode(errors="replace")))
@@ -125,7 +125,7 @@ def _check_first_row(block: bytes, header: Header, form: CsvFormat) -> None:
             raise _length_fault(0, row, header)
 
 
-def _check_lengths(block: bytes, header: Header, form: CsvFormat, suspects: Sequence[int]) -> None:
+def _check_lengths(block: bytes, header: Header, form: TableOptions, suspects: Sequence[int]) -> None:
     """Raise for the first of the suspected rows that has too few values."""
     width = len(header.names)
     if b'"' in block:
@@ -166,7 +166,7 @@ def _length_fault(number: int, row: Sequence[str], header: Header) -> BlockError
     return BlockError(number, message)
 
 
-def _is_number(value: str, form: CsvFormat) -> bool:
+def _is_number(value: str, form: TableOptions) -> bool:
     if value != value.strip() or "_" in value:
         return False
     try:

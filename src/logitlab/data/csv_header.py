@@ -8,8 +8,8 @@ from pathlib import Path
 
 from logitlab.data import csv_quotes
 from logitlab.data.csv_blocks import cr_alone
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import short_list, shown
+from logitlab.data.options import TableOptions
 from logitlab.errors import UserError
 
 LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
@@ -42,7 +42,7 @@ class Header:
         return self.names[:-1] if self.trailing else self.names
 
     @classmethod
-    def read(cls, path: Path, form: CsvFormat, block: bytes) -> "Header":
+    def read(cls, path: Path, form: TableOptions, block: bytes) -> "Header":
         """Return the header that a file's first block begins with.
 
         Raises:
@@ -82,7 +82,7 @@ def row_length(block: bytes) -> int:
     return end or len(block)
 
 
-def _check_comment(path: Path, line: str, rest: bytes, form: CsvFormat) -> None:
+def _check_comment(path: Path, line: str, rest: bytes, form: TableOptions) -> None:
     """Refuse a first line that is no header: `# exported on Monday`. A column may be called #id."""
     below = rest[: row_length(rest)].decode(errors="replace")
     if line.startswith("#") and (line[1:2].isspace() or line.count(form.separator) != below.count(form.separator)):
@@ -93,7 +93,7 @@ def _check_comment(path: Path, line: str, rest: bytes, form: CsvFormat) -> None:
         )
 
 
-def _check_separator(path: Path, form: CsvFormat, line: str, raw: list[str]) -> None:
+def _check_separator(path: Path, form: TableOptions, line: str, raw: list[str]) -> None:
     if len(raw) > 1:
         return
     found = {other: line.count(other) for other in ";\t|," if other != form.separator and other in line}

@@ -31,7 +31,7 @@ def too_wide(path: Path, columns: int, rows: int, max_columns: int) -> UserError
 
 
 def check_file(
-    path: str | Path, rows: int, columns: Sequence[str], all_columns: int, is_parquet: bool, limit: Limit | None = None
+    path: str | Path, rows: int, columns: Sequence[str], all_columns: int, value_bytes: int, limit: Limit | None = None
 ) -> None:
     """Refuse a file whose columns would not fit once they are read, by an estimate that is rather too low.
 
@@ -39,7 +39,7 @@ def check_file(
         UserError: numbers alone would take more than `limit`, or, for None, than `available`.
     """
     limit = limit or available()
-    need = rows * len(columns) * (1 if is_parquet else 8)
+    need = rows * len(columns) * value_bytes
     if need > limit.free:
         some = " or name those you need with data.features=[...]" if len(columns) == all_columns > 2 else ""
         raise UserError(

@@ -1,10 +1,9 @@
-"""Tables from CSV and Parquet, read strictly: no value is shifted, guessed or lost silently.
+"""Tables of every format, read strictly: no value is shifted, guessed or lost silently.
 
-A CSV file goes through memory in blocks that are parsed side by side (`csv_reading`): the whole file is never held as text, and
-a fault knows its row. A Parquet file is read by polars.
+A table is one file, the files of a folder or of a pattern, or what comes through standard input. Each file is opened by the
+class of its format (`formats.registry`), which yields it in parts; here they become one table.
 """
 
-import contextlib
 import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,72 +11,79 @@ from pathlib import Path
 
 import polars as pl
 
-from logitlab.data import csv_reading, parquet_reading
-from logitlab.data.csv_blocks import estimated_rows
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import short_list
+from logitlab.data.formats import registry
+from logitlab.data.formats.format import Format, MixedColumnError, Request
 from logitlab.data.kinds import MAX_FEATURES, as_dates, as_numbers
+from logitlab.data.memory import too_wide
+from logitlab.data.options import TableOptions
+from logitlab.data.table_files import STDIN, files_of, standard_input
 from logitlab.errors import UserError, did_you_mean
 
 PART_ROWS = 100_000
 
 MAX_COLUMNS = MAX_FEATURES
 
-JSON = (".json", ".jsonl", ".ndjson")
-
 FOREIGN = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook: save the sheet as CSV",
-    b"\x1f\x8b": "compressed with gzip: unpack it first (gunzip)",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first (unzstd)",
-    b"ARROW1": "an Arrow (Feather) file: save it as Parquet",
-    b"SQLite": "a SQLite database: export the table as CSV",
+    b"PK\x03\x04": "a zip archive: unpack it first (unzip)",
     b"BZh": "compressed with bzip2: unpack it first (bunzip2)",
     b"\xfd7zXZ": "compressed with xz: unpack it first (unxz)",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as .xlsx, or the sheet as CSV",
     b"\x89HDF": "an HDF5 file: export the table as CSV or Parquet",
-    b"%PDF": "a PDF document: a table is read from CSV or Parquet",
+    b"FEA1": "a Feather file of version 1: write it as Parquet, or as Feather of version 2",
+    b"\xff\xff\xff\xff": "an Arrow stream without a footer: write it as an Arrow file (Feather), or as Parquet",
+    b"%PDF": "a PDF document: a table is read from CSV, Parquet and the like",
 }
-"""The first bytes of files that are neither CSV nor Parquet, and what to do with them."""
+"""The first bytes of files that are of no format of a table, and what to do with them."""
 
 
 def read(
     path: str | Path,
-    form: CsvFormat | None = None,
+    form: TableOptions | None = None,
     kinds: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
     max_columns: int = MAX_COLUMNS,
     notices: list[str] | None = None,
     text: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Return the table in a CSV file, a Parquet file or a folder of Parquet files, in one or more chunks.
+    """Return the table in a file, in the files of a folder or a pattern, or in standard input, in one or more chunks.
 
     Args:
-        path: of the file or folder.
-        form: how a CSV file is written; None: as CsvFormat() says.
+        path: of the file or folder; a pattern such as "2024-*.csv"; "-": standard input.
+        form: how it is written; None: as TableOptions() says.
         kinds: column -> "number", "category" or "date", as `Preprocessing.kinds` has them: those are read so, and all other
-            columns of a CSV file as text. None: the columns of a CSV file are numbers where every value is one, or else text.
+            columns of a text file as text. None: the columns of a text file are numbers where every value is one, or else text.
         columns: leave out all others; None: all.
         max_columns: the widest table that is read.
         notices: gets a sentence for every change in the header.
-        text: columns of a CSV file that are read as text whatever they look like: codes such as 01234.
+        text: columns of a text file that are read as text whatever they look like: codes such as 01234.
 
     Raises:
         UserError: there is no such table, or it holds a fault that would shift, change or lose a value.
     """
-    path = check_path(path)
-    if is_parquet(path):
-        frame = parquet_reading.read(path, columns, max_columns)
-    else:
-        frame = csv_reading.read(path, form or CsvFormat(), kinds, columns, max_columns, notices, text)
-    if frame.is_empty():
-        raise UserError(f"{path} holds a header and no rows.")
-    return frame if kinds is None else _of_kinds(frame, kinds, path, first_row=1)
+    files = _opened(path, form, max_columns)
+    names = [name for name in files[0].schema() if columns is None or name in set(columns)]
+    request = Request(columns, (), kinds, set(text), notices=notices)
+    while True:
+        try:
+            frames = [part.select(names) for file in files for part, _ in file.parts(request) if len(part)]
+            _check_mixed(frames, path)
+            break
+        except MixedColumnError as found:  # what the column is, is decided by all of its values
+            if found.column in request.text or kinds is not None:
+                raise UserError(str(found)) from None
+            request.text.add(found.column)
+    if not frames:
+        raise UserError(f"{named(path)} holds a header and no rows.")
+    # whole numbers in one part and fractions in the next
+    frame = pl.concat(frames, how="vertical_relaxed", rechunk=False)
+    return frame if kinds is None else _of_kinds(frame, kinds, named(path), first_row=1)
 
 
 def read_in_parts(
     path: str | Path,
     rows: int = PART_ROWS,
-    form: CsvFormat | None = None,
+    form: TableOptions | None = None,
     kinds: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
     max_columns: int = MAX_COLUMNS,
@@ -97,135 +103,177 @@ def read_with_kept(
     path: str | Path,
     keep: Sequence[str],
     rows: int = PART_ROWS,
-    form: CsvFormat | None = None,
+    form: TableOptions | None = None,
     kinds: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
     max_columns: int = MAX_COLUMNS,
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield the parts of `read_in_parts`, each with the columns `keep` of the same rows as they stand in the file.
 
-    Those are text where the file is CSV, to the character, and of their own type where it is Parquet.
+    Those are text where the file is CSV, to the character, and of their own type in the other formats.
     """
-    path = check_path(path)
-    if is_parquet(path):
-        wanted = columns if columns is None else list({*columns, *keep})
-        read = parquet_reading.parts(path, rows, wanted, max_columns)
-        parts: Iterator[tuple[pl.DataFrame, pl.DataFrame]] = ((part, part.select(keep)) for part in read)
-    else:
-        parts = csv_reading.parts(path, form or CsvFormat(), kinds, columns, keep, max_columns)
     first_row = 1
-    for part, kept in parts:
-        part = part if columns is None else part.select([name for name in part.columns if name in set(columns)])
-        for start in range(0, len(part), rows):
-            piece = part[start : start + rows]
-            yield piece if kinds is None else _of_kinds(piece, kinds, path, first_row), kept[start : start + rows]
-            first_row += len(piece)
+    files = _opened(path, form, max_columns)
+    names = [name for name in files[0].schema() if columns is None or name in set(columns)]
+    for file in files:
+        try:
+            for part, kept in file.parts(Request(columns, keep, kinds, rows=rows)):
+                for start in range(0, len(part), rows):
+                    piece = part[start : start + rows].select(names)
+                    piece = piece if kinds is None else _of_kinds(piece, kinds, named(path), first_row)
+                    yield piece, kept[start : start + rows].select(keep)
+                    first_row += len(piece)
+        except MixedColumnError as found:
+            raise UserError(str(found)) from None
     if first_row == 1:
-        raise UserError(f"{path} holds a header and no rows.")
+        raise UserError(f"{named(path)} holds a header and no rows.")
 
 
-def column_names(path: str | Path, form: CsvFormat | None = None, max_columns: int = MAX_COLUMNS) -> list[str]:
+def column_names(path: str | Path, form: TableOptions | None = None, max_columns: int = MAX_COLUMNS) -> list[str]:
     """Return the names of the columns, from the header alone.
 
     Raises:
         UserError: as `read` would, for what can be seen so early.
     """
-    path = check_path(path)
-    if is_parquet(path):
-        return parquet_reading.column_names(path, max_columns)
-    return csv_reading.column_names(path, form or CsvFormat(), max_columns)
+    return list(_opened(path, form, max_columns)[0].schema())
 
 
-def row_count(path: str | Path) -> int:
-    """Return the number of rows of a table that is there; of a CSV file an estimate."""
-    path = Path(path)
-    return parquet_reading.row_count(path) if is_parquet(path) else estimated_rows(path)
+def size(path: str | Path, form: TableOptions | None = None) -> tuple[int, int]:
+    """Return the number of rows of a table, of a text file an estimate, and the bytes that a value takes at least."""
+    files = _opened(path, form, MAX_COLUMNS, are_alike=False)
+    return sum(file.row_count() for file in files), files[0].value_bytes
 
 
-def check_path(path: str | Path, key: str = "data.path") -> Path:
-    """Return the path of a table that is there; `key` is what it was given as.
+def named(path: str | Path) -> str:
+    """Return a path as messages have it."""
+    return "standard input" if str(path) == STDIN else str(path)
+
+
+def check_path(path: str | Path, key: str = "data.path") -> list[Path]:
+    """Return the files of a table that is there; `key` is what it was given as.
 
     Raises:
-        UserError: it is a URL, is not there, is empty, or is of a kind that is neither CSV nor Parquet.
+        UserError: it is a URL, is not there, is empty, or is of a kind that holds no table.
     """
     text = str(path)
+    if text == STDIN:
+        return [_checked_file(standard_input(), "standard input")]
     if "://" in text or text.startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
         raise UserError(f"{key}={text} is a URL: nothing is fetched from the network. Download the file and give its path.")
     path = Path(path)
-    if not path.exists():
-        if found := _matching(path):
+    if path.is_dir() or not path.exists():
+        files = _of_one_format(path, files_of(path), f"{key}={text}")
+        return [_checked_file(file, str(file)) for file in files]
+    return [_checked_file(path, f"{key}={text}")]
+
+
+def _of_one_format(path: Path, files: list[Path], what: str) -> list[Path]:
+    """Return the files of a folder or a pattern, which make one table."""
+    if path.is_dir():
+        tables = [file for file in files if registry.by_ending(file.name)]
+        if not tables:
+            inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
             raise UserError(
-                f"{key}={text} is a pattern, and takes one file; {len(found):,} match it, such as {short_list(found, 2)}."
-                f" {_put_together(text, found[0])}"
+                f"{what} is a folder without a table; it holds {inside}. Give a file, or a folder of files that end in"
+                f" {', '.join(registry.endings())}."
             )
+        files = [file for file in tables if registry.by_ending(file.name) == "parquet"] or tables
+    if not files:
         if path.is_symlink():
-            raise UserError(f"{key}={text} is a link to a file that does not exist: correct it, or give the file itself.")
+            raise UserError(f"{what} is a link to a file that does not exist: correct it, or give the file itself.")
         near = f" Nor is there a folder {path.parent}."
         if path.parent.is_dir():
             near = did_you_mean(path.name, [each.name for each in path.parent.iterdir()])
-        raise UserError(f"{key}={text}: there is no such file.{near}")
-    if path.is_dir():
-        if not parquet_reading.files(path):
-            inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
-            csv = sorted(map(str, path.glob("*.csv")))
-            together = f" {_put_together(str(path / '*.csv'), csv[0])}" if len(csv) > 1 else ""
-            raise UserError(
-                f"{key}={text} is a folder without Parquet files; it holds {inside}. Give a CSV or Parquet file, or a"
-                f" folder of Parquet files.{together}"
-            )
-        return path
+        raise UserError(f"{what}: there is no such file.{near}")
+    formats = {registry.by_ending(file.name) or "csv": file.name for file in reversed(files)}
+    if len(formats) > 1:
+        listed = " and ".join(f"{name} ({file})" for name, file in formats.items())
+        raise UserError(f"{what} names files of several formats: {listed}. Give a pattern of one, as in 'folder/*.csv'.")
+    return files
+
+
+def _checked_file(path: Path, what: str) -> Path:
+    """Return the path of a file that may hold a table.
+
+    Raises:
+        UserError: it is a device, cannot be read, is empty or of another kind.
+    """
     if not path.is_file():
-        raise UserError(f"{key}={text} is a pipe or a device, and a table is read more than once: save it to a file first.")
+        raise UserError(
+            f"{what} is a pipe or a device, and a table is read more than once: save it to a file first, or pipe it into"
+            " data.path=-."
+        )
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
-        raise UserError(f"{key}={text} cannot be read: {error.strerror}.") from error
+        raise UserError(f"{what} cannot be read: {error.strerror}.") from error
     if not start:
-        raise UserError(f"{key}={text} is empty: there is not even a header.")
-    for magic, what in FOREIGN.items():
-        if start.startswith(magic):
-            raise UserError(f"{key}={text} is {what}. CSV and Parquet are read.")
-    if path.suffix in JSON or start.startswith((b'{"', b'[{"')):
-        read = "read_json" if start.startswith(b"[") else "read_ndjson"
+        raise UserError(f"{what} is empty: there is not even a header.")
+    for magic, kind in FOREIGN.items():
+        if start.startswith(magic) and registry.name_of(path) not in registry.BINARY:
+            raise UserError(f"{what} is {kind}. Read are: {', '.join(registry.FORMATS)}.")
+    if path.suffix == ".json" or start.startswith((b'{"', b'[{"')):
+        reader = "read_json" if start.startswith(b"[") else "read_ndjson"
         made = json.dumps(str(path.with_suffix(".parquet")), ensure_ascii=False)
-        program = f"import polars; polars.{read}({json.dumps(text, ensure_ascii=False)}).write_parquet({made})"
-        raise UserError(
-            f"{key}={text} is JSON. CSV and Parquet are read; write it as Parquet: python -c {shlex.quote(program)}"
-        )
+        program = f"import polars; polars.{reader}({json.dumps(str(path), ensure_ascii=False)}).write_parquet({made})"
+        raise UserError(f"{what} is JSON. Write it as Parquet: python -c {shlex.quote(program)}")
     return path
 
 
-def is_parquet(path: Path) -> bool:
-    """Whether a path is a Parquet file or a folder of them, by its ending or its first bytes."""
-    if path.is_dir() or path.suffix in parquet_reading.ENDINGS:
-        return True
-    with path.open("rb") as file:
-        return file.read(4) == parquet_reading.MAGIC
+def _opened(path: str | Path, form: TableOptions | None, max_columns: int, are_alike: bool = True) -> list[Format]:
+    """Return the table's files, opened; all have the same columns.
+
+    Raises:
+        UserError: there is no such table, or it is too wide.
+    """
+    form, opened = form or TableOptions(), []
+    for file in check_path(path):
+        name = form.format or registry.name_of(file)
+        opened.append(registry.load(name, str(file))(file, form))
+        _check_options(name, form, file)
+        if are_alike or len(opened) == 1:
+            _check_schema(opened[0], opened[-1], max_columns)
+    return opened
 
 
-def _matching(pattern: Path) -> list[str]:
-    root = Path(pattern.anchor)
-    with contextlib.suppress(ValueError, OSError):  # no pattern
-        return sorted(map(str, root.glob(str(pattern.relative_to(root))))) if set("*?[") & set(str(pattern)) else []
-    return []
+def _check_options(name: str, form: TableOptions, file: Path) -> None:
+    for key in ("sheet", "query"):
+        value = getattr(form, key)
+        if value is not None and key != registry.FORMATS[name].takes:
+            takers = [each for each, entry in registry.FORMATS.items() if entry.takes == key]
+            raise UserError(f"data.{key}={value} goes with {' and '.join(takers)}, and {file} is {name}: leave it out.")
 
 
-def _put_together(pattern: str, first: str) -> str:
-    """Return how to make one table of the files that a pattern matches."""
-    if Path(first).suffix in parquet_reading.ENDINGS:
-        return "Give the folder that holds them, as in data.path=folder."
-    program = f"import polars; polars.read_csv({json.dumps(pattern, ensure_ascii=False)}, infer_schema=False)"
-    return f"Put CSV files together: python -c {shlex.quote(program + '.write_csv(' + json.dumps('together.csv') + ')')}"
+def _check_schema(first: Format, file: Format, max_columns: int) -> None:
+    types, own = first.schema(), file.schema()
+    if file is first and len(types) > max_columns:
+        raise too_wide(first.file, len(types), first.row_count(), max_columns)
+    for name in () if types == own else [*types, *own]:
+        here, there = (str(each[name] or "there") if name in each else "missing" for each in (own, types))
+        if here != there:
+            raise UserError(
+                f"{file.file} does not go with {first.file.name}: the column '{name}' is {here} here and {there} there. All"
+                " files of a table must have the same columns."
+            )
 
 
-def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], path: Path, first_row: int) -> pl.DataFrame:
+def _check_mixed(frames: Sequence[pl.DataFrame], path: str | Path) -> None:
+    """Raise MixedColumnError for a column of numbers in some files and of text in others, say."""
+    for name in frames[0].columns if frames else ():
+        kinds = {"number" if dtype.is_numeric() else str(dtype) for dtype in (frame[name].dtype for frame in frames)} - {"Null"}
+        if len(kinds) > 1:
+            listed, where = " and ".join(sorted(kinds)), f"{named(path)}: the column '{name}'"
+            raise MixedColumnError(name, f"{where} is {listed}, each in another file. Write it alike.")
+
+
+def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], where: str, first_row: int) -> pl.DataFrame:
     """Return the frame with number columns as Float64 and date columns as Datetime; strict."""
     changed = []
     for series in frame.get_columns():
         kind = kinds.get(series.name)
         if kind == "number" and not series.dtype.is_numeric():
-            changed.append(as_numbers(series, str(path), first_row))
+            changed.append(as_numbers(series, where, first_row))
         elif kind == "date" and not series.dtype.is_temporal():
-            changed.append(as_dates(series, str(path), first_row))
+            changed.append(as_dates(series, where, first_row))
     return frame.with_columns(changed) if changed else frame

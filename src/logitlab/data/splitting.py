@@ -8,10 +8,10 @@ from torch import Tensor
 
 from logitlab.data import reading, splits
 from logitlab.data.columns import as_text, days_since
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.faults import rows_at, short_list, shown
 from logitlab.data.kinds import settle
 from logitlab.data.labels import Labels
+from logitlab.data.options import TableOptions
 from logitlab.data.roles import Roles
 from logitlab.data.splits import NAMES, Rows
 from logitlab.errors import UserError
@@ -63,9 +63,10 @@ class Plan:
 
 
 def read_files(
-    path: str, plan: Plan, form: CsvFormat, roles: Roles, max_columns: int, notices: list[str]
+    path: str, plan: Plan, form: TableOptions, roles: Roles, max_columns: int, notices: list[str]
 ) -> tuple[pl.DataFrame, pl.Series | None]:
     """Return the rows of all files, one below the other, and the split of each where files make the splits."""
+    where = reading.named(path)
     frame = reading.read(path, form, columns=roles.needed, max_columns=max_columns, notices=notices, text=roles.categorical)
     if plan.way != "files":
         return frame, None
@@ -76,7 +77,9 @@ def read_files(
             reading.check_path(other, f"data.{name}_path")
             more = reading.read(other, form, kinds, roles.needed, max_columns, notices)
             if lacking := [column for column in roles.needed if column not in more.columns]:
-                raise UserError(f"{other} lacks the columns {short_list([shown(each) for each in lacking])}, which {path} has.")
+                raise UserError(
+                    f"{other} lacks the columns {short_list([shown(each) for each in lacking])}, which {where} has."
+                )
             frames.append(more.select(frame.columns))
             names += [name] * len(more)
     return pl.concat(frames, how="vertical_relaxed", rechunk=False), pl.Series("split", names)

@@ -6,7 +6,6 @@ The preprocessing is fitted on the training rows alone: other values in val or t
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,12 +15,12 @@ from torch import Tensor
 from logitlab import rules
 from logitlab.data import kinds, memory, quality, reading, splitting
 from logitlab.data.columns import KINDS, Category, Column, as_text
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
 from logitlab.data.description import checksums
 from logitlab.data.examples import Examples
 from logitlab.data.faults import Faults, short_list
 from logitlab.data.labels import Labels
+from logitlab.data.options import TableOptions
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.roles import Roles
 from logitlab.data.scaling import Scaling
@@ -56,6 +55,9 @@ def table(
     encoding: str = "utf-8",
     decimal_comma: bool = False,
     null_values: Sequence[str] = (),
+    format: str | None = None,
+    sheet: str | None = None,
+    query: str | None = None,
     split: str = "fractions",
     split_by: str | None = None,
     val_fraction: float = 0.15,
@@ -79,12 +81,13 @@ def table(
     """
     rules.check("data", weight_kind=weight_kind, missing=missing, missing_target=missing_target, split=split, scale=scale)
     rules.check("data", max_categories=max_categories, max_columns=max_columns)
-    form = CsvFormat(separator, encoding, decimal_comma, null_values)
+    form = TableOptions(separator, encoding, decimal_comma, null_values, format, sheet, query)
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
-    roles = Roles.assign(names, path, target, features, drop, categorical, weight, split_by, cluster)
-    memory.check_file(path, reading.row_count(path), roles.needed, len(names), reading.is_parquet(Path(path)))
-    draft = _Draft(path, roles, missing, missing_target, max_categories, max_columns)
+    rows, value_bytes = reading.size(path, form)
+    roles = Roles.assign(names, reading.named(path), target, features, drop, categorical, weight, split_by, cluster)
+    memory.check_file(path, rows, roles.needed, len(names), value_bytes)
+    draft = _Draft(reading.named(path), roles, missing, missing_target, max_categories, max_columns)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     sums = draft.take(frame, positive, weight_kind)
     del frame

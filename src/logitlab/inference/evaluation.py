@@ -15,17 +15,17 @@ def evaluate(
     path: str,
     target: str | None = None,
     weight: str | None = None,
-    form: reading.CsvFormat | None = None,
+    form: reading.TableOptions | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, float]:
     """Return every metric of a model on the rows of a table, by name.
 
     Args:
         model: from `load_model`.
-        path: of the table: CSV, Parquet, or a folder of Parquet files.
+        path: of the table, as for `reading.read`.
         target: the column with the answers; None: the one that the model was trained on.
         weight: the column of row weights; None: all rows count alike.
-        form: how the CSV file is written.
+        form: how the table is written.
         notes: gets a sentence for each thing that a person should know.
 
     Raises:
@@ -37,19 +37,19 @@ def evaluate(
         kinds[target] = "number"
     metrics = BinaryMetrics(model.threshold, model.base_rate)
     rows = 0
-    columns = reading.column_names(path, form)
+    columns, where = reading.column_names(path, form), reading.named(path)
     for key, name in (("target", target), ("weight", weight)):
         if name is not None and name not in columns:
             raise UserError(
-                f"{path} has no column '{name}' (data.{key}).{did_you_mean(name, columns)} To predict rows without answers use"
+                f"{where} has no column '{name}' (data.{key}).{did_you_mean(name, columns)} To predict rows without answers use"
                 " predict.py."
             )
     read = [*model.preprocessing.columns, target, *([weight] if weight else [])]
     unseen: Counter[tuple[str, str]] = Counter()
     scored = probabilities(model, path, form, kinds, [name for name in columns if name in read], unseen)
     for part, _, (probability, logit) in scored:
-        answer = model.labels.encode(part[target], path, rows + 1)
-        weights = None if weight is None else quality.weights(part[weight], path, rows + 1)
+        answer = model.labels.encode(part[target], where, rows + 1)
+        weights = None if weight is None else quality.weights(part[weight], where, rows + 1)
         metrics.update(probability, answer, weights, logit)
         rows += len(part)
     if notes is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from logitlab.console import one_line
+from logitlab.data.formats import compression, registry
 from logitlab.errors import RunError, UserError, how_to_install
 from logitlab.runs import files
 from logitlab.runs.run_directory import CHECKPOINTS, previous
@@ -27,7 +28,8 @@ def predict(cfg: DictConfig) -> None:
         RunError: the output cannot be written.
     """
     _check_run(cfg.run)
-    _check_output(cfg.output, ("-", ".csv", ".parquet"))
+    _check_output(cfg.output, ("-", *registry.writable()), registry.in_words())
+    compression.check(cfg.output)
     from logitlab.inference.model_file import load_model
     from logitlab.inference.prediction import STDOUT, predict
 
@@ -53,7 +55,7 @@ def evaluate(cfg: DictConfig) -> None:
     """
     _check_run(cfg.run)
     if cfg.output is not None:
-        _check_output(cfg.output, ("-", ".json"))
+        _check_output(cfg.output, ("-", ".json"), ".json")
     from logitlab.inference.evaluation import evaluate
     from logitlab.inference.model_file import load_model
     from logitlab.log.summary import aligned, calibration_line, metrics_table
@@ -184,11 +186,11 @@ def _check_run(run: str) -> None:
         )
 
 
-def _check_output(output: str, endings: tuple[str, ...]) -> None:
+def _check_output(output: str, endings: tuple[str, ...], in_words: str) -> None:
     if files.is_stream(Path(output)):
         return  # a pipe, a terminal: written into, whatever it is called
     if not str(output).endswith(endings) or (endings[0] == "-" and str(output) != "-" and str(output).endswith("-")):
-        raise UserError(f"output={output} is not allowed: it ends in {' or '.join(endings[1:])}, or is - for standard output.")
+        raise UserError(f"output={output} is not allowed: it ends in {in_words}, or is - for standard output.")
     if Path(output).is_dir():
         raise UserError(f"output={output} is a folder: give the name of a file.")
     folder = Path(output).parent

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from logitlab import recorded
-from logitlab.data.csv_format import CsvFormat
 from logitlab.data.labels import Labels
+from logitlab.data.options import CARRIED, TableOptions
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.errors import UserError
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output
@@ -37,7 +37,7 @@ class Model:
         labels: the target column and its two values.
         threshold: a row is of class 1 where probability >= threshold.
         base_rate: the share of class 1 among the training rows.
-        form: how the CSV file that it was trained on is written; new files are most likely written so too.
+        form: how the table that it was trained on is written; new files are most likely written so too.
     """
 
     network: Network
@@ -45,7 +45,7 @@ class Model:
     labels: Labels
     threshold: float
     base_rate: float
-    form: CsvFormat
+    form: TableOptions
 
     @torch.no_grad()
     def scores(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> tuple[Tensor, Tensor]:
@@ -134,14 +134,14 @@ def _model(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], path: Path
     if recalibration := checkpoint.get("recalibration"):
         slope, intercept = recalibration
         network.recalibration = (float(slope), float(intercept))
-    labels = hparams["labels"]
+    labels, data = hparams["labels"], hparams["config"]["data"]
     return Model(
         network=network.eval(),
         preprocessing=preprocessing,
         labels=Labels.from_plain(labels) if labels else Labels(hparams["target"]),
         threshold=float(checkpoint["threshold"]),
         base_rate=float(hparams["base_rate"]),
-        form=CsvFormat().but({name: value for name, value in hparams["config"]["data"].items() if "${" not in str(value)}),
+        form=TableOptions().but({name: data[name] for name in CARRIED if name in data and "${" not in str(data[name])}),
     )
 
 

@@ -1,15 +1,14 @@
 """Predictions for the rows of a table, part by part: memory does not grow with the table."""
 
+import fnmatch
 import io
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 import torch
@@ -17,7 +16,10 @@ from torch import Tensor
 
 from logitlab.console import printable
 from logitlab.data import reading
+from logitlab.data.formats import registry
+from logitlab.data.formats.csv import Csv
 from logitlab.data.prefetching import prefetched
+from logitlab.data.table_files import STDIN, files_of
 from logitlab.errors import RunError, UserError, did_you_mean
 from logitlab.inference.model_file import Model
 from logitlab.runs.files import as_output
@@ -30,8 +32,6 @@ Scores = tuple[Tensor, Tensor]
 ADDED = ("probability", "class")
 STDOUT = "-"
 MOST_NAMED = 10
-GROUP_BYTES, MOST_GROUP_ROWS = 2**24, 2**18
-"""Of a row group of a Parquet file that is written: polars holds several of them in memory."""
 MOST_WORKERS = 4
 """Parts of the table that are worked out side by side; more would hold more in memory."""
 
@@ -75,18 +75,19 @@ def predict(
     path: str,
     output: str,
     keep: Sequence[str] | str = (),
-    form: reading.CsvFormat | None = None,
+    form: reading.TableOptions | None = None,
     spreadsheet_safe: bool = True,
 ) -> Report:
     """Write probability and class of every row of a table, in its order.
 
     Args:
         model: from `load_model`.
-        path: of the table: CSV, Parquet, or a folder of Parquet files.
-        output: where to write: a .csv or .parquet file, put in place once it is whole, or "-" for standard output (CSV).
+        path: of the table, as for `reading.read`.
+        output: where to write: a file with an ending of `formats.registry`, put in place once it is whole, or "-" for standard
+            output (CSV).
         keep: columns of the table to write in front of them, or "all".
-        form: how the CSV file is written.
-        spreadsheet_safe: texts in a CSV file that a spreadsheet would run get an apostrophe in front.
+        form: how the table is written.
+        spreadsheet_safe: texts in a CSV or TSV file that a spreadsheet would run get an apostrophe in front.
 
     Raises:
         UserError: the table lacks a column or holds a value that is none; the output is then as it was before.
@@ -98,14 +99,15 @@ def predict(
         raise UserError("output=- is standard output, and that is closed: give a file.")
     report = Report()
     parts = _predicted(model, path, keep, form, report)
-    if spreadsheet_safe and not output.endswith(".parquet"):
+    kind = registry.load(registry.by_ending(output) or "csv", f"output={output}")
+    if spreadsheet_safe and issubclass(kind, Csv):
         parts = map(safe_frame, parts)
     try:
         if output == STDOUT:
-            _write_csv(parts, Terminal() if sys.stdout.isatty() else sys.stdout.buffer)
+            Csv.write_to(parts, Terminal() if sys.stdout.isatty() else sys.stdout.buffer)
         else:
             with as_output(Path(output)) as temporary:
-                (_write_parquet if output.endswith(".parquet") else _write_csv_file)(parts, temporary)
+                kind.write(parts, temporary, output)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -118,7 +120,7 @@ def predict(
 def probabilities(
     model: Model,
     path: str,
-    form: reading.CsvFormat | None,
+    form: reading.TableOptions | None,
     kinds: Mapping[str, str],
     columns: Sequence[str],
     unseen: Counter[tuple[str, str]],
@@ -131,7 +133,7 @@ def probabilities(
     Args:
         model: from `load_model`.
         path: of the table.
-        form: how the CSV file is written.
+        form: how the table is written.
         kinds: how the columns are to be read, those of the model and others.
         columns: which to read.
         unseen: is added to, as by `Preprocessing.unseen`.
@@ -146,7 +148,7 @@ def probabilities(
 
     def worked_out(numbered_part: tuple[int, pl.DataFrame, pl.DataFrame]) -> tuple[pl.DataFrame, pl.DataFrame, Scores]:
         first_row, part, kept = numbered_part
-        return part, kept, model.scores(part, path, first_row)
+        return part, kept, model.scores(part, reading.named(path), first_row)
 
     cores = torch.get_num_threads()
     with one_thread():
@@ -156,15 +158,15 @@ def probabilities(
 
 
 def _predicted(
-    model: Model, path: str, keep: Sequence[str] | str, form: reading.CsvFormat | None, report: Report
+    model: Model, path: str, keep: Sequence[str] | str, form: reading.TableOptions | None, report: Report
 ) -> Iterator[pl.DataFrame]:
     """Yield the kept columns, probability and class of each part of the table; note down what there is to report."""
     names = model.labels.classes
     classes = pl.Series(names).cast(pl.Int64) if all(name.isdigit() for name in names) else pl.Series(names)
     preprocessing = model.preprocessing
     columns = reading.column_names(path, form)
-    preprocessing.check_columns(columns, path)
-    kept = _kept(keep, columns, path)
+    preprocessing.check_columns(columns, reading.named(path))
+    kept = _kept(keep, columns, reading.named(path))
     used = {*kept, *preprocessing.columns}
     report.ignored = [name or "(the index, which has no name)" for name in columns if name not in used]
     parts = probabilities(model, path, form, preprocessing.kinds, preprocessing.columns, report.unseen, kept)
@@ -178,11 +180,14 @@ def _predicted(
 
 def _check_output(output: str, path: str) -> None:
     """Refuse to write over the table, or among the files that make it up."""
-    target, table = Path(os.path.realpath(output)), Path(os.path.realpath(path))
-    if target == table:
-        raise UserError(f"output={output} is the table itself: give the predictions a file of their own.")
-    if target.parent == table:
+    target, table = os.path.realpath(output), os.path.realpath(path)
+    if path != STDIN and target in {os.path.realpath(file) for file in files_of(path)}:
+        which = "the table itself" if target == table else "a part of the table"
+        raise UserError(f"output={output} is {which}: give the predictions a file of their own.")
+    if Path(table).is_dir() and Path(target).is_relative_to(table):
         raise UserError(f"output={output} lies in the folder that is the table, and would be a part of it: write it elsewhere.")
+    if not Path(path).exists() and fnmatch.fnmatch(target, table):
+        raise UserError(f"output={output} fits the pattern data.path={path}, and would be a part of it: write it elsewhere.")
 
 
 def _kept(keep: Sequence[str] | str, columns: Sequence[str], path: str) -> list[str]:
@@ -209,45 +214,6 @@ class Terminal(io.BytesIO):
     def flush(self) -> None:
         """Let it be seen."""
         sys.stdout.flush()
-
-
-def _write_csv(parts: Iterator[pl.DataFrame], file: IO[bytes]) -> None:
-    for number, part in enumerate(parts):
-        text = io.BytesIO()  # where polars writes to the file itself, it forgets what went wrong: a broken pipe, a full disk
-        part.write_csv(text, include_header=number == 0)
-        file.write(text.getbuffer())
-    file.flush()
-
-
-def _write_csv_file(parts: Iterator[pl.DataFrame], path: Path) -> None:
-    with path.open("wb") as file:
-        _write_csv(parts, file)
-
-
-def _write_parquet(parts: Iterator[pl.DataFrame], path: Path) -> None:
-    """Write each part to a file of its own and join them: polars writes a Parquet file from a query, not bit by bit."""
-    folder = path.with_name(f"{path.name}.parts")
-    folder.mkdir()
-    try:
-        files, rows, size = [], 0, 0
-        for number, part in enumerate(parts):
-            files.append(folder / f"{number:09}.parquet")
-            with _as_os_error():
-                part.write_parquet(files[-1], compression="uncompressed")
-            rows, size = rows + len(part), size + int(part.estimated_size())
-        with _as_os_error():
-            pl.scan_parquet(files).sink_parquet(path, row_group_size=min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS))
-    finally:
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def _as_os_error() -> Iterator[None]:
-    """Raise OSError where polars could not write: it takes a full disk for a fault of the format."""
-    try:
-        yield
-    except pl.exceptions.ComputeError as error:
-        raise OSError(str(error)) from error
 
 
 def _named(values: Sequence[str]) -> str:

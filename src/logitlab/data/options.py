@@ -1,4 +1,4 @@
-"""How a CSV file is written down."""
+"""How a table is written down, where its files do not say so themselves."""
 
 import codecs
 import csv
@@ -12,22 +12,31 @@ from logitlab.errors import UserError
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " ", "\\t": "\t"}
 """Names for separators that shells and Hydra would want quoted."""
 
+CARRIED = ("separator", "encoding", "decimal_comma", "null_values")
+"""What is true of new files too, unless somebody says otherwise; their format, sheet or query is their own."""
+
 
 @dataclass(frozen=True)
-class CsvFormat:
-    """How a CSV file is written down.
+class TableOptions:
+    """How a table is written down.
 
     Attributes:
-        separator: between two values: one character, or its name in SEPARATORS.
-        encoding: of the text, as Python names it.
-        decimal_comma: 1,5 means one and a half.
-        null_values: texts that mean "missing", beside the empty one.
+        separator: of a CSV file, between two values: one character, or its name in SEPARATORS.
+        encoding: of its text, as Python names it.
+        decimal_comma: 1,5 means one and a half in it.
+        null_values: texts that mean "missing", beside the empty one, in files of every format.
+        format: a name of `formats.registry.FORMATS`; None: by the file's first bytes and its ending.
+        sheet: of a workbook; None: its only one.
+        query: of a database: the name of a table, or a SELECT; None: its only table.
     """
 
     separator: str = ","
     encoding: str = "utf-8"
     decimal_comma: bool = False
     null_values: Sequence[str] = ()
+    format: str | None = None
+    sheet: str | None = None
+    query: str | None = None
 
     def __post_init__(self) -> None:
         separator = SEPARATORS.get(self.separator, self.separator)
@@ -46,7 +55,7 @@ class CsvFormat:
         nulls = [self.null_values] if isinstance(self.null_values, str) else self.null_values
         object.__setattr__(self, "null_values", tuple(map(str, nulls)))
 
-    def but(self, values: Mapping[str, Any]) -> "CsvFormat":
+    def but(self, values: Mapping[str, Any]) -> "TableOptions":
         """Return this format with those of `values` that are attributes and are not None."""
         names = {each.name for each in fields(self)}
         return replace(self, **{name: value for name, value in values.items() if name in names and value is not None})
