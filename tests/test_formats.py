@@ -12,8 +12,8 @@ from backports import zstd
 from runs import Run
 from trained import compose_job, train_table, write_table
 
+from logitlab import table_formats
 from logitlab.data import reading, table_files
-from logitlab.data.formats import registry
 from logitlab.data.options import TableOptions
 from logitlab.data.table import table
 from logitlab.errors import UserError
@@ -86,7 +86,7 @@ def test_a_format_trains_and_predicts_as_csv_does(
     found = predicted(run, path, tmp_path / "out.csv")
     assert found.equals(expected)
     (tmp_path / name).rename(renamed := tmp_path / "renamed")
-    kind = registry.by_ending(name)
+    kind = table_formats.by_ending(name)
     assert predicted(run, renamed, tmp_path / "out.csv", f"data.format={kind}").equals(expected)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from logitlab.data.formats.registry import FORMATS
 from logitlab.errors import UserError, did_you_mean
 from logitlab.overrides import typed
+from logitlab.table_formats import FORMATS
 
 
 @dataclass(frozen=True)

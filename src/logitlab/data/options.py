@@ -25,7 +25,7 @@ class TableOptions:
         encoding: of its text, as Python names it.
         decimal_comma: 1,5 means one and a half in it.
         null_values: texts that mean "missing", beside the empty one, in files of every format.
-        format: a name of `formats.registry.FORMATS`; None: by the file's first bytes and its ending.
+        format: a name of `logitlab.table_formats`; None: by the file's first bytes and its ending.
         sheet: of a workbook; None: its only one.
         query: of a database: the name of a table, or a SELECT; None: its only table.
     """

@@ -1,7 +1,7 @@
 """Tables of every format, read strictly: no value is shifted, guessed or lost silently.
 
 A table is one file, the files of a folder or of a pattern, or what comes through standard input. Each file is opened by the
-class of its format (`formats.registry`), which yields it in parts; here they become one table.
+class of its format (`logitlab.table_formats`), which yields it in parts; here they become one table.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from logitlab import table_formats
 from logitlab.data.faults import short_list
-from logitlab.data.formats import registry
 from logitlab.data.formats.format import Format, MixedColumnError, Request
 from logitlab.data.kinds import MAX_FEATURES, as_dates, as_numbers
 from logitlab.data.memory import too_wide
@@ -170,14 +170,14 @@ def check_path(path: str | Path, key: str = "data.path") -> list[Path]:
 def _of_one_format(path: Path, files: list[Path], what: str) -> list[Path]:
     """Return the files of a folder or a pattern, which make one table."""
     if path.is_dir():
-        tables = [file for file in files if registry.by_ending(file.name)]
+        tables = [file for file in files if table_formats.by_ending(file.name)]
         if not tables:
             inside = short_list([each.name for each in sorted(path.iterdir())]) or "nothing"
             raise UserError(
                 f"{what} is a folder without a table; it holds {inside}. Give a file, or a folder of files that end in"
-                f" {', '.join(registry.endings())}."
+                f" {', '.join(table_formats.endings())}."
             )
-        files = [file for file in tables if registry.by_ending(file.name) == "parquet"] or tables
+        files = [file for file in tables if table_formats.by_ending(file.name) == "parquet"] or tables
     if not files:
         if path.is_symlink():
             raise UserError(f"{what} is a link to a file that does not exist: correct it, or give the file itself.")
@@ -185,7 +185,7 @@ def _of_one_format(path: Path, files: list[Path], what: str) -> list[Path]:
         if path.parent.is_dir():
             near = did_you_mean(path.name, [each.name for each in path.parent.iterdir()])
         raise UserError(f"{what}: there is no such file.{near}")
-    formats = {registry.by_ending(file.name) or "csv": file.name for file in reversed(files)}
+    formats = {table_formats.by_ending(file.name) or "csv": file.name for file in reversed(files)}
     if len(formats) > 1:
         listed = " and ".join(f"{name} ({file})" for name, file in formats.items())
         raise UserError(f"{what} names files of several formats: {listed}. Give a pattern of one, as in 'folder/*.csv'.")
@@ -211,8 +211,8 @@ def _checked_file(path: Path, what: str) -> Path:
     if not start:
         raise UserError(f"{what} is empty: there is not even a header.")
     for magic, kind in FOREIGN.items():
-        if start.startswith(magic) and registry.name_of(path) not in registry.BINARY:
-            raise UserError(f"{what} is {kind}. Read are: {', '.join(registry.FORMATS)}.")
+        if start.startswith(magic) and table_formats.name_of(path) not in table_formats.BINARY:
+            raise UserError(f"{what} is {kind}. Read are: {', '.join(table_formats.FORMATS)}.")
     if path.suffix == ".json" or start.startswith((b'{"', b'[{"')):
         reader = "read_json" if start.startswith(b"[") else "read_ndjson"
         made = json.dumps(str(path.with_suffix(".parquet")), ensure_ascii=False)
@@ -229,8 +229,8 @@ def _opened(path: str | Path, form: TableOptions | None, max_columns: int, are_a
     """
     form, opened = form or TableOptions(), []
     for file in check_path(path):
-        name = form.format or registry.name_of(file)
-        opened.append(registry.load(name, str(file))(file, form))
+        name = form.format or table_formats.name_of(file)
+        opened.append(table_formats.load(name, str(file))(file, form))
         _check_options(name, form, file)
         if are_alike or len(opened) == 1:
             _check_schema(opened[0], opened[-1], max_columns)
@@ -240,8 +240,8 @@ def _opened(path: str | Path, form: TableOptions | None, max_columns: int, are_a
 def _check_options(name: str, form: TableOptions, file: Path) -> None:
     for key in ("sheet", "query"):
         value = getattr(form, key)
-        if value is not None and key != registry.FORMATS[name].takes:
-            takers = [each for each, entry in registry.FORMATS.items() if entry.takes == key]
+        if value is not None and key != table_formats.FORMATS[name].takes:
+            takers = [each for each, entry in table_formats.FORMATS.items() if entry.takes == key]
             raise UserError(f"data.{key}={value} goes with {' and '.join(takers)}, and {file} is {name}: leave it out.")
 
 

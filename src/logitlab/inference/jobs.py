@@ -11,8 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from logitlab import table_formats
 from logitlab.console import one_line
-from logitlab.data.formats import compression, registry
+from logitlab.data.formats import compression
 from logitlab.errors import RunError, UserError, how_to_install
 from logitlab.runs import files
 from logitlab.runs.run_directory import CHECKPOINTS, previous
@@ -28,7 +29,7 @@ def predict(cfg: DictConfig) -> None:
         RunError: the output cannot be written.
     """
     _check_run(cfg.run)
-    _check_output(cfg.output, ("-", *registry.writable()), registry.in_words())
+    _check_output(cfg.output, ("-", *table_formats.writable()), table_formats.in_words())
     compression.check(cfg.output)
     from logitlab.inference.model_file import load_model
     from logitlab.inference.prediction import STDOUT, predict

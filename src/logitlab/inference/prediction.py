@@ -14,9 +14,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from logitlab import table_formats
 from logitlab.console import printable
 from logitlab.data import reading
-from logitlab.data.formats import registry
 from logitlab.data.formats.csv import Csv
 from logitlab.data.prefetching import prefetched
 from logitlab.data.table_files import STDIN, files_of
@@ -83,7 +83,7 @@ def predict(
     Args:
         model: from `load_model`.
         path: of the table, as for `reading.read`.
-        output: where to write: a file with an ending of `formats.registry`, put in place once it is whole, or "-" for standard
+        output: where to write: a file with an ending of a table format, put in place once it is whole, or "-" for standard
             output (CSV).
         keep: columns of the table to write in front of them, or "all".
         form: how the table is written.
@@ -99,7 +99,7 @@ def predict(
         raise UserError("output=- is standard output, and that is closed: give a file.")
     report = Report()
     parts = _predicted(model, path, keep, form, report)
-    kind = registry.load(registry.by_ending(output) or "csv", f"output={output}")
+    kind = table_formats.load(table_formats.by_ending(output) or "csv", f"output={output}")
     if spreadsheet_safe and issubclass(kind, Csv):
         parts = map(safe_frame, parts)
     try:

@@ -1,6 +1,6 @@
 """The formats of tables: a line for each, by which a file is recognised before anything is imported for it.
 
-A format is a class of `logitlab.data.formats.format.Format` in a file of this folder, named here.
+A format is a class of `logitlab.data.formats.format.Format` in a file of that folder, named here.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ class Entry:
     """A format, as it is known before it is imported.
 
     Attributes:
-        place: its file in this folder, and its class.
+        place: its file in data/formats/, and its class.
         endings: of such files.
         mark: bytes that no other file has, and where they stand; None: a text file, which may be compressed.
         package: that has to be installed for it, where the project does without, in the extra of the same name as the format.
