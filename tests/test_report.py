@@ -1,24 +1,34 @@
 """The numbers that report.html carries, against the run they come from. What its script does with them: tests/browser."""
 
+import csv
+import html
 import json
 import re
 import resource
 import shutil
 import subprocess
 import sys
+from datetime import date
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from omegaconf import OmegaConf
 from processes import ROOT, environment
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
+from logitlab.data.columns import Category, Date, Number
+from logitlab.data.examples import Examples
+from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.scaling import Scaling
 from logitlab.errors import RunError, UserError
-from logitlab.reporting import job, page, replay
+from logitlab.inference.model_file import load_model
+from logitlab.reporting import evaluation, job, page, replay, what_if
 from logitlab.reporting.record import Record, read, read_members, thinned
 from logitlab.sweeps import member
 from logitlab.sweeps.member import Status
+from logitlab.sweeps.report import report as write_table
 
 TOY = np.array([[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]], dtype=float)
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -57,7 +67,7 @@ def test_the_counts_at_every_threshold_are_scikit_learns():
     generator = np.random.default_rng(5)
     target = generator.integers(0, 2, 300)
     probability = np.round(generator.random(300), 2).astype(np.float32)
-    found = replay.thresholds(torch.tensor(probability), torch.tensor(target), 0.4321)
+    found = evaluation.thresholds(torch.tensor(probability), torch.tensor(target), 0.4321)
     assert found["cuts"][found["start"]] == 0.4321 and len(found["cuts"]) == 1002
     for at in (0, found["start"], 500, 700, 1001):
         called = probability >= np.float32(found["cuts"][at])
@@ -67,7 +77,7 @@ def test_the_counts_at_every_threshold_are_scikit_learns():
 
 
 def test_rows_of_one_class_have_no_threshold_to_move():
-    assert replay.thresholds(torch.tensor([0.1, 0.9]), torch.tensor([0.0, 0.0]), 0.5) is None
+    assert evaluation.thresholds(torch.tensor([0.1, 0.9]), torch.tensor([0.0, 0.0]), 0.5) is None
 
 
 def test_frames_are_dense_at_the_start_and_hold_both_ends():
@@ -82,7 +92,7 @@ def test_the_page_stands_alone_and_is_small(fit):
     assert not re.search(r'(src|href)="(?!#|data:)', text)
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    for word in ("toy · sequential", "Coefficients, in the data", "Environment", "torch"):
+    for word in ("toy · sequential", "In the data's own units", "Environment", "torch", "none, the weights grow for ever"):
         assert word in text
 
 
@@ -90,8 +100,8 @@ def test_a_name_cannot_end_the_script(tmp_path):
     record = Record(
         tmp_path, {"train/loss": 1.0}, [], {}, "a: b", [], {"data": "<b>toy</b>"}, {"train/loss": ([0], [float("nan")])}
     )
-    moving = {"frames": None, "thresholds": {"name": "</script><script>alert(1)"}}
-    text = page.run_page(record, moving, {}, [])
+    data = {"thresholds": {"name": "</script><script>alert(1)"}}
+    text = page.run_page(record, data, [])
     assert "alert(1)" in carried(text)["thresholds"]["name"] and "<script>alert" not in text and "<b>toy" not in text
     assert carried(text)["curves"]["train/loss"] == [[0], [None]]
 
@@ -104,7 +114,7 @@ def test_where_the_rows_are_gone_the_rest_is_shown(fit, monkeypatch):
 
     monkeypatch.setattr(replay, "Trained", gone)
     text = job.run_report(run.path)
-    assert "there is no such file" in text and carried(text)["frames"] is None and carried(text)["curves"]["train/loss"]
+    assert "there is no such file" in text and "frames" not in carried(text) and carried(text)["curves"]["train/loss"]
 
 
 def test_a_config_from_elsewhere_is_checked_before_it_is_followed(fit):
@@ -128,7 +138,7 @@ def test_a_sweep_is_compared_by_what_differs(fit, tmp_path):
 
 def test_a_run_that_was_killed_shows_what_it_has_logged(fit):
     run = fit("trainer.max_epochs=12")
-    for name in ("metrics.json", "coefficients.csv", "environment.json"):
+    for name in ("metrics.json", "coefficients.csv", "environment.json", "summary.json"):
         (run.path / name).unlink()
     text = job.run_report(run.path)
     assert "This run has not finished" in text and "h-headline" not in text
@@ -165,15 +175,106 @@ def test_of_a_large_sweep_the_best_curves_are_shown(fit, tmp_path):
         (folder / "metrics.json").write_text(json.dumps({"train/loss": 20.0 - number}))
         (folder / ".hydra" / "overrides.yaml").write_text(f"- seed={number}\n")
     text = job.sweep_report(tmp_path / "sweep")
-    assert [line["name"] for line in carried(text)["lines"]["train/loss"]] == [f"seed={number}" for number in range(19, 5, -1)]
-    assert "of the 14 runs with the least train/loss" in text and text.count("<tr><th") == 20
+    (line,) = carried(text)["lines"]["train/loss"]  # seeds are one setting: a curve with its band
+    steps, mean, low, high = line["points"]
+    assert line["name"] == "all runs" and mean == low == high and len(steps) == 2
+    assert "mean of 20 runs over seed" in text and text.count('<tr><th scope="row"') == 20
+
+
+def test_the_settings_of_a_sweep_are_told_as_its_own_table_has_them(fit, tmp_path):
+    for lr in ("0.01", "0.1", "1"):
+        for fold in range(3):
+            name = f"{lr}-{fold}"
+            overrides = [f"optimizer.lr={lr}", f"data.fold={fold}", "data.folds=3"]
+            run = fit("data=moons", "trainer.max_epochs=30", *overrides, directory=tmp_path / "sweep" / name)
+            value = json.loads((run.path / "metrics.json").read_text())["val/loss"]
+            member.write(run.path, Status(member.FINISHED, "digest", overrides, value=value))
+    sweep = tmp_path / "sweep"
+    assert write_table(sweep, {}) == 0
+    with (sweep / "sweep_replicates.csv").open() as file:
+        best, second, worst = csv.DictReader(file)
+    text = job.sweep_report(sweep)
+    for row, words in ((best, "the mean of 3 runs over data.fold"), (second, "is worse by"), (worst, "is the worst of 3")):
+        assert f"optimizer.lr={row['optimizer.lr']}" in text and words in text
+    said = html.unescape(re.sub("<[^>]+>", " ", text))
+    assert f"val/loss {float(best['mean']):.4g}, the mean of 3 runs" in said
+    assert f"is worse by {float(second['difference']):.4g}" in said and f"p {float(second['p']):.2g}" in said
+    data = carried(text)
+    assert data["keys"] == ["optimizer.lr", "data.fold"] and data["others"] == ["optimizer.lr"] and len(data["runs"]) == 9
+    assert "data.folds" not in data["keys"] and data["runs"] == sorted(data["runs"], key=lambda run: run[1])
+    assert [line["name"] for line in data["lines"]["val/loss"]] == [
+        f"optimizer.lr={row['optimizer.lr']}" for row in (best, second, worst)
+    ]
+
+
+def test_the_rows_of_a_table_are_read_back_from_their_features():
+    frame = pl.DataFrame(
+        {
+            "age": [20.0, None, 41.5, 33.0],
+            "sex": ["f", "m", "f", "x"],
+            "town": ["a", None, "b", "c"],
+            "since": [date(2020, 1, 5), date(2021, 3, 1), date(2019, 7, 7), date(2020, 1, 1)],
+        }
+    )
+    train = frame[:3]
+    encoders = [
+        kind.fit(train[name], True) for kind, name in zip((Number, Category, Category, Date), frame.columns, strict=True)
+    ]
+    found = what_if.columns_of(encoders, Preprocessing(encoders, Scaling.identity(8)).own_units(frame))
+    assert found == [
+        [20.0, "f", "a", "2020-01-05"],
+        [None, "m", None, "2021-03-01"],
+        [41.5, "f", "b", "2019-07-07"],
+        [33.0, "", "", "2020-01-01"],
+    ]
+
+
+def test_the_groups_of_a_column_have_the_metrics_of_their_rows():
+    generator = np.random.default_rng(3)
+    town, age = generator.choice(["a", "b", "c"], 400), generator.normal(50, 10, 400).round(1)
+    target, probability = generator.integers(0, 2, 400), generator.random(400)
+    encoders = [Category.fit(pl.Series("town", town), False), Number("age")]
+    preprocessing = Preprocessing(encoders, Scaling.identity(3))
+    features = preprocessing.own_units(pl.DataFrame({"town": town, "age": age}))
+    rows = Examples(features, torch.tensor(target)[:, None].float(), preprocessing.feature_names, "y")
+    scores = torch.tensor(probability), torch.tensor(probability).logit()
+    by_age, by_town = evaluation.slices(preprocessing, rows, scores, 0.5, ["age", "town"])
+    assert [each["column"] for each in (by_age, by_town)] == ["age", "town"]
+    for group in by_town["groups"]:
+        mine = town == group["group"]
+        assert group["rows"] == mine.sum()
+        assert group["log_loss"] == pytest.approx(log_loss(target[mine], probability[mine]))
+        assert group["auroc"] == pytest.approx(roc_auc_score(target[mine], probability[mine]))
+        assert group["base_rate"] == pytest.approx(target[mine].mean())
+        assert group["mean_probability"] == pytest.approx(probability[mine].mean())
+    assert [group["rows"] for group in by_age["groups"]] == pytest.approx([100] * 4, abs=3)
+
+
+def test_the_worst_rows_are_named_by_their_number_in_the_file(fit, tmp_path):
+    generator = np.random.default_rng(8)
+    x = generator.normal(size=120).round(3)
+    y = (generator.random(120) < 1 / (1 + np.exp(-2 * x))).astype(int)
+    path = tmp_path / "rows.csv"
+    pl.DataFrame({"x": x, "y": y}).write_csv(path)
+    run = fit("data=table", f"data.path={path}", "data.target=y", "optimizer=newton")
+    data = carried(job.run_report(run.path))
+    assert data["split"] == "test" and data["worst"]
+    model = load_model(run.path)
+    probability = model.probability(pl.DataFrame({"x": x})).double().numpy()
+    with (run.path / "splits.csv").open() as file:
+        test = [int(row["row"]) for row in csv.DictReader(file) if row["split"] == "test"]
+    loss = {row: -np.log(probability[row - 1] if y[row - 1] else 1 - probability[row - 1]) for row in test}
+    expected = sorted((row for row in test if loss[row] > np.log(2)), key=lambda row: -loss[row])[: len(data["worst"])]
+    assert [each["row"] for each in data["worst"]] == expected
+    for each in data["worst"]:
+        assert each["target"] == y[each["row"] - 1] and each["loss"] == pytest.approx(loss[each["row"]], rel=1e-5)
 
 
 def test_many_features_and_odd_names_make_a_page_that_is_small_and_says_them(tmp_path):
     names = ["</script><script>alert(1)", "공부 시간", 'a "quoted" name', *(f"gene_{number}" for number in range(997))]
     rows = [{"name": name, "estimate": str(number / 1000), "p": "", "indicator": "0"} for number, name in enumerate(names)]
     curves = {f"weight/{name}": ([0, 1], [0.0, 1.0]) for name in names[:16]}
-    text = page.run_page(Record(tmp_path, {"train/loss": 1.0}, rows, {}, "a: b", [], {}, curves), {"frames": None}, {}, [])
+    text = page.run_page(Record(tmp_path, {"train/loss": 1.0}, rows, {}, "a: b", [], {}, curves), {}, [])
     assert len(text.encode()) < 200_000 and "800 more in coefficients.csv" in text
     assert "<script>alert" not in text and "공부 시간" in text and ">estimate</th>" in text
     assert ">p</th>" not in text and ">indicator</th>" not in text
@@ -208,7 +309,7 @@ def test_a_curve_of_many_points_keeps_its_ends():
 
 def test_the_headline_is_that_of_the_rows_that_were_kept_back():
     metrics = {"train/loss": 0.1, "val/loss": 0.2, "test/loss": 0.3, "test/auroc": None}
-    assert page.headline(metrics) == ("test", [("loss", "0.3000", page.MEANING["loss"])])
+    assert page.headline(metrics) == ("test", [("loss", "0.3", page.MEANING["loss"])])
 
 
 @pytest.mark.slow

@@ -186,6 +186,7 @@ def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit) -> 
     rows = apply_results(results, fit)
     if not fit.training.is_saved:
         rows.append(("checkpoint", "none: nothing to resume or predict from"))
+    fit.run.write_json("summary.json", {"lines": rows})
     data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
     epochs = f"{count(fit.training.epochs, 'epoch')}, {fit.training.seconds:.1f} s"
     print(

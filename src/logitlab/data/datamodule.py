@@ -1,7 +1,7 @@
 """The LightningDataModule of a table that fits in memory."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -30,6 +30,10 @@ class DataSummary:
     def files(self) -> Mapping[str, str]:
         """Return what the summary puts into a run directory: the texts of files by their names."""
         return {}
+
+    def row_numbers(self, split: str) -> Sequence[int] | None:
+        """Return the number of each row of a split in the file that it comes from, from 1; None where there is no file."""
+        return None
 
 
 @dataclass(frozen=True)

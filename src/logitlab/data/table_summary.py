@@ -50,6 +50,10 @@ class TableSummary(DataSummary):
         splits = pl.concat(parts).sort("row", maintain_order=True).write_csv()
         return {"columns.json": columns + "\n", "splits.csv": splits}
 
+    def row_numbers(self, split: str) -> Sequence[int]:
+        """Return the numbers of the split's rows, in their order."""
+        return self.numbers.gather(self.rows[split].numpy()).to_list()
+
 
 def _kinds(columns: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a line for each kind of column, with their names."""

@@ -2,20 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig
 
 from logitlab import recorded
 from logitlab.cli import checks
 from logitlab.errors import DataChangedError, RunError, UserError
-from logitlab.reporting import page
+from logitlab.reporting.page import run_page
 from logitlab.reporting.record import Record, read, read_members
+from logitlab.reporting.sweep_page import sweep_page
 from logitlab.runs import files
 from logitlab.sweeps.member import FAILED, FINISHED
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def report(cfg: DictConfig) -> None:
@@ -47,20 +45,18 @@ def run_report(path: Path) -> str:
     """
     record = read(path)
     notes = [*record.notes, *([] if record.status == FINISHED else [_unfinished(record)])]
-    moving: dict[str, Any] = {"frames": None, "thresholds": None}
+    data: dict[str, Any] = {}
     try:
-        pictures = _with_rows(record, moving, notes)
+        data = _of_rows(record, notes)
     except DataChangedError:
         raise
     except UserError as error:  # the table has moved, say: what the run wrote down is shown all the same
         notes.append(f"What needs the rows is missing: {error}")
-        pictures = page.pictures_of(lambda: _of_coefficients(record), notes)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         notes.append(
             f"What needs the rows is missing: .hydra/config.yaml is no config of this project ({type(error).__name__})."
         )
-        pictures = page.pictures_of(lambda: _of_coefficients(record), notes)
-    return page.run_page(record, moving, pictures, notes)
+    return run_page(record, data, notes)
 
 
 def _unfinished(record: Record) -> str:
@@ -81,34 +77,13 @@ def sweep_report(path: Path) -> str:
             f"run={path}: there is no run, nor are there any below it. Give a run directory, as in run=outputs/<run>, or a"
             " sweep's directory."
         )
-    return page.sweep_page(path, records)
+    return sweep_page(path, records)
 
 
-def _with_rows(record: Record, moving: dict[str, Any], notes: list[str]) -> dict[str, "Figure"]:
+def _of_rows(record: Record, notes: list[str]) -> dict[str, Any]:
     config = record.settings()
     data = recorded.choice("data", config.get("data"), f"{record.path / '.hydra' / 'config.yaml'}")
     checks.check_values({"seed": config.get("seed"), **{f"data.{key}": value for key, value in data.items()}})
-    from logitlab.reporting import replay
+    from logitlab.reporting import replay, run_data
 
-    trained = replay.Trained(record, data, config["seed"])
-    split, rows = trained.evaluation_rows()
-    probability, target, logit = trained.scores(rows)
-    moving["frames"] = replay.frames(record, trained)
-    moving["thresholds"] = replay.thresholds(probability, target, trained.threshold, logit)
-    moving["split"] = split
-
-    def draw() -> dict[str, "Figure"]:
-        from logitlab.plots import gallery
-
-        drawn = gallery.of_scores(probability, target, trained.threshold, rows.target_name)
-        shown = {name: drawn[name] for name in ("precision_recall", "reliability", "score_distribution") if name in drawn}
-        field = gallery.of_network(trained.model.network, rows, trained.datamodule.preprocessing.scaling, trained.threshold)
-        return field | shown | _of_coefficients(record)
-
-    return page.pictures_of(draw, notes)
-
-
-def _of_coefficients(record: Record) -> dict[str, "Figure"]:
-    from logitlab.plots import gallery
-
-    return gallery.of_coefficients(record.path / "coefficients.csv")
+    return run_data.run_data(record, replay.Trained(record, data, config["seed"]), notes)

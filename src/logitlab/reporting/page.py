@@ -1,100 +1,144 @@
-"""report.html: one file without a single address in it, from a template, a style sheet and a script that lie beside this."""
+"""report.html: one file without a single address in it, from a template, a style sheet and scripts that lie beside this."""
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
-from logitlab.errors import how_to_install
-from logitlab.reporting.record import FINISHED, Record, hparams_of, ranked_by, thinned
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from logitlab.reporting.record import Record, thinned
 
 HERE = Path(__file__).parent
 HEADLINE = ("test", "val", "train")
 MOST_COEFFICIENTS = 200
-MOST_NOTES = 20
+MOST_BARS = 30
 MEANING = {
-    "loss": "mean cross-entropy, in nats",
     "accuracy": "share of rows in the right class",
     "auroc": "chance that a row of class 1 is ranked above one of class 0",
-    "average_precision": "area under precision over recall",
-    "f1": "harmonic mean of precision and recall",
+    "log_loss": "mean cross-entropy, in nats",
+    "loss": "mean cross-entropy, in nats",
     "brier": "mean squared error of the probabilities",
-    "calibration_error": "mean distance between probability and share; what chance would show is among all metrics",
+    "f1": "harmonic mean of precision and recall",
+    "calibration_error": "mean distance between probability and share",
 }
+COEFFICIENT_COLUMNS = (
+    "name",
+    "estimate",
+    "std_error",
+    "p",
+    "ci_low",
+    "ci_high",
+    "odds_ratio",
+    "marginal_effect",
+    "mean",
+    "note",
+)
+SECTIONS = {
+    "player": "Training, step by step",
+    "play": "Train it here",
+    "coefficients": "What matters",
+    "what-if": "What if",
+    "cutting": "Threshold",
+    "calibration": "Calibration",
+    "slices": "Groups of rows",
+    "worst": "Worst predictions",
+    "curves": "Learning curves",
+    "metrics": "All metrics",
+    "origin": "Where it comes from",
+}
+"""The page's sections in their order: id and heading."""
 
 
-def run_page(record: Record, moving: Mapping[str, Any], pictures: Mapping[str, "Figure"], notes: Sequence[str]) -> str:
+def run_page(record: Record, data: Mapping[str, Any], notes: Sequence[str]) -> str:
     """Return the page of one run.
 
     Args:
         record: what the run directory says.
-        moving: `frames` and `thresholds` for the script, None where there are none.
-        pictures: by name.
+        data: what `run_data` says of rows and weights; empty where they are not at hand.
         notes: what is missing, and why.
     """
-    return _render(
+    rows = by_size(record.coefficients, data.get("per_deviation") or {})
+    return render(
         "run.html.j2",
+        ("charts.js", "model.js", "run.js", "player.js", "play.js", "whatif.js", "main_run.js"),
         title=" · ".join(str(record.choices[key]) for key in ("data", "model") if key in record.choices) or record.path.name,
         record=record,
+        sections=SECTIONS,
         headline=headline(record.metrics),
+        sentences=sentences(record),
         metrics=metric_rows(record.metrics),
-        coefficients=_filled(record.coefficients[:MOST_COEFFICIENTS]),
+        coefficients=_filled(rows[:MOST_COEFFICIENTS], ("name", "per_deviation", *COEFFICIENT_COLUMNS[1:])),
         importance=_filled(record.importance[:MOST_COEFFICIENTS]),
-        more_coefficients=max(0, len(record.coefficients) - MOST_COEFFICIENTS),
-        pictures=[(name, embedded(picture, name)) for name, picture in pictures.items()],
+        more_coefficients=max(0, len(rows) - MOST_COEFFICIENTS),
         notes=notes,
-        data={**moving, "curves": curves(record)},
+        data={**data, "curves": curves(record), "bars": bars(record, rows), "dependence": dependence(record)},
     )
 
 
-def sweep_page(path: Path, records: Sequence[Record]) -> str:
-    """Return the page that compares the runs of a sweep.
+def sentences(record: Record) -> list[tuple[str, str]]:
+    """Return what the run came to, in words: against what the base rate alone would do, and the lines that it ended with."""
+    split, _ = headline(record.metrics)
+    found = []
+    value = {name: record.metrics.get(f"{split}/{name}") for name in ("log_loss", "base_log_loss", "accuracy", "base_accuracy")}
+    if all(isinstance(each, float) for each in value.values()):
+        found.append(
+            (
+                f"{split} rows",
+                f"{100 * value['accuracy']:.1f} % are in the right class, {100 * value['base_accuracy']:.1f} % by the base rate"
+                f" alone; log loss {value['log_loss']:.4f}, {value['base_log_loss']:.4f} by the base rate alone",
+            )
+        )
+    in_words = [(name, text) for name, text in record.summary if name and re.search("[a-z]{2}", text)]
+    return found + in_words
 
-    Args:
-        path: the sweep's directory.
-        records: its runs, in the order of the table.
-    """
-    typed = [dict(hparams_of(record.overrides)) for record in records]
-    keys = [key for key in dict.fromkeys(key for each in typed for key in each) if len({each.get(key) for each in typed}) > 1]
-    names = list(dict.fromkeys(name for record in records for name in record.metrics))
-    lines = {}
-    for tag in ("val/loss", "train/loss"):
-        lines[tag] = [
-            {"name": " ".join(f"{key}={each.get(key, '')}" for key in keys) or record.path.name, "points": _points(record, tag)}
-            for record, each in zip(records, typed, strict=True)
-            if tag in record.curves
+
+def by_size(rows: Sequence[Mapping[str, str]], deviations: Mapping[str, float]) -> list[dict[str, str]]:
+    """Return the coefficients with `per_deviation`, what one standard deviation adds to the logit, the largest first."""
+    found = []
+    for row in rows:
+        deviation, estimate = deviations.get(row["name"]), _number(row["estimate"])
+        per_deviation = "" if deviation is None or estimate is None else str(estimate * deviation)
+        why = row.get("note", "").partition(":")[0] if estimate is None else row["estimate"]
+        found.append({**row, "estimate": why, "per_deviation": per_deviation})
+    return sorted(found, key=lambda row: -abs(_number(row["per_deviation"]) or 0.0))
+
+
+def bars(record: Record, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Return name, value, ends of the interval and words of each bar: coefficients per deviation, or importance."""
+    if record.importance:
+        return [
+            {
+                "name": row["column"],
+                "value": _number(row["rise"]),
+                "low": (_number(row["rise"]) or 0) - (_number(row.get("deviation")) or 0),
+                "high": (_number(row["rise"]) or 0) + (_number(row.get("deviation")) or 0),
+            }
+            for row in record.importance[:MOST_BARS]
         ]
-    rows = [
-        {
-            "name": str(record.path.relative_to(path)),
-            "status": record.status,
-            "hparams": [each.get(key, "") for key in keys],
-            "metrics": [record.metrics.get(name) for name in names],
-        }
-        for record, each in zip(records, typed, strict=True)
-    ]
-    notes = [note for record in records for note in record.notes]
-    return _render(
-        "sweep.html.j2",
-        title=path.resolve().name,
-        path=path,
-        keys=keys,
-        names=names,
-        rows=rows,
-        by=ranked_by(path, records, notes.append),
-        notes=notes[:MOST_NOTES],
-        unfinished=[record for record in records if record.status != FINISHED],
-        drawn=max(map(len, lines.values())),
-        data={"lines": lines},
-    )
+    found = []
+    for row in rows[:MOST_BARS]:
+        value, estimate = _number(row["per_deviation"]), _number(row["estimate"])
+        if value is None or not estimate:
+            continue
+        ends = (_number(row.get(name)) for name in ("ci_low", "ci_high"))
+        low, high = (None if each is None else each * value / estimate for each in ends)
+        found.append({"name": row["name"], "value": value, "low": low, "high": high, "on_off": row.get("indicator") == "1"})
+    return found
+
+
+def dependence(record: Record) -> dict[str, list[list[Any]]]:
+    """Return the mean probability over the values of each number column, of the six that matter most."""
+    found: dict[str, list[list[Any]]] = {}
+    names = [row["column"] for row in record.importance[:6]]
+    for row in record.dependence:
+        value, probability = _number(row["value"]), _number(row.get("probability"))
+        if row["column"] in names and value is not None:
+            for values, each in zip(found.setdefault(row["column"], [[], []]), (value, probability), strict=True):
+                values.append(each)
+    return {name: found[name] for name in names if len(found.get(name, [[]])[0]) > 2}
 
 
 def headline(metrics: Mapping[str, float | None]) -> tuple[str, list[tuple[str, str, str]]]:
@@ -104,8 +148,10 @@ def headline(metrics: Mapping[str, float | None]) -> tuple[str, list[tuple[str, 
         Whose rows, and name, value and meaning of each number.
     """
     split = next((each for each in HEADLINE if f"{each}/loss" in metrics), "")
-    found = ((name, metrics.get(f"{split}/{name}"), words) for name, words in MEANING.items())
-    return split, [(name, f"{value:.4f}", words) for name, value, words in found if value is not None]
+    found = [(name, metrics.get(f"{split}/{name}"), words) for name, words in MEANING.items()]
+    if metrics.get(f"{split}/log_loss") is not None:  # the loss counts what the config weighs besides
+        found = [each for each in found if each[0] != "loss"]
+    return split, [(name, f"{value:.4g}", words) for name, value, words in found if value is not None]
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> dict[str, Any]:
@@ -121,52 +167,28 @@ def metric_rows(metrics: Mapping[str, float | None]) -> dict[str, Any]:
 def curves(record: Record) -> dict[str, Any]:
     """Return the curves that the page shows, thinned."""
     wanted = re.compile(r"(train|val)/(loss|accuracy|auroc)|train/gradient_norm|train/learning_rate|weight/.*|bias")
-    return {tag: _points(record, tag) for tag in record.curves if wanted.fullmatch(tag)}
+    return {tag: points(record, tag) for tag in record.curves if wanted.fullmatch(tag)}
 
 
-def embedded(picture: "Figure", name: str) -> str:
-    """Return a picture as SVG to stand in a page: its colours are the page's, its ground is clear, its ids are its own."""
-    from logitlab.plots import style
-
-    named = {style.BLUE: "zero", style.VERMILION: "one", style.GREEN: "third", style.ORANGE: "path", style.PALE: "line"}
-    picture.patch.set_alpha(0)
-    for axes in picture.axes:
-        axes.patch.set_alpha(0)
-    text = style.svg(picture, name)
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'(xlink:href="|href="|url\()#', rf"\1#{name}-", text)
-    for ink in (style.INK, "#000000", style.GREY):
-        text = text.replace(ink, "currentColor")
-    for colour, variable in (named | {"#ffffff": "paper"}).items():
-        text = text.replace(colour.lower(), f"var(--{variable})")
-    least = round(80 * picture.get_size_inches()[0] * 0.8)  # narrower, its words are too small: on a phone it is scrolled
-    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', f' style="min-width:{least}px"', text, count=1)
-    return re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
-
-
-def pictures_of(draw: Callable[[], dict[str, "Figure"]], notes: list[str]) -> dict[str, "Figure"]:
-    """Return what `draw` draws, or nothing and a note where matplotlib is missing; a note where its fonts are."""
-    if find_spec("matplotlib") is None:
-        notes.append(f"The still pictures are missing: they need matplotlib ({how_to_install('pictures')}).")
-        return {}
-    drawn = draw()
-    from logitlab.plots import fonts
-
-    notes += [note for note in [fonts.note(drawn.values())] if note]
-    return drawn
-
-
-def _points(record: Record, tag: str) -> list[list[float | None]]:
+def points(record: Record, tag: str) -> list[list[float | None]]:
+    """Return steps and values of a curve, thinned; None where a value is no finite number."""
     steps, values = thinned(*record.curves[tag])
     return [list(steps), [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]]
 
 
-def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+def _filled(rows: Sequence[Mapping[str, str]], wanted: Sequence[str] = ()) -> list[dict[str, str]]:
     """Return the rows to be read, without the columns in which nothing stands, or zeros only."""
-    names = [name for name in (rows[0] if rows else ()) if any(each[name] not in ("", "0") for each in rows)]
+    columns = wanted or list(rows[0] if rows else ())
+    names = [name for name in columns if any(each.get(name, "") not in ("", "0") for each in rows)]
     return [{name: _digits(row[name]) for name in names} for row in rows]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _digits(value: Any) -> str:
@@ -178,10 +200,10 @@ def _digits(value: Any) -> str:
         return str(value)
 
 
-def _render(template: str, data: Mapping[str, Any], **values: Any) -> str:
+def render(template: str, scripts: Sequence[str], data: Mapping[str, Any], **values: Any) -> str:
+    """Return a page: a template with its values, the data for its scripts, and these."""
     loader = jinja2.FileSystemLoader(HERE)
     jinja = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     safe = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # no value can end the script
-    style = (HERE / "report.css").read_text(encoding="utf-8")
-    scripts = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "report.js"))
-    return jinja.get_template(template).render(data=safe, style=style, scripts=scripts, **values)
+    style, *code = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", *scripts))
+    return jinja.get_template(template).render(data=safe, style=style, scripts="\n".join(code), **values)

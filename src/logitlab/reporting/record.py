@@ -14,9 +14,6 @@ from logitlab.sweeps import member
 from logitlab.sweeps.member import FAILED, FINISHED
 from logitlab.sweeps.report import place
 
-MOST_CURVES = 14
-"""Runs of a sweep whose curves are shown: more cannot be told apart."""
-
 MOST_POINTS = 2_100
 """Points of a curve in the page; of more, as many evenly spaced, and the last."""
 
@@ -30,6 +27,9 @@ class Record:
         metrics: by name.
         coefficients: the rows of coefficients.csv, by the names of its columns.
         importance: the rows of importance.csv, which a network that is not linear has instead.
+        dependence: the rows of partial_dependence.csv.
+        statistics: statistics.json.
+        summary: name and text of each line that the run ended with.
         environment: versions, git commit, command, data fingerprint.
         config: the composed config as YAML.
         overrides: what was typed.
@@ -52,6 +52,9 @@ class Record:
     reason: str = ""
     notes: tuple[str, ...] = ()
     importance: list[dict[str, str]] = field(default_factory=list)
+    dependence: list[dict[str, str]] = field(default_factory=list)
+    statistics: dict[str, Any] = field(default_factory=dict)
+    summary: list[tuple[str, str]] = field(default_factory=list)
 
     def settings(self) -> dict[str, Any]:
         """Return the config as it was recorded, as plain values: what it refers to is not looked up.
@@ -89,23 +92,37 @@ def read(path: Path) -> Record:
         status=status,
         reason=reason,
         importance=or_note(lambda: read_csv(path / "importance.csv", ("column", "rise")), notes.append) or [],
+        dependence=or_note(lambda: read_csv(path / "partial_dependence.csv", ("column", "value")), notes.append) or [],
+        statistics=or_note(lambda: read_json(path / "statistics.json", dict), notes.append) or {},
+        summary=_summary(or_note(lambda: read_json(path / "summary.json", dict), notes.append) or {}),
         notes=tuple(notes),
     )
+
+
+def _summary(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of summary.json that are a pair of texts."""
+    lines = content.get("lines")
+    return [(each[0], each[1]) for each in lines if _is_pair(each)] if isinstance(lines, list) else []
+
+
+def _is_pair(line: Any) -> bool:
+    return isinstance(line, list) and len(line) == 2 and all(isinstance(each, str) for each in line)
 
 
 def read_members(sweep: Path) -> list[Record]:
     """Return what the runs below a sweep's directory came to, in the order of the sweep's own table.
 
-    Only what compares them is read, and curves only of the best MOST_CURVES.
+    Only what compares them is read, see `with_curves`.
     """
     patterns = [f"{depth}/{name}" for depth in ("*", "*/*") for name in (member.STATUS, "metrics.json")]
     records = [_member(path) for path in {file.parent for pattern in patterns for file in sweep.glob(pattern)}]
     monitor = ranked_by(sweep, records)
     records.sort(key=lambda record: (*_place(record, monitor), _number(record.path.name), record.path))
-    return [_with_curves(record) if rank < MOST_CURVES and record.metrics else record for rank, record in enumerate(records)]
+    return records
 
 
-def _with_curves(record: Record) -> Record:
+def with_curves(record: Record) -> Record:
+    """Return the record with its curves, read from its event files."""
     notes = list(record.notes)
     curves = event_files.scalars(record.path, notes.append)
     return replace(record, curves=curves, notes=tuple(notes))

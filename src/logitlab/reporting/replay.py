@@ -1,4 +1,4 @@
-"""The numbers behind the moving parts of a report: the training frame by frame, and the counts at every threshold."""
+"""A run's model with its rows, and the training of one or two features frame by frame."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,11 @@ from logitlab.data.description import check_same_data
 from logitlab.data.examples import Examples
 from logitlab.data.loaders import as_ours
 from logitlab.inference.model_file import load_model
-from logitlab.metrics import ranking
+from logitlab.networks import LinearNetwork
 from logitlab.plots import surface
 from logitlab.plots.names import short
 from logitlab.plots.surface import Array
+from logitlab.reporting.evaluation import rounded
 from logitlab.reporting.record import Record
 from logitlab.runs import resume
 from logitlab.runs.checkpoint_file import load
@@ -24,8 +25,8 @@ from logitlab.runs.run_directory import CHECKPOINTS
 
 FRAMES = 160
 MOST_POINTS = 400
-MOST_ON_ROC = 500
 GRID = 49
+FIELD = 61
 JUDGED = ("test", "val", "train")
 
 
@@ -60,40 +61,6 @@ class Trained:
         return probability, rows.target[:, 0], logit
 
 
-def thresholds(probability: Tensor, target: Tensor, chosen: float, logit: Tensor | None = None) -> dict[str, Any] | None:
-    """Return what each of a thousand thresholds makes of the rows, and the ROC curve; None where all rows are of one class.
-
-    Args:
-        probability: of class 1, (rows,).
-        target: 0 or 1, (rows,).
-        chosen: the model's own threshold, one of those in the answer.
-        logit: of the rows, by which the ROC curve ranks them; None: by the probability.
-    """
-    p, y = probability.double(), target.double()
-    if not 0 < float(y.sum()) < len(y):
-        return None
-    cuts = sorted({*(round(step / 1000, 3) for step in range(1001)), chosen})
-    ranked = {each: probability[y == each].sort().values for each in (0, 1)}
-    at = torch.tensor(cuts, dtype=probability.dtype)
-    below = {each: torch.searchsorted(ranked[each], at) for each in (0, 1)}  # rows with probability < cut
-    curve = ranking(p if logit is None else logit, y, torch.ones_like(p))
-    every = max(1, -(-len(curve.probability) // MOST_ON_ROC))
-    places = sorted({*range(0, len(curve.probability), every), len(curve.probability) - 1})
-    return {
-        "cuts": cuts,
-        "start": cuts.index(chosen),
-        "tp": (len(ranked[1]) - below[1]).tolist(),
-        "fp": (len(ranked[0]) - below[0]).tolist(),
-        "positives": len(ranked[1]),
-        "negatives": len(ranked[0]),
-        "auroc": curve.auroc(),
-        "roc": [
-            [0.0, *_rounded((curve.false_positives / curve.false_positives[-1])[places].tolist())],
-            [0.0, *_rounded((curve.true_positives / curve.true_positives[-1])[places].tolist())],
-        ],
-    }
-
-
 def frames(record: Record, trained: Trained) -> dict[str, Any] | None:
     """Return the training of a model with one or two features, frame by frame; None where its weights were not logged."""
     names = list(trained.datamodule.feature_names)
@@ -107,14 +74,37 @@ def frames(record: Record, trained: Trained) -> dict[str, Any] | None:
     chosen = np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(int)
     return {
         "steps": [steps[place] for place in places],
-        "weights": [_rounded(row) for row in path.tolist()],
-        "losses": _rounded(np.array([_loss(x, y, row) for row in path]).tolist()),
+        "weights": [rounded(row) for row in path.tolist()],
+        "losses": rounded(np.array([_loss(x, y, row) for row in path]).tolist()),
         "names": [short(name) for name in names],
         "target": short(trained.datamodule.target_name),
         "threshold": trained.threshold,
         "x": x[chosen].tolist(),
         "y": y[chosen].astype(int).tolist(),
         "surface": _surface(x, y, path, [short(name) for name in names]),
+    }
+
+
+def field(trained: Trained) -> dict[str, Any] | None:
+    """Return the probability over two features of a network that is not linear, and the training rows; None of others."""
+    if isinstance(trained.model.network, LinearNetwork) or len(trained.datamodule.feature_names) != 2:
+        return None
+    x, y = points(trained)
+    chosen = np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(int)
+    margin = 0.15 * (x.max(0) - x.min(0))
+    across, up = (np.linspace(low, high, FIELD) for low, high in zip(x.min(0) - margin, x.max(0) + margin, strict=True))
+    grid = np.stack([each.ravel() for each in np.meshgrid(across, up)], axis=1)
+    scaling = trained.datamodule.preprocessing.scaling
+    probability, _ = trained.model.network.scores(scaling.transform(torch.from_numpy(grid)))
+    return {
+        "names": [short(name) for name in trained.datamodule.feature_names],
+        "target": short(trained.datamodule.target_name),
+        "threshold": trained.threshold,
+        "across": rounded(across.tolist()),
+        "up": rounded(up.tolist()),
+        "probability": [round(each, 3) for each in probability.tolist()],
+        "x": x[chosen].tolist(),
+        "y": y[chosen].astype(int).tolist(),
     }
 
 
@@ -152,9 +142,4 @@ def _surface(x: Array, y: Array, path: Array, names: list[str]) -> dict[str, Any
         values = surface.cross_entropy(logit, classes).mean(-1)
         titles = [f"weight of {names[0]}", "bias", ""]
     parts = {"x": first, "y": second, "loss": values.flatten()}
-    return {**{name: _rounded(part.tolist()) for name, part in parts.items()}, "names": titles}
-
-
-def _rounded(values: list[float]) -> list[float]:
-    """Return numbers of six digits: a page is read, not computed with."""
-    return [float(f"{value:.6g}") for value in values]
+    return {**{name: rounded(part.tolist()) for name, part in parts.items()}, "names": titles}

@@ -104,6 +104,7 @@ class Coefficients(Result):
                 "errors": None if table.why_none else table.kind,
                 "why_no_errors": table.why_none,
                 "interval": None if table.why_none else table.interval,
+                "firth": table.firth,
                 "level": table.level,
                 "collinear": [each.words(table.names) for each in table.dependencies],
                 "products": {

@@ -161,6 +161,23 @@ def coefficient_table(
     return _table(likelihood, theta.double(), names, units, how, indicators, products or {}, why_none, firth)
 
 
+def parameter_covariance(
+    likelihood: Likelihood,
+    theta: Tensor,
+    kind: str = "classical",
+    groups: Tensor | None = None,
+    sampling: bool = False,
+    firth: bool = False,
+) -> Tensor:
+    """Return the covariance of weights and bias by which a `coefficient_table` has its errors, (features + 1, features + 1).
+
+    It is in the units of the likelihood's features; arguments as for `coefficient_table`.
+    """
+    how, inner, phi = _Inference(kind, "wald", 0.95, groups, sampling), likelihood.inner, likelihood.basis.inward(theta)
+    information = (penalised(inner) if firth else inner.at)(phi).information
+    return likelihood.basis.outward_covariance(how.covariance(inner, phi, covariance.inverse(information)))
+
+
 @dataclass(frozen=True)
 class _Inference:
     """How errors and intervals are made; attributes as for `coefficient_table`."""

@@ -47,31 +47,62 @@ class Setting:
         return ",".join(f"{key}={value}" for key, value in zip(keys, self.values, strict=True)) or "all"
 
 
-def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], monitor: Monitor) -> str | None:
-    """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
+@dataclass(frozen=True)
+class Comparison:
+    """The settings of a sweep, the best first.
 
-    `runs` are `report.Ranked`, which differ in `keys` and are compared by `monitor`.
+    Attributes:
+        others: the keys in which settings differ.
+        replicated: the keys in which the runs of a setting differ.
+        settings: each with its runs.
+        tests: of each, in the order of `IN_TESTS`: the interval of its mean, its difference from the best, that one's interval,
+            and p; NaN where it is not known.
     """
+
+    others: Sequence[str]
+    replicated: Sequence[str]
+    settings: Sequence[Setting]
+    tests: Sequence[Sequence[float]]
+
+    @property
+    def over_folds(self) -> bool:
+        """Whether the runs of a setting had different val rows."""
+        return FOLD in self.replicated
+
+
+def compared(runs: Sequence[Any], keys: Sequence[str], monitor: Monitor) -> Comparison:
+    """Return the settings of runs, `report.Ranked`, that differ in `keys` and are compared by `monitor`."""
     replicated = [key for key in keys if key in REPLICATE_KEYS]
     others = [key for key in keys if key not in REPLICATE_KEYS]
     settings = _settings(runs, others, replicated)
-    if not replicated or all(len(each.by_replicate) < 2 for each in settings):
+    settings.sort(key=lambda each: monitor.rank(summary(list(each.by_replicate.values()))[1]))
+    over_folds = FOLD in replicated
+    tests = _tests(settings, replicated) if over_folds else [(math.nan,) * len(IN_TESTS)] * len(settings)
+    return Comparison(others, replicated, settings, tests)
+
+
+def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], monitor: Monitor) -> str | None:
+    """Write sweep_replicates.csv and the mean curves; return the best lines as text; None where no two runs are replicates.
+
+    Arguments as for `compared`.
+    """
+    found = compared(runs, keys, monitor)
+    others, settings = found.others, found.settings
+    if not found.replicated or all(len(each.by_replicate) < 2 for each in settings):
         return None
     from logitlab.sweeps.bands import write_bands
 
-    settings.sort(key=lambda each: monitor.rank(summary(list(each.by_replicate.values()))[1]))
     write_bands(sweep, {each.name(others): [sweep / path for path in each.directories] for each in settings})
-    over_folds = FOLD in replicated
-    tests = _tests(settings, replicated) if over_folds else [(math.nan,) * 6] * len(settings)
     rows = [
-        [*each.values, *summary(list(each.by_replicate.values())), *test] for each, test in zip(settings, tests, strict=True)
+        [*each.values, *summary(list(each.by_replicate.values())), *test]
+        for each, test in zip(settings, found.tests, strict=True)
     ]
     head = ("runs", "mean", "deviation", "least", "greatest", *IN_TESTS)
     lines = [["" if value != value else value for value in row] for row in rows]
     files.write(sweep / "sweep_replicates.csv", as_csv([[*others, *head], *lines]))
     more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
-    note = _over_folds(len(settings)) if over_folds else OVER_SEEDS
-    return "\n".join([f"\nOver {', '.join(replicated)}:", aligned(_table(others, rows[:SHOWN])), *more, f"  {note}"])
+    note = _over_folds(len(settings)) if found.over_folds else OVER_SEEDS
+    return "\n".join([f"\nOver {', '.join(found.replicated)}:", aligned(_table(others, rows[:SHOWN])), *more, f"  {note}"])
 
 
 def _over_folds(settings: int) -> str:

@@ -1,0 +1,10 @@
+playerSection();
+playSection();
+mattersSection();
+whatIfSection();
+cuttingSection();
+calibrationSection();
+slicesSection();
+worstSection();
+curvesSection();
+for (const link of document.querySelectorAll("nav a")) link.hidden = byId(link.hash.slice(1)).hidden;
