@@ -82,15 +82,12 @@ def sentences(record: Record) -> list[tuple[str, str]]:
     """Return what the run came to, in words: against what the base rate alone would do, and the lines that it ended with."""
     split, _ = headline(record.metrics)
     found = []
-    value = {name: record.metrics.get(f"{split}/{name}") for name in ("log_loss", "base_log_loss", "accuracy", "base_accuracy")}
-    if all(isinstance(each, float) for each in value.values()):
-        found.append(
-            (
-                f"{split} rows",
-                f"{100 * value['accuracy']:.1f} % are in the right class, {100 * value['base_accuracy']:.1f} % by the base rate"
-                f" alone; log loss {value['log_loss']:.4f}, {value['base_log_loss']:.4f} by the base rate alone",
-            )
-        )
+    names = ("log_loss", "base_log_loss", "accuracy", "base_accuracy")
+    value = {name: each for name in names if (each := record.metrics.get(f"{split}/{name}")) is not None}
+    if len(value) == len(names):
+        right = f"{100 * value['accuracy']:.1f} % are in the right class, {100 * value['base_accuracy']:.1f} % by the base rate alone"
+        losses = f"log loss {value['log_loss']:.4f}, {value['base_log_loss']:.4f} by the base rate alone"
+        found.append((f"{split} rows", f"{right}; {losses}"))
     in_words = [(name, text) for name, text in record.summary if name and re.search("[a-z]{2}", text)]
     return found + in_words
 
