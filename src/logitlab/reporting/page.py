@@ -85,7 +85,8 @@ def sentences(record: Record) -> list[tuple[str, str]]:
     names = ("log_loss", "base_log_loss", "accuracy", "base_accuracy")
     value = {name: each for name in names if (each := record.metrics.get(f"{split}/{name}")) is not None}
     if len(value) == len(names):
-        right = f"{100 * value['accuracy']:.1f} % are in the right class, {100 * value['base_accuracy']:.1f} % by the base rate alone"
+        share, base = (100 * value[name] for name in ("accuracy", "base_accuracy"))
+        right = f"{share:.1f} % are in the right class, {base:.1f} % by the base rate alone"
         losses = f"log loss {value['log_loss']:.4f}, {value['base_log_loss']:.4f} by the base rate alone"
         found.append((f"{split} rows", f"{right}; {losses}"))
     in_words = [(name, text) for name, text in record.summary if name and re.search("[a-z]{2}", text)]
