@@ -74,7 +74,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         "config": {part: record[part] for part in (*resume.SAME_RUN, "trainer")},
         "network": {**record["model"], **accepted(cfg.model._target_, in_features=datamodule.in_features)},
         "returns_logits": network.returns_logits,
-        "features": list(datamodule.feature_names),
+        "features": [] if datamodule.preprocessing.coded else list(datamodule.feature_names),  # they follow from the columns
         "target": datamodule.target_name,
         "preprocessing": datamodule.preprocessing.plain(),
         "labels": datamodule.labels,

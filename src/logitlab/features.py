@@ -143,8 +143,9 @@ class Features:
             return self._matrix(target)
         if dtype is not None:
             return self._matrix(dtype).to(target)
-        if target == self.device:
-            return self
+        return self if target == self.device else self._elsewhere(target)
+
+    def _elsewhere(self, target: torch.device) -> Features:
         parts = [(places.to(target), values.to(target)) for places, values in self.parts]
         single = None if self._single is None else self._single.to(target)
         combination = None if self.combination is None else (self.combination[0].to(target), self.combination[1].to(target))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from logitlab.errors import UserError, did_you_mean
 from logitlab.features import Features
+from logitlab.sparse import SparseMatrix, stored_in_a_row
 
 BLOCK_VALUES = 2**18
 """Features that are looked at together: they stay in the cache."""
@@ -67,9 +68,9 @@ class Network(nn.Module, ABC):
         Of a linear network equal rows have equal logits to the last bit, wherever they stand: each row is summed by itself,
         where a matrix product adds in another order at the end of a block.
         """
-        block = max(1, BLOCK_VALUES // max(1, features.shape[1:].numel()))
+        block = max(1, BLOCK_VALUES // stored_in_a_row(features))
         logit = self._exact()
-        return torch.cat([logit(part.double()) for part in features.split(block)])
+        return torch.cat([logit(part.to(torch.float64)) for part in features.split(block)])
 
     def scores(self, features: Tensor | Features) -> tuple[Tensor, Tensor]:
         """Return each row's probability, float32, and its logit, float64, both recalibrated: (rows,) each."""
@@ -113,11 +114,13 @@ class LinearNetwork(Network):
 
     def _exact(self) -> Callable[[Tensor], Tensor]:
         weight, bias = self.weight.detach().double(), self.bias.detach().double()
-        if len(weight) > COLUMNS_ONE_BY_ONE:
-            return lambda x: (x * weight).contiguous().sum(1) + bias
-        columns = weight.tolist()
+        columns = weight.tolist() if len(weight) <= COLUMNS_ONE_BY_ONE else None
 
-        def logit(x: Tensor) -> Tensor:
+        def logit(x: Tensor | SparseMatrix) -> Tensor:
+            if isinstance(x, SparseMatrix):
+                return x.times(weight, row_by_row=True) + bias
+            if columns is None:
+                return (x * weight).contiguous().sum(1) + bias
             total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
             for column, each in zip(x.unbind(1), columns, strict=True):
                 total += column * each

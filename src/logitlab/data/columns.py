@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
@@ -53,6 +54,11 @@ class Column(ABC):
     @abstractmethod
     def feature_names(self) -> tuple[str, ...]:
         """The name of each feature that this column becomes."""
+
+    @property
+    def width(self) -> int:
+        """How many features the column becomes."""
+        return len(self.feature_names)
 
     @abstractmethod
     def encode(self, series: "pl.Series") -> Tensor:
@@ -183,7 +189,11 @@ class Category(Column):
         return replace(category, shares=tuple((counts / share.sum()).tolist()))
 
     def fit_scaling(self, series: "pl.Series", scale: str, weight: Tensor | None = None) -> Scaling:  # noqa: D102
-        return Scaling.identity(len(self.feature_names))
+        return Scaling.identity(self.width)
+
+    @property
+    def width(self) -> int:  # noqa: D102
+        return len(self.shares) - 1
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
@@ -192,7 +202,7 @@ class Category(Column):
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
         codes = self.codes(series)
-        features = torch.zeros(len(codes), len(self.feature_names), dtype=torch.float64)
+        features = torch.zeros(len(codes), self.width, dtype=torch.float64)
         known = (codes < len(self.shares)) & (codes > 0)
         features[known, codes[known] - 1] = 1.0  # `table` has the square of the levels
         features[codes == len(self.shares)] = torch.tensor(self.shares[1:], dtype=torch.float64)
@@ -214,27 +224,37 @@ class Category(Column):
     def unseen(self, series: "pl.Series") -> "pl.Series":
         """Return the rows' values that the training rows do not have, missing ones left out."""
         values = self._text(series).drop_nulls()
-        return values.filter(~values.is_in(list(self.levels)))
+        return values.filter(self._places(values).is_null())
 
     def _text(self, series: "pl.Series") -> "pl.Series":
         """Return the values as the levels are written: TRUE as true where these are true and false, 1.0 as the level 1."""
         text = as_levels(series)
         if set(self.levels) <= {"true", "false"}:
             return text.str.to_lowercase()
-        values = text.unique().drop_nulls()
-        new = {value for value in values.filter(~values.is_in(list(self.levels))) if NUMBER.fullmatch(value)}
-        if not new:
-            return text
-        numbers = {float(level): level for level in self.levels if NUMBER.fullmatch(level)}
-        same = {value: numbers[float(value)] for value in new if float(value) in numbers}
+        new = {value for value in text.filter(self._places(text).is_null()).unique().drop_nulls() if NUMBER.fullmatch(value)}
+        same = {value: self._numbers[float(value)] for value in new if float(value) in self._numbers}
         return text.replace(same) if same else text
 
     def codes(self, series: "pl.Series") -> Tensor:
         """Return where in `table` each row's features stand, int64, (rows,)."""
-        numbers = {level: number for number, level in enumerate(self.levels)}
         text = self._text(series)
-        codes = text.replace_strict(list(numbers), list(numbers.values()), default=len(self.shares))
-        return torch.from_numpy(codes.set(text.is_null(), self.missing_row).cast(int).to_numpy(writable=True))
+        codes = self._places(text).cast(int).fill_null(len(self.shares)).set(text.is_null(), self.missing_row)
+        return torch.from_numpy(codes.to_numpy(writable=True))
+
+    def _places(self, text: "pl.Series") -> "pl.Series":
+        """Return where among the levels each text stands, null where it does not."""
+        return text.cast(self._enum, strict=False).to_physical()
+
+    @cached_property
+    def _enum(self) -> "pl.Enum":
+        import polars as pl
+
+        return pl.Enum(self.levels)
+
+    @cached_property
+    def _numbers(self) -> dict[float, str]:
+        """The levels that are numbers."""
+        return {float(level): level for level in self.levels if NUMBER.fullmatch(level)}
 
 
 KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}

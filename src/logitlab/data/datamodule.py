@@ -18,6 +18,7 @@ from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.scaling import Scaling
 from logitlab.features import Features
+from logitlab.sparse import SparseFeatures, stored_in_a_row
 
 FINGERPRINT_ROWS = 65_536
 
@@ -139,8 +140,8 @@ class InMemoryDataModule(pl.LightningDataModule):
 
     @property
     def values_in_a_batch(self) -> int:
-        """The number of features times the rows that a training step takes."""
-        return min(self.batch_size or len(self.examples), len(self.examples)) * self.in_features
+        """The numbers that are kept of a row times the rows that a training step takes."""
+        return min(self.batch_size or len(self.examples), len(self.examples)) * stored_in_a_row(self.examples.exact)
 
     def rows(self, split: str) -> Examples | None:
         """Return the rows of a split ("train", "val", "test") as the network sees them; None where there are none."""
@@ -152,7 +153,10 @@ class InMemoryDataModule(pl.LightningDataModule):
         digest = hashlib.sha256(repr((self.feature_names, self.target_name)).encode())
         for name, examples in self.splits.items():
             digest.update(name.encode())
-            for tensor in (*(block.float() for block in examples.exact.split(FINGERPRINT_ROWS)), *examples.answers):
+            others = examples.exact.others if isinstance(examples.exact, SparseFeatures) else ()
+            numbers = examples.exact.numbers if isinstance(examples.exact, SparseFeatures) else examples.exact
+            blocks = (block.float() for block in numbers.split(FINGERPRINT_ROWS))
+            for tensor in (*blocks, *(each for part in others for each in part.tensors), *examples.answers):
                 digest.update(memoryview(tensor.contiguous().numpy()))  # type: ignore[arg-type]
         return digest.hexdigest()
 

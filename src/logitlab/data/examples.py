@@ -43,7 +43,7 @@ class Examples:
 
     @property
     def features(self) -> Tensor:
-        """The features as a float32 matrix, (rows, features), for mini-batches; solvers and statistics take `exact`."""
+        """The features in float32, (rows, features), for mini-batches; solvers and statistics take `exact`."""
         return self.exact.float() if isinstance(self.exact, Features) else self.exact
 
     def __len__(self) -> int:

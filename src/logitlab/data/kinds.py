@@ -19,6 +19,9 @@ MAX_FEATURES = 20_000
 ROWS_OF_A_CATEGORY = 20
 """Categories are advised where a column's values have so many rows each, on average."""
 
+LEAST_ROWS_OF_A_CATEGORY = 5
+"""Text with many values is taken for categories where they have so many rows each, on average; names have one or two."""
+
 CODE = r"^[+-]?0\d"
 """A number that begins with a zero is a code (a postcode, a telephone number): as a number it would lose it."""
 
@@ -105,7 +108,7 @@ def settle(series: pl.Series, categorical: bool, where: str, max_categories: int
         series: as read.
         categorical: declared so in data.categorical.
         where: the file, for faults.
-        max_categories: how many different texts are still taken for categories unless declared.
+        max_categories: how many different texts are taken for categories whatever rows they have, unless declared.
 
     Raises:
         UserError: the values can be read in more than one way, or in none.
@@ -150,7 +153,8 @@ def _settle_text(series: pl.Series, where: str, max_categories: int) -> tuple[st
         _refuse_mixed(series, "numbers", levels.filter(~is_number), where)
     if is_date.mean() >= 0.5:  # type: ignore[operator]
         _refuse_mixed(series, "dates", levels.filter(~is_date), where)
-    if stripped.n_unique() > max_categories:
+    number = stripped.n_unique()
+    if number > max_categories and number * LEAST_ROWS_OF_A_CATEGORY > len(series):
         raise _too_many(series, stripped.unique(), codes, where, max_categories)
     return "category", lower_truth(as_levels(series))
 
@@ -172,6 +176,14 @@ def spelling_notices(series: pl.Series) -> list[str]:
     ]
 
 
+def many_notice(name: str, categories: int, rows: int) -> str:
+    """Return the sentence on a column of text with many values that was taken for categories without being declared."""
+    return (
+        f"'{name}' is text with {categories:,} values, about {max(round(rows / categories), 1):,} rows each, and is taken for"
+        f" categories. If it is a name or an identifier, leave it out: {suggestion('data.drop', [name])}."
+    )
+
+
 def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_categories: int) -> UserError:
     """Return the error of a text column with too many values; features are advised where there are rows enough."""
     name, why = series.name, ""
@@ -179,12 +191,12 @@ def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_
         row = series.str.strip_chars().str.contains(CODE + r"\d*$").fill_null(False).arg_true()
         why = f" They are codes, for {shown(series[row[0]])} in {rows_at(row[:1])} begins with 0, which a number would lose."
     advice = f" If it is a name, an identifier or a sentence, type {suggestion('data.drop', [name])}"
-    if len(levels) * ROWS_OF_A_CATEGORY <= len(series) and len(levels) <= MAX_FEATURES:
+    if len(levels) * 2 <= len(series):
         advice += f"; to make a feature of every value, {suggestion('data.categorical', [name])}"
     return UserError(
         f"{where}: the text column '{name}' has {len(levels):,} different values in {len(series):,} rows, such as"
         f" {short_list([shown(level) for level in levels.sort()[:3]])}: more than the {max_categories} that are taken for"
-        f" categories.{why}{advice}.",
+        f" categories where they have fewer than {LEAST_ROWS_OF_A_CATEGORY} rows each.{why}{advice}.",
         ("drop", name),
     )
 

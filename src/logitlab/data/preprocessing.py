@@ -1,6 +1,9 @@
 """From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
 
+import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,10 +12,17 @@ from torch import Tensor
 from logitlab.data.columns import Category, Column, Number, from_plain
 from logitlab.data.scaling import Scaling
 from logitlab.errors import UserError, did_you_mean
+from logitlab.sparse import Codes, SparseMatrix
 from logitlab.threads import one_thread
 
 if TYPE_CHECKING:
     import polars as pl
+
+CODED_FROM = 200
+"""Features that the categories of a table make together, from which on each category is kept as one column of codes."""
+
+MOST_LISTED = 1_000
+"""Levels, and numbers of a scaling, that a checkpoint holds one by one."""
 
 BLOCK_VALUES = 2**18
 """Values that are turned into float64 at a time: they fit in a core's cache, and memory stays flat."""
@@ -47,16 +57,49 @@ class Preprocessing:
         """How each input column is to be read: number, category or date."""
         return {encoder.name: encoder.kind for encoder in self.encoders}
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """The name of each feature, as in ("age", "age is missing", "sex=male")."""
         return tuple(name for encoder in self.encoders for name in encoder.feature_names)
 
+    @cached_property
+    def coded(self) -> tuple[tuple[int, Category], ...]:
+        """The columns that are kept as codes, each with the place of its first feature: none, or all categories."""
+        starts = itertools.accumulate((encoder.width for encoder in self.encoders), initial=0)
+        found = [pair for pair in zip(starts, self.encoders, strict=False) if isinstance(pair[1], Category)]
+        return tuple(found) if is_coded(encoder.width for _, encoder in found) else ()  # type: ignore[arg-type]  # see `found`
+
+    @cached_property
+    def numbers(self) -> "Preprocessing":
+        """The preprocessing of the columns that are not kept as codes: this one, where none is."""
+        if not self.coded:
+            return self
+        kept = [encoder for encoder in self.encoders if not isinstance(encoder, Category)]
+        center, scale = ([each[place] for place in self.places] for each in (self.scaling.center, self.scaling.scale))
+        return Preprocessing(kept, Scaling(center, scale))
+
+    @cached_property
+    def places(self) -> Sequence[int]:
+        """Which features are those of `numbers`."""
+        coded = {place for start, encoder in self.coded for place in range(start, start + encoder.width)}
+        return [place for place in range(len(self.scaling.center)) if place not in coded]
+
+    def codes(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> list[Codes]:
+        """Return the codes of the columns that are kept so; arguments and errors are `transform`'s."""
+        found = []
+        for start, encoder in self.coded:
+            codes = encoder.codes(frame[encoder.name])
+            if encoder.missing == "refuse" and bool((refused := codes > len(encoder.shares)).any()):
+                raise _no_value(encoder.name, first_row + int(refused.nonzero()[0]), where)
+            found.append(Codes(start, codes.int(), torch.tensor(encoder.shares[1:], dtype=torch.float64)))
+        return found
+
     def transform(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
         """Return the features of a table's rows in float32, (rows, features); arguments and errors are those of `blocks`."""
-        return torch.cat([block.float() for block in self.blocks(frame, where, first_row)])
+        blocks = self.blocks(frame, where, first_row)
+        return torch.cat([(block.dense() if isinstance(block, SparseMatrix) else block).float() for block in blocks])
 
-    def blocks(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Iterator[Tensor]:
+    def blocks(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Iterator[Tensor | SparseMatrix]:
         """Yield the features of successive rows of a table, float64, (rows, features); in memory they lie column by column.
 
         Args:
@@ -68,13 +111,14 @@ class Preprocessing:
             UserError: a column is missing, or a value is missing, infinite or no float32 after scaling.
         """
         self.check_columns(frame.columns, where)
-        rows = max(BLOCK_VALUES // max(len(self.feature_names), 1), 1)
+        numbers, places = self.numbers, torch.tensor(self.places if self.coded else [], dtype=torch.long)
+        rows = max(BLOCK_VALUES // max(len(numbers.feature_names) + len(self.coded), 1), 1)
         with one_thread():
             for start in range(0, max(len(frame), 1), rows):
                 block = frame[start : start + rows]
-                values = self.scaling.transform(self.own_units(block))
-                self._check(block, values, where, first_row + start)
-                yield values
+                values = numbers.scaling.transform(numbers.own_units(block))
+                numbers._check(block, values, where, first_row + start)
+                yield SparseMatrix(values, places, self.codes(block, where, first_row + start)) if self.coded else values
 
     def checked_own_units(self, frame: "pl.DataFrame", where: str, first_row: int) -> Tensor:
         """Return `own_units` of rows whose scaled features are finite in float32; arguments and errors are `transform`'s."""
@@ -84,8 +128,8 @@ class Preprocessing:
 
     def own_units(self, frame: "pl.DataFrame") -> Tensor:
         """Return the features before scaling, float64, (rows, features), column by column; NaN where a value is missing."""
-        columns = {column.name: column for column in frame.get_columns()}
-        return torch.cat([encoder.encode(columns[encoder.name]).T for encoder in self.encoders]).T
+        nothing = torch.empty(0, len(frame), dtype=torch.float64)
+        return torch.cat([nothing, *(encoder.encode(frame[encoder.name]).T for encoder in self.encoders)]).T
 
     def check_columns(self, names: Iterable[str], where: str = "the table") -> None:
         """Refuse a table that lacks a column.
@@ -118,12 +162,13 @@ class Preprocessing:
 
     def plain(self) -> dict[str, Any]:
         """Return the preprocessing as plain values, for a checkpoint."""
-        return {"columns": [encoder.plain() for encoder in self.encoders], "scaling": self.scaling.plain()}
+        return {"columns": [_packed(encoder.plain()) for encoder in self.encoders], "scaling": _packed(self.scaling.plain())}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Return the preprocessing that `plain` wrote down."""
-        return cls([from_plain(column) for column in values["columns"]], Scaling.from_plain(values["scaling"]))
+        columns = [from_plain(_unpacked(column)) for column in values["columns"]]
+        return cls(columns, Scaling.from_plain(_unpacked(values["scaling"])))
 
     def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
         if not scaled.numel() or torch.stack(scaled.T.aminmax()).abs().max() <= torch.finfo(torch.float32).max:
@@ -136,11 +181,38 @@ class Preprocessing:
         name = owners[feature]
         came = block[name][row]
         if came is None or came != came:
-            raise UserError(
-                f"{where}: the column '{name}' has no value in row {first_row + row}, and the model was trained without"
-                " missing values. Fill it in, or train with data.missing=mean, which learns what a missing value means."
-            )
+            raise _no_value(name, first_row + row, where)
         raise UserError(
             f"{where}: the column '{name}' holds {came} in row {first_row + row}, which is not a number that can be"
             " computed with in float32. Correct the value, or leave the row out."
         )
+
+
+def is_coded(widths: Iterable[int]) -> bool:
+    """Return whether the categories of a table, which become so many features each, are kept as codes."""
+    return sum(widths) > CODED_FROM
+
+
+def _packed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values with long lists as one tensor, or as one text: Lightning visits each value whenever it saves."""
+
+    def pack(value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) <= MOST_LISTED:
+            return value
+        return json.dumps(value) if isinstance(value[0], str) else torch.tensor(value, dtype=torch.float64)
+
+    return {name: pack(value) for name, value in values.items()}
+
+
+def _unpacked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain values of which `_packed` made these."""
+    lists = {name: value.tolist() for name, value in values.items() if isinstance(value, Tensor)}
+    texts = {name: json.loads(value) for name, value in values.items() if name == "levels" and isinstance(value, str)}
+    return {**values, **lists, **texts}
+
+
+def _no_value(name: str, row: int, where: str) -> UserError:
+    return UserError(
+        f"{where}: the column '{name}' has no value in row {row}, and the model was trained without"
+        " missing values. Fill it in, or train with data.missing=mean, which learns what a missing value means."
+    )

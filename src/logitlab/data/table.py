@@ -21,18 +21,22 @@ from logitlab.data.examples import Examples
 from logitlab.data.faults import Faults, short_list
 from logitlab.data.labels import Labels
 from logitlab.data.options import TableOptions
-from logitlab.data.preprocessing import Preprocessing
+from logitlab.data.preprocessing import Preprocessing, is_coded
 from logitlab.data.roles import Roles
 from logitlab.data.scaling import Scaling
 from logitlab.data.table_summary import TableSummary
 from logitlab.errors import UserError
 from logitlab.features import Features, narrowest
+from logitlab.sparse import SparseFeatures, stored_in_a_row
 from logitlab.threads import one_thread
 
 FULL_BATCH_VALUES = 2**21
 """Tables of up to so many values (rows x features) train on one batch of all rows."""
 
 MINI_BATCH_ROWS = 8_192
+
+MOST_DESCRIBED = 1_000
+"""Features of one column that columns.json lists, with their scaling; those of a category are its levels anyway."""
 
 PART_ROWS = 16_384
 PART_VALUES = 2**21
@@ -95,10 +99,10 @@ def table(
     preprocessing = draft.fit(scale)
     with one_thread():
         examples = draft.examples(preprocessing)
-    rows, width = len(examples["train"]), len(preprocessing.feature_names)
-    batch_size = batch_size or (None if rows * width <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
+    rows, values = len(examples["train"]), stored_in_a_row(examples["train"].exact)
+    batch_size = batch_size or (None if rows * values <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(width), sums),
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(preprocessing), sums),
         batch_size=batch_size,
         shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
         seed=seed,
@@ -174,6 +178,9 @@ class _Draft:
         self.split_values = None if roles.split_by is None else frame[roles.split_by]
         self.frame = frame.select(roles.features)
         becomes = memory.features_of(self.frame, self.kinds, self.missing == "mean")
+        categories = [name for name, kind in self.kinds.items() if kind == "category"]
+        if is_coded(becomes[name] for name in categories):
+            becomes |= dict.fromkeys(categories, 1)
         held = int(self.frame.estimated_size())
         memory.check_features(len(frame), becomes, self.kinds, held, self.path, self.max_columns)
         if self.weight is not None:
@@ -240,11 +247,15 @@ class _Draft:
                 self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
             if kind == "category":
                 self.notices += kinds.spelling_notices(train)
+                if column.width >= self.max_categories and name not in self.roles.categorical:
+                    self.notices.append(kinds.many_notice(name, column.width + 1, len(train)))
             self.encoders.append(column)
             scalings.append(scaling)
-            features = zip(column.feature_names, scaling.center, scaling.scale, strict=True)
-            described = [dict(zip(("name", "center", "scale"), each, strict=True)) for each in features]
-            self.described.append({"role": "feature", **column.plain(), "missing_in_train": gaps, "features": described})
+            described = {"role": "feature", **column.plain(), "missing_in_train": gaps}
+            if column.width <= MOST_DESCRIBED:
+                features = zip(column.feature_names, scaling.center, scaling.scale, strict=True)
+                described["features"] = [dict(zip(("name", "center", "scale"), each, strict=True)) for each in features]
+            self.described.append(described)
         if constants:
             self.notices.append(f"Left out, for all training rows have one value there: {short_list(constants)}.")
         if not self.encoders:
@@ -257,19 +268,21 @@ class _Draft:
 
     def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
         """Turn the rows into `Features`, part by part; the table's own columns are released on the way."""
-        features = preprocessing.feature_names
+        numbers = preprocessing.numbers
         rows = {name: rows for name, rows in self.rows.items() if len(rows)}
-        places = self._places_by_type()
-        becomes = {column.name: len(column.feature_names) for column in self.encoders}
-        row_bytes = sum(len(each) * dtype.itemsize for dtype, each in places.items())
+        places = self._places_by_type(numbers)
+        becomes = {column.name: column.width for column in numbers.encoders}
+        becomes |= {column.name: 1 for _, column in preprocessing.coded}
+        row_bytes = sum(len(each) * dtype.itemsize for dtype, each in places.items()) + 4 * len(preprocessing.coded)
         held = int(self.frame.estimated_size())
-        memory.check_features(len(self.target), becomes, self.kinds, held, self.path, len(features), row_bytes)
+        memory.check_features(len(self.target), becomes, self.kinds, held, self.path, sum(becomes.values()), row_bytes)
         parts_of = {
             name: [(each, torch.empty(len(rows[name]), len(each), dtype=dtype)) for dtype, each in places.items()]
             for name in rows
         }
         done = dict.fromkeys(rows, 0)
-        step = max(min(PART_ROWS, PART_VALUES // len(features)), 1)
+        codes = preprocessing.codes(self.frame, self.path)
+        step = max(min(PART_ROWS, PART_VALUES // max(len(numbers.feature_names), 1)), 1)
         parts = [self.frame[start : start + step] for start in range(0, len(self.frame), step)]
         self.frame = pl.DataFrame()
         parts.reverse()
@@ -279,7 +292,7 @@ class _Draft:
             membership[rows[name]] = number
         while parts:
             part = parts.pop()
-            values = preprocessing.checked_own_units(part, self.path, start + 1)
+            values = numbers.checked_own_units(part, self.path, start + 1)
             split = membership[start : start + len(part)]
             for number, name in enumerate(rows):
                 mine = values[split == number] if len(rows) > 1 else values
@@ -287,23 +300,29 @@ class _Draft:
                     kept[done[name] : done[name] + len(mine)] = mine[:, each]
                 done[name] += len(mine)
             start += len(part)
-        scaling = preprocessing.scaling
-        center, scale = torch.tensor([scaling.center, scaling.scale], dtype=torch.float64)
-        return {name: self._examples(Features(parts_of[name], center, scale), rows[name], features) for name in rows}
+        center, scale = torch.tensor([numbers.scaling.center, numbers.scaling.scale], dtype=torch.float64)
+        places_of_numbers, examples = torch.tensor(preprocessing.places, dtype=torch.long), {}
+        for name in rows:
+            features = Features(parts_of[name], center, scale)
+            if codes:
+                features = SparseFeatures(features, places_of_numbers, [one[rows[name]] for one in codes])
+            examples[name] = self._examples(features, rows[name], preprocessing.feature_names)
+        return examples
 
-    def _places_by_type(self) -> dict[torch.dtype, Tensor]:
+    def _places_by_type(self, numbers: Preprocessing) -> dict[torch.dtype, Tensor]:
         """Return the narrowest type that holds all values of a feature -> the places of such features."""
         types: list[torch.dtype] = []
-        for column in self.encoders:
-            series, width = self.frame[column.name], len(column.feature_names)
+        for column in numbers.encoders:
+            series, width = self.frame[column.name], column.width
             if isinstance(column, Category):
                 takes_shares = len(column.unseen(series)) or (column.missing == "unseen" and series.null_count())
                 types += [torch.float64 if takes_shares else torch.int8] * width
             else:
                 types += [narrowest(column.encode(series)[:, 0]), torch.int8][:width]
-        return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype]) for dtype in dict.fromkeys(types)}
+        kept = dict.fromkeys(types or [torch.int8])
+        return {dtype: torch.tensor([j for j, each in enumerate(types) if each == dtype], dtype=torch.long) for dtype in kept}
 
-    def summary(self, features: int) -> TableSummary:
+    def summary(self, preprocessing: Preprocessing) -> TableSummary:
         """Return the summary of the table."""
         roles = self.roles
         columns = [{"name": roles.target, "role": "target", "positive": self.labels.positive, "negative": self.labels.negative}]
@@ -311,7 +330,8 @@ class _Draft:
         for role, name in (("row weight", roles.weight), ("split", roles.split_by), ("cluster", roles.cluster)):
             columns += [] if name is None else [{"name": name, "role": role}]
         columns += [{"name": name, "role": "not used"} for name in roles.dropped]
-        title = f"Table {self.path}: {len(self.target):,} rows, {len(self.encoders)} columns become {features} features"
+        size = f"{len(self.encoders)} columns become {len(preprocessing.feature_names):,} features"
+        title = f"Table {self.path}: {len(self.target):,} rows, {size}"
         lines = splitting.lines(self.rows, self.target, self.labels)
         return TableSummary(title, columns, lines, self.notices, self.rows, self.numbers)
 

@@ -4,6 +4,7 @@ It is put together from the checkpoint and, for intervals and averages, from coe
 a run directory can be moved, and where the files are missing or belong to other weights the sentences go without intervals.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from logitlab.statistics.steps import step_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+MOST_SAID = 20
+"""Sentences about the features of one column, where it has more than MOST_FEATURES."""
+MOST_FEATURES = 200
 
 SAME = 1e-4
 """Coefficients in the file that differ by more from the checkpoint's, relatively, belong to other weights."""
@@ -133,8 +138,16 @@ def sentences(model: Model, known: Knowledge) -> Iterator[str]:
     )
     features = iter(zip(known.features, model.preprocessing.scaling.scale, strict=True))
     for encoder in model.preprocessing.encoders:
-        for position, _ in enumerate(encoder.feature_names):
-            coefficient, scale = next(features)
+        mine = list(itertools.islice(features, encoder.width))
+        said = list(range(encoder.width))
+        if encoder.width > MOST_FEATURES:
+            said = sorted(said, key=lambda position: -abs(mine[position][0].estimate))[:MOST_SAID]
+            yield (
+                f"Of the {encoder.width:,} features of {encoder.name} these {MOST_SAID} move the odds most; all are in"
+                " coefficients.csv."
+            )
+        for position in said:
+            coefficient, scale = mine[position]
             if any(coefficient.name in (name, *factors) for name, factors in known.products.items()):
                 yield _together(encoder, coefficient, known.products, odds)
             else:

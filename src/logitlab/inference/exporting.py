@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from logitlab.data.columns import Category, Column, Date, Number, as_text, days_since
 from logitlab.data.preprocessing import Preprocessing
-from logitlab.errors import RunError
+from logitlab.errors import RunError, UserError
 from logitlab.inference.model_file import Model
+from logitlab.networks import LinearNetwork, Logits, Network
 from logitlab.runs import files
 
 TOLERANCE = 1e-6
@@ -35,19 +36,23 @@ class ExportedModel(nn.Module):
     def __init__(self, model: Model) -> None:
         """Lay out filled numbers, their indicators, then the categories; `order` puts them as the network wants."""
         super().__init__()
-        encoders = model.preprocessing.encoders
+        encoders, network = model.preprocessing.encoders, model.network
         numeric = [place for place, encoder in enumerate(encoders) if isinstance(encoder, Number | Date)]
         indicated = [index for index, place in enumerate(numeric) if cast(Number, encoders[place]).indicator]
         fills = [cast(Number, encoders[place]).fill for place in numeric]
         self.numeric, self.indicated = _constant(numeric), _constant(indicated)
         self.fill = nn.Buffer(torch.tensor([torch.nan if fill is None else fill for fill in fills], dtype=torch.float64))
-        self.categories = nn.ModuleList(
-            CategoryTable(encoder, place) for place, encoder in enumerate(encoders) if isinstance(encoder, Category)
-        )
-        self.order = _constant(_order(encoders, numeric, indicated))
+        categories = [(place, encoder) for place, encoder in enumerate(encoders) if isinstance(encoder, Category)]
         center, scale = model.preprocessing.scaling.center, model.preprocessing.scaling.scale
+        if model.preprocessing.coded:
+            network, center, scale, parts = _folded(model)
+            tables = [CategoryTable(encoder, place, part) for (place, encoder), part in zip(categories, parts, strict=True)]
+        else:
+            tables = [CategoryTable(encoder, place, encoder.table()) for place, encoder in categories]
+        self.categories = nn.ModuleList(tables)
+        self.order = _constant(_order(encoders, numeric, indicated, [table.table.shape[1] for table in tables]))
         self.center, self.scale = (nn.Buffer(torch.tensor(values, dtype=torch.float64)) for values in (center, scale))
-        self.network = model.network
+        self.network = network
 
     def forward(self, columns: Tensor) -> Tensor:
         """Return the probability of class 1, float32 (rows,), for float64 columns (rows, columns)."""
@@ -60,16 +65,51 @@ class ExportedModel(nn.Module):
         return self.network.probability(self.network(scaled))[:, 0].float()
 
 
-class CategoryTable(nn.Module):
-    """One category's features, looked up by the index of its level."""
+def _folded(model: Model) -> tuple[Network, list[float], list[float], list[Tensor]]:
+    """Return a network that takes one number of each category, what it adds to the logit; with scaling and these numbers.
 
-    def __init__(self, encoder: Category, place: int) -> None:
+    Raises:
+        UserError: the network is not linear, so that no number of a category is all that it takes.
+    """
+    preprocessing, network = model.preprocessing, model.network
+    if not isinstance(network, LinearNetwork):
+        raise UserError(
+            f"export.py writes a network of {len(preprocessing.feature_names):,} features, most of them categories, only where"
+            " it is linear, and this one is not: predict.py takes it as it is."
+        )
+    weight, start = network.weight.detach(), 0
+    weights: list[float] = []
+    center: list[float] = []
+    scale: list[float] = []
+    parts: list[Tensor] = []
+    for encoder in preprocessing.encoders:
+        span = slice(start, start + encoder.width)
+        start += encoder.width
+        if isinstance(encoder, Category):
+            own = torch.cat([weight.new_zeros(1), weight[span]])
+            unseen = own @ torch.tensor(encoder.shares, dtype=own.dtype)
+            parts.append(torch.cat([own, unseen[None], unseen.new_full((1,), torch.nan)])[:, None])
+            weights, center, scale = [*weights, 1.0], [*center, 0.0], [*scale, 1.0]
+            continue
+        weights += weight[span].tolist()
+        center, scale = [*center, *preprocessing.scaling.center[span]], [*scale, *preprocessing.scaling.scale[span]]
+    folded = Logits(len(weights)).double()
+    with torch.no_grad():
+        folded.linear.weight[0], folded.linear.bias[0] = torch.tensor(weights, dtype=torch.float64), network.bias
+    folded.recalibration = network.recalibration
+    return folded.eval(), center, scale, parts
+
+
+class CategoryTable(nn.Module):
+    """One category's features, or what they add to the logit, looked up by the index of its level."""
+
+    def __init__(self, encoder: Category, place: int, table: Tensor) -> None:
         super().__init__()
         self.place = place
         self.levels = len(encoder.levels)
         self.unseen = len(encoder.shares)
         self.missing = encoder.missing_row
-        self.table = nn.Buffer(encoder.table())
+        self.table = nn.Buffer(table)
 
     def forward(self, columns: Tensor) -> Tensor:
         """Return the features, (rows, features of this column)."""
@@ -180,14 +220,13 @@ def _constant(indices: list[int]) -> nn.Buffer:
     return nn.Buffer(torch.tensor(indices, dtype=torch.long))
 
 
-def _order(encoders: tuple[Column, ...], numeric: list[int], indicated: list[int]) -> list[int]:
-    """Return where each feature of the network stands among filled numbers, indicators and categories."""
-    category = len(numeric) + len(indicated)
+def _order(encoders: tuple[Column, ...], numeric: list[int], indicated: list[int], widths: list[int]) -> list[int]:
+    """Return where each feature of the network stands among filled numbers, indicators and categories of these widths."""
+    category, width = len(numeric) + len(indicated), iter(widths)
     order: list[int] = []
     for place, encoder in enumerate(encoders):
         if isinstance(encoder, Category):
-            order += range(category, category + len(encoder.feature_names))
-            category += len(encoder.feature_names)
+            order += range(category, category := category + next(width))
             continue
         index = numeric.index(place)
         if not cast(Number, encoder).constant:

@@ -24,6 +24,8 @@ from logitlab.statistics.steps import Products, products
 from logitlab.statistics.table import CoefficientTable, Units, bare_table, coefficient_table, indicators
 
 MOST_IN_SUMMARY = 12
+MOST_IN_ORDER = 200
+"""Coefficients up to which the summary has the first ones; of more the largest."""
 MOST_COLLINEAR = 3
 MOST_WORK = 1e9
 """Rows x coefficients^3 up to which Firth's intervals are profiles unless asked for otherwise: some ten seconds."""
@@ -213,9 +215,11 @@ def _summary(table: CoefficientTable) -> list[Row]:
 
 def _estimates(table: CoefficientTable) -> list[Row]:
     *weights, bias = zip(table.names, table.estimate.tolist(), strict=True)
+    if is_long := len(weights) > MOST_IN_ORDER:
+        weights.sort(key=lambda weight: -abs(weight[1]))
     rows = [(f"weight of {name}", _decimal(value)) for name, value in weights[:MOST_IN_SUMMARY]]
     if len(weights) > MOST_IN_SUMMARY:
-        rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} more in coefficients.csv"))
+        rows.append(("...", f"{len(weights) - MOST_IN_SUMMARY:,} {'smaller' if is_long else 'more'} in coefficients.csv"))
     return [*rows, ("bias", _decimal(bias[1]))]
 
 

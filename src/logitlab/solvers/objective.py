@@ -16,6 +16,7 @@ from torch import Tensor
 from logitlab import penalties
 from logitlab.features import Features
 from logitlab.penalties import ElasticNet
+from logitlab.sparse import SparseMatrix, stored_in_a_row
 from logitlab.threads import one_thread
 
 NUMBERS_IN_A_BLOCK = 2**20
@@ -136,7 +137,7 @@ class Objective:
         return replace(self, features=self.features[rows], target=self.target[rows], weight=weight)
 
     def _sums(self, parameters: Tensor, hessian: bool) -> Sums:
-        size, rows = rows_in_a_block(self.features.shape[1]), len(self.features)
+        size, rows = rows_in_a_block(stored_in_a_row(self.features)), len(self.features)
         assert rows, "a table without rows"
         blocks = (self.part(slice(start, start + size)) for start in range(0, rows, size))
         return functools.reduce(operator.add, (_block_sums(block, parameters, hessian) for block in blocks))
@@ -144,12 +145,12 @@ class Objective:
     def logits(self, parameters: Tensor) -> Tensor:
         """Return every row's logit, (rows,), float64."""
         point = parameters.double()
-        size = rows_in_a_block(self.features.shape[1])
-        return torch.cat([block.double() @ point[:-1] + point[-1] for block in self.features.split(size)])
+        size = rows_in_a_block(stored_in_a_row(self.features))
+        return torch.cat([block.to(torch.float64) @ point[:-1] + point[-1] for block in self.features.split(size)])
 
 
 def rows_in_a_block(features: int) -> int:
-    """Return the number of rows to work on at a time."""
+    """Return the number of rows to work on at a time, of which so many numbers each are kept."""
     return max(NUMBERS_IN_A_BLOCK // max(features, 1), 1024)
 
 
@@ -175,7 +176,7 @@ def _block_sums(block: Objective, parameters: Tensor, hessian: bool) -> Sums:
     """Return the sums over rows that are few enough to stay in the cache."""
     features, target, weight, dtype = block.features, block.target, block.weight, block.dtype
     x, sign = features.to(dtype), target.reshape(-1).to(dtype) * 2 - 1
-    point = parameters.to(x)
+    point = parameters.to(x.device, dtype)
     margin = (x @ point[:-1]).add_(point[-1]).mul_(sign)
     tail = margin.abs().neg_().exp_()  # exp(-|margin|), in (0, 1]: neither overflows nor loses digits
     losses = torch.log1p(tail).sub_(margin.clamp(max=0))
@@ -185,18 +186,20 @@ def _block_sums(block: Objective, parameters: Tensor, hessian: bool) -> Sums:
     right: Tensor = (margin > 0).to(dtype)
     total, rows = float(len(x)), None
     if weight is not None:
-        rows = weight.reshape(-1).to(x)
+        rows = weight.reshape(-1).to(margin)
         total, right = float(rows.double().sum()), right * rows
     if block.pos_weight != 1:
-        rows = torch.where(sign > 0, block.pos_weight, 1.0).to(x) * (1 if rows is None else rows)
+        rows = torch.where(sign > 0, block.pos_weight, 1.0).to(margin) * (1 if rows is None else rows)
     if rows is not None:
         losses, slope, variance = losses * rows, slope * rows, variance * rows
     gradient = torch.cat([slope @ x, slope.sum()[None]]).double()
     return Sums(total, losses.sum().double(), right.sum().double(), gradient, gram(x, variance) if hessian else None)
 
 
-def gram(x: Tensor, weight: Tensor) -> Tensor:
+def gram(x: Tensor | SparseMatrix, weight: Tensor) -> Tensor:
     """Return sum_i weight_i (x_i, 1)' (x_i, 1), (features + 1, features + 1), float64, for x (rows, features)."""
+    if isinstance(x, SparseMatrix):
+        return x.gram(weight)
     weighted = x * weight[:, None]
     result = torch.empty(x.shape[1] + 1, x.shape[1] + 1, dtype=torch.float64, device=x.device)
     result[:-1, :-1] = weighted.T @ x

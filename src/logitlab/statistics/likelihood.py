@@ -70,7 +70,8 @@ class Likelihood:
     @cached_property
     def means(self) -> Tensor:
         """The mean of each feature over the rows, (features,)."""
-        return sum((weight @ design[:, :-1] for design, _, weight in self.chunks()), torch.zeros(())) / self.rows
+        parts = zip(self.features.split(CELLS_AT_ONCE), self.weight.split(CELLS_AT_ONCE), strict=True)
+        return sum((weight @ rows.to(torch.float64) for rows, weight in parts), torch.zeros(())) / self.rows
 
     @cached_property
     def deviations(self) -> Tensor:

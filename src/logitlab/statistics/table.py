@@ -38,6 +38,11 @@ class Units:
         matrix[-1, :-1] = -self.center / self.scale
         return matrix
 
+    def own(self, theta: Tensor) -> Tensor:
+        """Return `matrix` @ theta, (features + 1,)."""
+        weight = theta[:-1] / self.scale
+        return torch.cat([weight, (theta[-1] - weight @ self.center)[None]])
+
 
 @dataclass(frozen=True)
 class CoefficientTable:
@@ -259,7 +264,7 @@ def bare_table(likelihood: Likelihood, theta: Tensor, names: Sequence[str], unit
     theta = theta.double()
     return CoefficientTable(
         (*names, "bias"),
-        units.matrix @ theta,
+        units.own(theta),
         *(torch.full_like(theta, torch.nan),) * 9,
         mean=column_means(likelihood, units),
         indicator=(False,) * len(theta),

@@ -14,6 +14,7 @@ from logitlab.data.examples import Examples
 from logitlab.data.scaling import is_indicator
 from logitlab.metrics import log_loss
 from logitlab.solvers.solver import Solver
+from logitlab.sparse import SparseFeatures
 from logitlab.training.module import LogisticRegression
 
 FIRST_LOOK = 8
@@ -95,12 +96,16 @@ class Sample:
     def __init__(self, examples: Examples, pos_weight: float = 1.0) -> None:
         """Take the rows, and how many rows of class 0 a row of class 1 counts as."""
         step = -(-len(examples) // MOST_ROWS)
-        self.features, self.target = examples.exact[::step].double(), examples.target[::step, 0].double()
+        rows, names = examples.exact[::step], examples.feature_names
+        self.features, self.target = rows.to(torch.float64), examples.target[::step, 0].double()
         self.weight = torch.ones_like(self.target) if examples.weight is None else examples.weight[::step, 0].double()
         self.weight = self.weight * (1 + (pos_weight - 1) * self.target)
         share = (self.weight * self.target).sum() / self.weight.sum()
         self.base_loss = self.loss(share.expand_as(self.target))
-        self.unscaled = _unscaled(self.features, examples.feature_names)
+        if isinstance(rows, SparseFeatures):  # the others are never scaled
+            names = tuple(names[place] for place in rows.places.tolist())
+            rows = rows.numbers
+        self.unscaled = _unscaled(rows.double(), names)
 
     @torch.no_grad()
     def probability(self, module: pl.LightningModule) -> Tensor:
@@ -180,6 +185,8 @@ def _unscaled(x: Tensor, names: tuple[str, ...]) -> str | None:
 
     Indicators are never scaled: however few their ones are, they count as a column of deviation 1/2 around 0.
     """
+    if not x.shape[1]:
+        return None
     deviation, mean = x.std(dim=0, correction=0), x.mean(dim=0)
     varies = (deviation > 0).nonzero()[:, 0]
     if not len(varies):

@@ -1,0 +1,155 @@
+"""Columns of many categories as codes, against the dense way: the same products, coefficients and predictions."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs import compose_config
+from torch.nn import functional
+
+from logitlab.data import preprocessing
+from logitlab.data.table import table
+from logitlab.experiment import train
+from logitlab.features import Features
+from logitlab.inference.exporting import export
+from logitlab.inference.model_file import load_model
+from logitlab.penalties import ElasticNet
+from logitlab.solvers.objective import Objective
+from logitlab.sparse import Codes, Counts, SparseFeatures
+
+NEVER = 10**9
+
+
+def mixed(rows: int, seed: int, numbers: int = 2, widths: tuple[int, ...] = (4, 7), words: int = 3) -> SparseFeatures:
+    """Return numbers, categories (some rows of them unseen) and counts, the places of the numbers among the others."""
+    generator = torch.Generator().manual_seed(seed)
+    own = Features.of(torch.randn(rows, numbers, dtype=torch.float64, generator=generator), [0.5] * numbers, [2.0] * numbers)
+    places, parts, start = [], [], 0
+    for width in widths:
+        places, start = [*places, start], start + 1
+        codes = torch.randint(0, width + 2, (rows,), dtype=torch.int32, generator=generator)
+        parts.append(Codes(start, codes, torch.rand(width, dtype=torch.float64, generator=generator)))
+        start += width
+    lengths = torch.randint(0, 4, (rows,), generator=generator)
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    entries = int(offsets[-1])
+    indices = torch.randint(0, words, (entries,), dtype=torch.int32, generator=generator)
+    parts.append(Counts(start, words, offsets, indices, torch.rand(entries, generator=generator)))
+    places += range(start + words, start + words + numbers - len(places))
+    return SparseFeatures(own, torch.tensor(places[:numbers]), parts)
+
+
+@given(rows=st.integers(1, 40), seed=st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_products_are_those_of_the_dense_matrix(rows, seed):
+    features = mixed(rows, seed)
+    dense, matrix = features.double(), features.to(torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(dense.shape[1], dtype=torch.float64, generator=generator)
+    values, curvature = torch.randn(2, rows, dtype=torch.float64, generator=generator)
+    ones = torch.cat([dense, torch.ones(rows, 1, dtype=torch.float64)], dim=1)
+    close = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(matrix @ weight, dense @ weight, **close)
+    torch.testing.assert_close(matrix.times(weight, row_by_row=True), dense @ weight, **close)
+    torch.testing.assert_close(values @ matrix, values @ dense, **close)
+    torch.testing.assert_close(matrix.gram(curvature), (ones * curvature[:, None]).T @ ones, **close)
+    some = torch.randint(0, rows, (7,), generator=generator)
+    for part in (slice(2, 5), slice(None, None, 3), some):
+        torch.testing.assert_close(features[part].double(), dense[part], **close)
+        torch.testing.assert_close(matrix[part].dense(), dense[part], **close)
+
+
+def test_linear_layer_has_the_dense_gradient():
+    features = mixed(50, 3)
+    layer = torch.nn.Linear(features.shape[1], 5, dtype=torch.float64)
+    found = []
+    for x in (features.to(torch.float64), features.double()):
+        found.append(torch.autograd.grad((layer(x) ** 3).sum(), list(layer.parameters())))
+    for ours, dense in zip(*found, strict=True):
+        torch.testing.assert_close(ours, dense, rtol=1e-12, atol=1e-12)
+    assert functional.linear(features.to(torch.float64), layer.weight).shape == (50, 5)
+
+
+@given(seed=st.integers(0, 10**6), l2=st.sampled_from([0.0, 0.1]), weighted=st.booleans(), pos_weight=st.sampled_from([1.0, 3]))
+@settings(max_examples=15, deadline=None)
+def test_objective_is_that_of_the_dense_matrix(seed, l2, weighted, pos_weight):
+    features, generator = mixed(60, seed), torch.Generator().manual_seed(seed)
+    target = torch.randint(0, 2, (60,), generator=generator).double()
+    weight = torch.rand(60, generator=generator) if weighted else None
+    point = torch.randn(features.shape[1] + 1, dtype=torch.float64, generator=generator)
+    ours, dense = (
+        Objective(each, target, weight, ElasticNet(0.0, l2), pos_weight=pos_weight)(point)
+        for each in (features, features.double())
+    )
+    assert ours.value == pytest.approx(dense.value, rel=1e-13)
+    torch.testing.assert_close(ours.gradient, dense.gradient, rtol=0, atol=1e-13)
+    torch.testing.assert_close(ours.hessian, dense.hessian, rtol=0, atol=1e-13)
+
+
+def write_table(path, rows=240, seed=0, missing=False):
+    """Write numbers, a category of three levels, one of many, of which some are in few rows, weights, and the target y."""
+    generator = np.random.default_rng(seed)
+    many = np.minimum(generator.geometric(0.08, rows), 40)
+    x, few = generator.normal(size=(rows, 2)).round(3), generator.choice(["a", "b", "c"], rows)
+    logit = x[:, 0] + generator.normal(size=41)[many] + (few == "b")
+    frame = pl.DataFrame(
+        {
+            "x1": x[:, 0], "shop": [f"s{number}" for number in many], "few": few, "x2": x[:, 1],
+            "w": generator.integers(1, 4, rows), "y": (logit + generator.logistic(size=rows) > 0).astype(int),
+        }
+    )  # fmt: skip
+    if missing:
+        gone = pl.Series(generator.random(rows) < 0.1)
+        frame = frame.with_columns(pl.when(~gone).then(pl.col(name)).alias(name) for name in ("x2", "shop"))
+    frame.write_csv(path)
+    return path
+
+
+COMMON = ("data=table", "data.target=y", "trainer.precision=64-true", "trainer.max_epochs=40", "threshold=f1")
+CASES = {
+    "newton, l2": ("optimizer=newton", "penalty.l2=auto"),
+    "newton, l1 and l2": ("optimizer=newton", "penalty.l1=0.01", "penalty.l2=0.01"),
+    "lbfgs, weights": ("optimizer=lbfgs", "optimizer.dtype=float64", "penalty.l2=0.01", "data.weight=w", "data.drop=[]"),
+    "adam, mini-batches": ("optimizer=adam", "data.batch_size=16", "optimizer.lr=0.01", "calibration=platt"),
+    "sgd, l1": ("optimizer=sgd", "optimizer.lr=0.1", "penalty.l1=0.001", "loss.pos_weight=2"),
+    "adam, hidden layer": ("optimizer=adam", "model=mlp", "model.width=3", "optimizer.lr=0.01"),
+}
+WITH_GAPS = {"newton, l2", "adam, mini-batches", "adam, hidden layer"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_coded_run_ends_where_the_dense_one_does(case, tmp_path, monkeypatch):
+    missing = case in WITH_GAPS
+    path = write_table(tmp_path / "table.csv", missing=missing)
+    new = pl.read_csv(path)[::7].with_columns(shop=pl.when(pl.col("w") == 2).then(pl.lit("new")).otherwise("shop"))
+    found = []
+    for coded_from in (NEVER, 10):
+        monkeypatch.setattr(preprocessing, "CODED_FROM", coded_from)
+        run = tmp_path / str(coded_from)
+        gaps = ("data.missing=mean",) if missing else ()
+        drop = () if "data.weight=w" in CASES[case] else ("data.drop=[w]",)
+        cfg = compose_config(f"data.path={path}", *COMMON, *drop, *CASES[case], *gaps, directory=run)
+        train(cfg)
+        model = load_model(run)
+        assert bool(model.preprocessing.coded) == (coded_from == 10)
+        state = torch.cat([each.flatten() for each in model.network.state_dict().values()])
+        found.append((state, model.preprocessing.feature_names, model.threshold, model.scores(new)[1]))
+        if coded_from == 10 and case == "lbfgs, weights":
+            assert export(model, tmp_path / "export", str(run)) < 1e-6
+    (dense, names, threshold, logit), (coded, same_names, same_threshold, same_logit) = found
+    assert names == same_names and threshold == pytest.approx(same_threshold, abs=1e-9)
+    torch.testing.assert_close(coded, dense, rtol=0, atol=1e-6)
+    torch.testing.assert_close(same_logit, logit, rtol=0, atol=1e-6)
+
+
+def test_a_table_keeps_four_bytes_of_a_row_and_category(tmp_path, monkeypatch):
+    monkeypatch.setattr(preprocessing, "CODED_FROM", 10)
+    data = table(str(write_table(tmp_path / "table.csv")), "y", drop=["w"])
+    shop, few = data.examples.exact.others
+    assert shop.codes.dtype == few.codes.dtype == torch.int32 and shop.codes.shape == (len(data.examples),)
+    dense = data.examples.exact.double()
+    assert dense.shape[1] == data.in_features == len(data.feature_names)
+    where = list(data.feature_names).index("few=b")
+    assert dense[:, where].sum() == (few.codes == 1).sum()
