@@ -65,6 +65,11 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
         check_output(network, datamodule.examples.exact[:2].float())
     elif is_solver:
         _prepare_for_solver(network, cfg.model)
+    elif isinstance(penalty, Firth) and datamodule.preprocessing.coded:
+        raise UserError(
+            f"penalty=firth on {datamodule.in_features:,} features, most of them categories, goes with optimizer=newton or"
+            " lbfgs."
+        )
     if cfg.trainer.get("compile"):
         compile_network(network, datamodule.examples.exact[:2].float())
     declared = build_metrics(cfg)

@@ -6,7 +6,7 @@ Conventions: x is (batch, features); what forward returns is (batch, 1). A `Line
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -62,7 +62,7 @@ class Network(nn.Module, ABC):
         return x.to(next(self.parameters()))
 
     @torch.no_grad()
-    def exact_logit(self, features: Tensor | Features) -> Tensor:
+    def exact_logit(self, features: Tensor | Features | SparseMatrix) -> Tensor:
         """Return the logit, before any recalibration, in float64 and as in evaluation: (rows,) for features (rows, features).
 
         Of a linear network equal rows have equal logits to the last bit, wherever they stand: each row is summed by itself,
@@ -70,9 +70,10 @@ class Network(nn.Module, ABC):
         """
         block = max(1, BLOCK_VALUES // stored_in_a_row(features))
         logit = self._exact()
-        return torch.cat([logit(part.to(torch.float64)) for part in features.split(block)])
+        parts: Iterable[Any] = features.split(block)
+        return torch.cat([logit(part.to(torch.float64)) for part in parts])
 
-    def scores(self, features: Tensor | Features) -> tuple[Tensor, Tensor]:
+    def scores(self, features: Tensor | Features | SparseMatrix) -> tuple[Tensor, Tensor]:
         """Return each row's probability, float32, and its logit, float64, both recalibrated: (rows,) each."""
         logit = self.exact_logit(features)
         if self.recalibration is not None:
@@ -267,12 +268,17 @@ def check_output(network: Network, features: Tensor) -> None:
         )
 
 
-def compile_network(network: Network, features: Tensor) -> None:
+def compile_network(network: Network, features: Tensor | SparseMatrix) -> None:
     """Have torch compile what the network does, in place; its parameters and its state stay as they are.
 
     Raises:
         UserError: torch cannot, on this machine or of this network.
     """
+    if isinstance(features, SparseMatrix):
+        raise UserError(
+            "trainer.compile=true: torch.compile takes tensors, and the categories of this table are kept as codes. Leave"
+            " trainer.compile out."
+        )
     before = [each.grad for each in network.parameters()]
     try:
         with torch.random.fork_rng([]):

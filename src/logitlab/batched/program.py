@@ -19,12 +19,13 @@ from logitlab import build, penalties
 from logitlab.batched import grouping
 from logitlab.batched.batches import member_batches, side_by_side
 from logitlab.batched.optimizers import BATCHED, MemberOptimizer, MemberSchedules
-from logitlab.batched.stacked import StackedElasticNet, StackedLoss, StackedNetwork
+from logitlab.batched.stacked import CannotStackError, StackedElasticNet, StackedLoss, StackedNetwork
 from logitlab.batched.tables import Table
 from logitlab.errors import Interrupted
 from logitlab.monitor import Monitor
 from logitlab.networks import Network
 from logitlab.runs.signals import PendingSignal
+from logitlab.sparse import SparseFeatures
 from logitlab.threads import enough_for
 from logitlab.training.best import Best
 from logitlab.training.callbacks.pruning import Pruning
@@ -253,6 +254,8 @@ def _callbacks(cfg: DictConfig, configs: Configs, datamodule: Any, monitor: Moni
 
 
 def _module(cfg: DictConfig, configs: Configs, tables: Sequence[Table], sizes: Sequence[int]) -> LogisticRegression:
+    if any(isinstance(table.datamodule.examples.exact, SparseFeatures) for table in tables):
+        raise CannotStackError("the categories of the table are kept as codes")
     networks = [start(config, table.datamodule.in_features) for config, table in zip(configs, tables, strict=True)]
     parts = [table.loss_and_penalty(config) for config, table in zip(configs, tables, strict=True)]
     network: Any = StackedNetwork(networks, sizes)

@@ -39,7 +39,7 @@ class TrainingPictures:
         """
         count, features = examples.exact.shape
         self.every = -(-count // max(1, min(MOST_ROWS, MOST_NUMBERS // features)))
-        self._z = examples.exact[:: self.every].float().cpu().numpy().astype(np.float64)
+        self._z = examples.exact[:: self.every].double().float().cpu().numpy().astype(np.float64)
         self._y = examples.target[:: self.every, 0].cpu().numpy().astype(np.float64)
         self._scale, self._center = np.asarray(scaling.scale), np.asarray(scaling.center)
         self._names, self._target_name = [short(name) for name in examples.feature_names], short(examples.target_name)

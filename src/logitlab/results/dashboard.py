@@ -58,7 +58,7 @@ class Dashboard(Result):
                     for moment in before if split == "train" else ():
                         weight, (features, target) = torch.from_numpy(moment.weight), _some(examples, MOST_ROWS_BEFORE)
                         _write_histogram(writer, "weights", weight, moment.step, fit.logged)
-                        logit = features.double() @ weight.double() + moment.bias
+                        logit = features.to(torch.float64) @ weight.double() + moment.bias
                         _write_scores(writer, split, target, logit, moment.step, fit.logged)
                     features, target = _some(examples, MOST_ROWS)
                     _write_scores(writer, split, target, network.exact_logit(features), step)

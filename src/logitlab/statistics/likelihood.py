@@ -22,6 +22,7 @@ from torch import Tensor
 from logitlab.features import Features
 from logitlab.solvers.basis import Basis, basis
 from logitlab.solvers.objective import Objective
+from logitlab.sparse import stored_in_a_row
 
 CELLS_AT_ONCE = 2**20
 """Cells of a design matrix that are held in float64 at one time: 8 MB, whatever the size of the table."""
@@ -70,7 +71,8 @@ class Likelihood:
     @cached_property
     def means(self) -> Tensor:
         """The mean of each feature over the rows, (features,)."""
-        parts = zip(self.features.split(CELLS_AT_ONCE), self.weight.split(CELLS_AT_ONCE), strict=True)
+        step = max(1, CELLS_AT_ONCE // (stored_in_a_row(self.features) + 1))
+        parts = zip(self.features.split(step), self.weight.split(step), strict=True)
         return sum((weight @ rows.to(torch.float64) for rows, weight in parts), torch.zeros(())) / self.rows
 
     @cached_property
