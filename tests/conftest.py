@@ -1,16 +1,15 @@
 """Ways to train in a test, from the cheapest: `fit` in this process, `fork` and `run_train` in one that inherits the imported
-libraries, `run_train` with an environment of its own as a person types it (seconds, most of them imports).
+libraries, `run_train` with `because` as a person types it (seconds, most of them imports).
 """
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from processes import ROOT, Forked, environment
+from processes import Forked, Ran, run_anew, run_command
 from runs import Run, compose_config
 
 from logitlab.cli import checks
@@ -49,17 +48,11 @@ def fork(tmp_path: Path) -> Callable[..., Forked]:
 
 
 @pytest.fixture
-def run_train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
-    """Run `python train.py ...` in tmp_path to its end: forked, or anew where `env` or `python`, its switches, are set."""
+def run_train(tmp_path: Path) -> Callable[..., Ran]:
+    """Run `python train.py ...` in tmp_path to its end: forked, or anew where it is told `because` of what."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-        if env is None and not python:
-            forked = Forked(arguments, tmp_path, environment(), error_apart=True)
-            return subprocess.CompletedProcess(arguments, forked.wait(300), forked.output(), forked.errors())
-        command = [sys.executable, *python, str(ROOT / "train.py"), *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment(env), capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
-        )
+    def run(*arguments: str, **options: Any) -> Ran:
+        return (run_anew if "because" in options else run_command)("train", *arguments, cwd=tmp_path, **options)
 
     return run
 

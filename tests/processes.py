@@ -1,19 +1,34 @@
-"""Processes that train: the environment they get, and a fork server that spares each of them the imports."""
+"""Processes of the commands: the environment they get, and a fork server that spares each of them the imports.
 
+A forked command is a process of its own, with its own output, signals, exit code, folder and environment, and runs the same
+file as a person does. What is about the start of Python itself is run anew, with the reason: what is imported and when, what
+Python and OpenMP read as they start, `sitecustomize`, a terminal, a pipe whose reader leaves, limits of memory.
+"""
+
+import atexit
 import contextlib
 import multiprocessing
 import os
 import resource
+import runpy
 import shutil
 import signal
+import subprocess
 import sys
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 
+Ran = subprocess.CompletedProcess[str]
+
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "logitlab.cli.run_command", "logitlab.experiment", "logitlab.results.dashboard"])
+_context.set_forkserver_preload(["pytest", "preloaded"])
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -22,6 +37,29 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYDRA", "PL_", "COLUMNS"))
     }
     return {**inherited, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **(changes or {})}
+
+
+def run_command(door: str, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
+    """Run `python <door>.py ...` in a folder to its end, forked, with `env` added to its environment."""
+    forked = Forked(arguments, cwd, env or {}, door=door, error_apart=True)
+    return subprocess.CompletedProcess(arguments, forked.wait(timeout), forked.output(), forked.errors())
+
+
+def run_anew(
+    door: str,
+    *arguments: str,
+    cwd: Path,
+    because: str,
+    env: Mapping[str, str] | None = None,
+    python: Sequence[str] = (),
+    timeout: float = 300,
+) -> Ran:
+    """Run `python <door>.py ...` in a folder to its end as a person types it; `python` are switches, `because` the reason."""
+    del because  # for the reader
+    command = [sys.executable, *python, str(ROOT / f"{door}.py"), *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
 
 
 class Forked:
@@ -44,13 +82,19 @@ class Forked:
         is_wanted: Callable[[list[str]], bool] = bool,
         error_apart: bool = False,
     ) -> None:
-        number = len(list(directory.glob("output-*.txt")))
-        self._log, self._errors = directory / f"output-{number}.txt", directory / f"errors-{number}.txt"
+        folder = Path(tempfile.mkdtemp())
+        self._log, self._errors = folder / "output", folder / "errors"
         logs = self._log, self._errors if error_apart else self._log
         watch = None if dies_at is None and copies is None else _Watch(directory, dies_at, copies, is_wanted)
-        args = (list(arguments), directory, logs, dict(env), largest_file, door, watch)
-        self._process = _context.Process(target=_run, args=args, daemon=True)
+        args = (list(map(str, arguments)), directory, logs, environment(env), largest_file, door, watch)
+        self._process = _context.Process(
+            target=_run,
+            args=args,
+        )
+        with mock.patch.dict(os.environ, environment({"PYTHONPATH": f"{Path(__file__).parent}:{ROOT / 'src'}"})):
+            forkserver.ensure_running()  # its environment is that of its first start: it finds preloaded.py by it
         self._process.start()
+        weakref.finalize(self, _end, self._process, folder)
 
     def alive(self) -> bool:
         return self._process.is_alive()
@@ -105,7 +149,13 @@ class _Watch:
         if (copy := os.fork()) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         assert os.waitpid(copy, 0)[1] == signal.SIGKILL
-        shutil.copytree(self.directory, to, symlinks=True, ignore=shutil.ignore_patterns("output-*.txt"))
+        shutil.copytree(self.directory, to, symlinks=True)
+
+
+def _end(process: BaseProcess, folder: Path) -> None:
+    process.kill()
+    process.join()
+    shutil.rmtree(folder)
 
 
 def _run(
@@ -119,13 +169,16 @@ def _run(
 ) -> None:
     os.chdir(directory)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    os.environ.clear()
     os.environ.update(env)
-    sys.path[:0] = env.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in env else []
+    program = str(ROOT / f"{door}.py")
+    sys.path[:0] = [str(ROOT), *env["PYTHONPATH"].split(os.pathsep)]
+    sys.argv = [program, *arguments]
     for number, log in enumerate(logs, 1):
         os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
-    sys.argv = [str(ROOT / f"{door}.py"), *arguments]
-    from logitlab.cli.entry_point import main
-
     if watch is not None:
         sys.addaudithook(watch)
-    main(door)
+    try:
+        runpy.run_path(program, run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing leaves out what an interpreter does as it ends

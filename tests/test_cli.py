@@ -52,7 +52,7 @@ def imported(ran: Ran) -> set[str]:
 def test_answers_before_torch_is_imported(
     run_train: Callable[..., Ran], tmp_path: Path, arguments: list[str], code: int
 ) -> None:
-    ran = run_train(*arguments, python=("-X", "importtime"))
+    ran = run_train(*arguments, python=("-X", "importtime"), because="it is about what is imported")
     told = "".join(line for line in ran.stderr.splitlines(keepends=True) if not line.startswith("import time:"))
     assert ran.returncode == code, told
     modules = imported(ran)
@@ -69,7 +69,7 @@ def test_answers_before_torch_is_imported(
 def test_shell_completion_answers_without_torch(run_train: Callable[..., Ran]) -> None:
     line = "train.py model=s"
     env = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
-    ran = run_train("-sc", "query=bash", env=env, python=("-X", "importtime"))
+    ran = run_train("-sc", "query=bash", env=env, python=("-X", "importtime"), because="it is about what is imported")
     assert ran.stdout.split() == ["model=sequential"]
     assert "torch" not in imported(ran)
 

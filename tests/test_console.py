@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import ROOT, environment
+from processes import ROOT, environment, run_command
 
 from logitlab import spreadsheet
 from logitlab.console import Printable, one_line, printable
@@ -88,11 +88,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def told(folder: Path, door: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, ROOT / f"{door}.py", *arguments], cwd=folder, env=environment(), capture_output=True, timeout=300
-    )
+    done = run_command(door, *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return (done.stdout + done.stderr).decode()
+    return done.stdout + done.stderr
 
 
 def test_odd_names_reach_neither_terminal_nor_spreadsheet(odd: tuple[Path, str]) -> None:

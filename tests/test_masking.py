@@ -99,7 +99,6 @@ def test_a_run_keeps_secrets_to_itself_and_can_be_resumed(fork: Callable, tmp_pa
     assert first.wait() == 0, first.output()
     assert (tmp_path / "given.txt").read_text() == repr(sorted([SECRET, VALUE]))
     (tmp_path / "given.txt").unlink()
-    (tmp_path / "output-0.txt").unlink()
     run = Run(tmp_path / "run")
     assert run.checkpoint()["hyper_parameters"]["config"]["data"]["shuffle"] == "${oc.decode:${oc.env:SHUFFLE,false}}"
     assert "api_key: ***" in run.json("environment.json")["command"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import ROOT, Forked, environment
+from processes import ROOT, Forked, Ran, environment, run_command
 from runs import Run
 
 from logitlab.errors import UserError
@@ -84,9 +84,8 @@ DOORS = {
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_tells_its_keys_in_its_own_words(tmp_path: Path, door: str) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / f"{door}.py"), *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    def run(*arguments: str) -> Ran:
+        return run_command(door, *arguments, cwd=tmp_path)
 
     told = run("--help")
     assert told.returncode == 0 and told.stderr == ""

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import statsmodels.api as sm
+from processes import run_command
 
 CASES = Path(__file__).parent / "cases"
 ROOT = Path(__file__).parents[1]
@@ -17,11 +16,11 @@ ROOT = Path(__file__).parents[1]
 
 def trained(tmp_path, path, *more):
     """Train to the optimum; return what was printed, the coefficients by name, and statistics.json."""
-    words = [sys.executable, ROOT / "train.py", "data=table", f"data.path={path}", "data.target=y", "penalty=null"]
+    words = ["data=table", f"data.path={path}", "data.target=y", "penalty=null"]
     words += ["data.split=none", "hydra.run.dir=run", "logger=none", *more]
     if not any("optimizer=" in word for word in more):
         words.append("optimizer=newton")
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("train", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     with (tmp_path / "run" / "coefficients.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
@@ -64,8 +63,7 @@ def test_start_and_end_in_seconds(tmp_path, solver):
 
 def test_the_network_that_is_saved_predicts_what_the_table_says(tmp_path):
     trained(tmp_path, CASES / "start_end.csv")
-    words = [sys.executable, ROOT / "predict.py", "run=run", f"data.path={CASES / 'start_end.csv'}", "output=p.csv"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command("predict", "run=run", f"data.path={CASES / 'start_end.csv'}", "output=p.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     p, y = (
         pl.read_csv(path)[name].to_numpy()

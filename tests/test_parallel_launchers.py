@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -32,10 +30,6 @@ def same_tables(one: Path, other: Path) -> None:
                 )
             else:
                 assert text == tables[1][name][key], (name, key)
-
-
-def output_of(directory: Path) -> str:
-    return (directory / "output").read_text()
 
 
 def workers_of(directory: Path) -> list[int]:
@@ -85,23 +79,19 @@ def test_the_same_runs_as_one_after_another(run_train, tmp_path, one_after_anoth
         ("ray", 1, (signal.SIGTERM,)),
     ],
 )
-def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, one_after_another, launcher, members, signals):
+def test_a_killed_sweep_leaves_no_process_and_goes_on(fork, tmp_path, one_after_another, launcher, members, signals):
     command = ("-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2", f"hydra.launcher.members={members}", *RUNS)
     sweep = tmp_path / "sweep"
     before: dict[str, int] = {}
     for number in (*signals, None):
-        with (tmp_path / "output").open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, str(ROOT / "train.py"), *command, "hydra.sweep.dir=sweep"],
-                cwd=tmp_path, env=environment(), stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-            while number is not None and process.poll() is None and len(finished(sweep)) == len(before):
-                time.sleep(0.05)
-            if number is not None:
-                process.send_signal(number)
-            code = process.wait(120)
-        assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130, None: 1}[number], output_of(tmp_path)
-        assert "Traceback" not in output_of(tmp_path)
+        process = fork(*command, "hydra.sweep.dir=sweep")
+        while number is not None and process.alive() and len(finished(sweep)) == len(before):
+            time.sleep(0.05)
+        if number is not None:
+            process.send(number)
+        code = process.wait(120)
+        assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130, None: 1}[number], process.output()
+        assert "Traceback" not in process.output()
         deadline = time.monotonic() + 30
         while left := workers_of(tmp_path):
             assert time.monotonic() < deadline, left
@@ -113,23 +103,19 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, one_after_anothe
 
 
 @pytest.mark.parametrize(("launcher", "words"), [("joblib", "popen_loky_posix"), ("submitit_local", "submitit.core._submit")])
-def test_runs_of_a_worker_that_dies_are_listed(tmp_path, launcher, words):
-    command = [sys.executable, str(ROOT / "train.py"), "-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2"]
-    with (tmp_path / "output").open("w") as output:
-        process = subprocess.Popen(
-            [*command, "hydra.launcher.members=4", "seed=range(8)", "trainer.max_epochs=3000", "hydra.sweep.dir=sweep"],
-            cwd=tmp_path, env=environment(), stdout=output, stderr=output,
-        )  # fmt: skip
-        deadline = time.monotonic() + 90
-        while not (workers := [each for each in workers_of(tmp_path) if words in Path(f"/proc/{each}/cmdline").read_text()]):
-            assert time.monotonic() < deadline, output_of(tmp_path)
-            time.sleep(0.05)
-        time.sleep(1)  # it is busy with its first chunk: torch alone takes longer to import
-        os.kill(workers[0], signal.SIGKILL)
-        assert process.wait(90) == 1
+def test_runs_of_a_worker_that_dies_are_listed(fork, tmp_path, launcher, words):
+    command = ("-m", f"hydra/launcher={launcher}", "hydra.launcher.workers=2", "hydra.launcher.members=4", "seed=range(8)")
+    process = fork(*command, "trainer.max_epochs=3000", "hydra.sweep.dir=sweep")
+    deadline = time.monotonic() + 90
+    while not (workers := [each for each in workers_of(tmp_path) if words in Path(f"/proc/{each}/cmdline").read_text()]):
+        assert time.monotonic() < deadline, process.output()
+        time.sleep(0.05)
+    time.sleep(1)  # it is busy with its first chunk: torch alone takes longer to import
+    os.kill(workers[0], signal.SIGKILL)
+    assert process.wait(90) == 1
     lost = [row for row in rows(tmp_path / "sweep") if row["status"] == "failed"]
     assert lost
-    told = output_of(tmp_path)
+    told = process.output()
     assert len(rows(tmp_path / "sweep")) == 8
     assert all(row["directory"] in told and "Error" in row["reason"] for row in lost)
 
@@ -163,7 +149,14 @@ def test_a_missing_package_is_named_before_anything_begins(run_train, tmp_path, 
     hide = f"import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == {package!r} else f(n, *a)"
     (tmp_path / "sitecustomize.py").write_text(hide + "\n")
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"}
-    ran = run_train("-m", f"hydra/launcher={launcher}", "seed=1,2", "hydra.sweep.dir=sweep", env=env)
+    ran = run_train(
+        "-m",
+        f"hydra/launcher={launcher}",
+        "seed=1,2",
+        "hydra.sweep.dir=sweep",
+        env=env,
+        because="Python reads sitecustomize as it starts",
+    )
     assert ran.returncode == 2, ran.stderr
     assert f"pip install '{package}<" in " ".join(ran.stderr.split())
     assert not (tmp_path / "sweep" / "seed=1").exists()

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import sklearn.metrics as sk
 import torch
-from processes import ROOT, environment
+from processes import ROOT, Ran, environment, run_command
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
@@ -376,9 +376,8 @@ def test_the_tutorials_runs_predict_too(fit, tmp_path: Path) -> None:
     assert frame["class"].to_list() == [0, 1]
 
 
-def door(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / f"{name}.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment({}), capture_output=True, text=True, timeout=120)
+def door(name: str, *arguments: str, cwd: Path) -> Ran:
+    return run_command(name, *arguments, cwd=cwd)
 
 
 @pytest.mark.slow

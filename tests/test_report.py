@@ -6,8 +6,6 @@ import json
 import re
 import resource
 import shutil
-import subprocess
-import sys
 from datetime import date
 
 import numpy as np
@@ -15,7 +13,7 @@ import polars as pl
 import pytest
 import torch
 from omegaconf import OmegaConf
-from processes import ROOT, environment
+from processes import run_command
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from logitlab.data.columns import Category, Date, Number
@@ -325,8 +323,7 @@ def test_the_door_writes_the_file_and_says_where(fit, run_python):
 @pytest.fixture
 def run_python(tmp_path):
     def run(script: str, *arguments: str):
-        command = [sys.executable, str(ROOT / script), *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+        return run_command(script.removesuffix(".py"), *arguments, cwd=tmp_path)
 
     return run
 

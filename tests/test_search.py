@@ -382,11 +382,11 @@ def test_without_optuna_a_plain_run_does_and_a_search_says_what_to_install(run_t
     hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'optuna' else f(n, *a)"
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules['optuna'] = None\n{hide}\n")
     env = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}"}
-    ran = run_train(*SEARCH, LR, env=env)
+    ran = run_train(*SEARCH, LR, env=env, because="Python reads sitecustomize as it starts")
     assert ran.returncode == 2, ran.stderr
     assert "pip install 'optuna<" in " ".join(ran.stderr.split())
     assert not (tmp_path / "sweep").exists()
-    assert run_train("trainer.max_epochs=2", env=env).returncode == 0
+    assert run_train("trainer.max_epochs=2", env=env, because="the same").returncode == 0
 
 
 @pytest.mark.slow

@@ -4,15 +4,13 @@ import csv
 import json
 import math
 import signal
-import subprocess
-import sys
 import time
 
 import breast_cancer
 import numpy as np
 import pytest
 import torch
-from processes import ROOT, Forked, environment
+from processes import Forked, run_command
 from runs import Run
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
@@ -142,8 +140,7 @@ def test_the_command_chooses_trains_and_goes_on(tmp_path, cancer):
     select(tmp_path, *command)
     assert lines(run.path) == found
     assert "another selection" in select(tmp_path, *command, "selection.choose=min", code=2)
-    predict = [sys.executable, str(ROOT / "predict.py"), "run=chosen", f"data.path={cancer}", "output=p.csv"]
-    assert subprocess.run(predict, cwd=tmp_path, env=environment(), timeout=60).returncode == 0
+    assert run_command("predict", "run=chosen", f"data.path={cancer}", "output=p.csv", cwd=tmp_path).returncode == 0
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 570
 
 

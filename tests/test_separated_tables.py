@@ -4,8 +4,6 @@ import csv
 import json
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import torch
+from processes import run_command
 from scipy.optimize import linprog
 
 from logitlab.data.scaling import Scaling
@@ -90,12 +89,12 @@ def test_decimals_and_dates_in_seconds_are_decided_exactly_too():
     assert len(found.rules) == 1 and found.on_boundary == (at == bound).sum()
 
 
-def run(tmp_path, name, *more, command="train.py"):
-    words = [sys.executable, ROOT / command, *more]
-    if command == "train.py":
+def run(tmp_path, name, *more, command="train"):
+    words = [*more]
+    if command == "train":
         words += ["data=table", f"data.path={name}", "data.target=y", "penalty=null", "optimizer=newton", "data.split=none"]
         words += ["hydra.run.dir=run"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_command(command, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -141,9 +140,9 @@ def test_one_column_that_separates_is_named_and_the_others_keep_their_numbers(tm
     statistics = json.loads((tmp_path / "run" / "statistics.json").read_text())
     assert statistics["deviance"] == pytest.approx(theirs.deviance)
     assert (tmp_path / "run" / "metrics.json").is_file()
-    told = run(tmp_path, "", "run=run", command="explain.py")
+    told = run(tmp_path, "", "run=run", command="explain")
     assert "infinite" in told and "e+30" not in told and "inf " not in told
-    run(tmp_path, "", "run=run", command="report.py")
+    run(tmp_path, "", "run=run", command="report")
     assert math.isfinite(float(rows["x"]["odds_ratio"]))
 
 

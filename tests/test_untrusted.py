@@ -6,7 +6,6 @@ import functools
 import os
 import pickle
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from processes import ROOT, environment
+from processes import ROOT, Ran, run_command
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
@@ -218,8 +217,7 @@ def test_a_flipped_bit_is_found(run: Run) -> None:
 def test_the_door_refuses_with_exit_code_2(run: Run, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     tampered(run, lambda checkpoint: checkpoint.update(extra=Payload(mark)))
-    command = [sys.executable, str(ROOT / "predict.py"), "run=run", "data.path=new.csv", "output=p.csv"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment({}), capture_output=True, text=True, timeout=120)
+    done = run_command("predict", "run=run", "data.path=new.csv", "output=p.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert "could run code" in done.stderr
     assert not mark.exists()
@@ -343,9 +341,8 @@ def test_the_harm_is_real(harm: Path) -> None:
 # ---- as a person types it
 
 
-def typed(folder: Path, door: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / f"{door}.py"), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(env), capture_output=True, text=True, timeout=300)
+def typed(folder: Path, door: str, *arguments: str, **env: str) -> Ran:
+    return run_command(door, *arguments, cwd=folder, env=env)
 
 
 @pytest.mark.slow
