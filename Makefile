@@ -8,6 +8,7 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 LEAN := .venv-lean
 PICTURES := .venv-pictures
+RIVALS := .venv-rivals
 BENCH ?=
 
 .DEFAULT_GOAL := help
@@ -40,6 +41,11 @@ $(PICTURES)/.run: pyproject.toml constraints.txt
 	$(PICTURES)/bin/pip install --quiet --constraint constraints.txt --editable '.[pictures]'
 	@touch $@
 
+$(RIVALS)/.run: scripts/bench/rivals/requirements.txt
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/pip install --quiet --requirement scripts/bench/rivals/requirements.txt
+	@touch $@
+
 train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (ARGS="..." for overrides)
 	$(BIN)/python train.py $(ARGS)
 
@@ -65,8 +71,9 @@ dashboard: $(RUN)  ## open TensorBoard on every run and sweep, for this machine 
 pictures: $(DEV)  ## draw the tutorials' pictures into docs/pictures
 	$(BIN)/python scripts/pictures.py
 
-bench: $(DEV) $(LEAN)/.run $(PICTURES)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
-	LEAN_PYTHON=$(LEAN)/bin/python PICTURES_PYTHON=$(PICTURES)/bin/python $(BIN)/python scripts/bench $(BENCH)
+bench: $(DEV) $(LEAN)/.run $(PICTURES)/.run $(RIVALS)/.run  ## measure against the rivals and write docs/benchmarks.md (BENCH=name: that one)
+	LEAN_PYTHON=$(LEAN)/bin/python PICTURES_PYTHON=$(PICTURES)/bin/python RIVALS_PYTHON=$(RIVALS)/bin/python \
+		$(BIN)/python scripts/bench $(BENCH)
 
 coverage: $(RUN)  ## how often printed intervals hold the truth: 1,000 tables each, into docs/statistics.md
 	$(BIN)/python scripts/interval_coverage.py

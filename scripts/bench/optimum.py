@@ -15,7 +15,7 @@ import glum
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from harness import alternately, comparison, table
+from harness import alternately, comparison, headline, table
 from sklearn.linear_model import LogisticRegression as Sklearn
 from torch import Tensor
 
@@ -60,6 +60,7 @@ def _of_size(rows: int, columns: int, rounds: int) -> str:
     least = min(each.value for each in seen.values())
     exact = [name for name in _rivals(features, target) if seen[name].value - least <= 1e-9]
     fastest = min(exact, key=lambda name: sorted(times[name])[len(times[name]) // 2])
+    headline(f"the optimum of {rows:,} x {columns:,}", times, "lbfgs, float32", exact)
     quality = [[name, f"{each.value - least:.0e}", f"{each.gradient_norm:.0e}"] for name, each in seen.items()]
     title = f"{rows:,} x {columns:,}, against {fastest}, the fastest rival that is within 1e-9 of the least loss:"
     return "\n\n".join([title, comparison(times, fastest), table(["", "excess", "gradient"], quality)])

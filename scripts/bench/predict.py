@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 from epoch import FEATURES, simulated
-from harness import RIVALS, ROOT, duration, table
+from harness import RIVALS, ROOT, duration, headline, table
 
 TIMES = 5
 """The table of `simulated` is written so often, one after the other."""
@@ -53,6 +53,8 @@ def measure(rounds: int) -> str:
             for _ in range(min(rounds, 3)):
                 for who, command in ((OURS, ours), (RIVAL, rival)):
                     taken[who].append(timed([*command, new, f"{who[:4]}.csv"], folder))
+            seconds = {who: [each for each, _ in pairs] for who, pairs in taken.items()}
+            headline(f"predicting {rows[new]:,} rows from {Path(new).suffix[1:]}", seconds, OURS, [RIVAL])
             check_alike(folder / "ours.csv", folder / f"{RIVAL[:4]}.csv")
             body += [line(f"{who}, {Path(new).suffix[1:]}", rows[new], taken[who], taken[OURS]) for who in taken]
     return table(["", "median", "million rows/s", "its time / ours", "peak memory", "target"], body)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 from epoch import FEATURES, ROWS, simulated
-from harness import alternately, duration, ratio, table
+from harness import alternately, duration, headline, ratio, table
 
 from logitlab.data import reading
 
@@ -54,6 +54,7 @@ def measure(rounds: int) -> str:
         pl.DataFrame({**columns, "y": y[:, 0].int().numpy()}).write_csv(path)
         subjects = {"polars read_csv": partial(timed, pl.read_csv, path), "ours": partial(timed, reading.read, path)}
         times = alternately(subjects, rounds)
+        headline(f"reading a CSV file of {ROWS:,} x {FEATURES}", times, "ours", ["polars read_csv"])
         whole = [run_whole(path) for _ in range(min(rounds, 3))]
     rows = [
         [name, duration(sorted(each)[len(each) // 2]), f"{ratio(times, name, 'polars read_csv'):.2f}", "", target]

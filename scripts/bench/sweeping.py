@@ -45,10 +45,10 @@ def comparison(times: harness.Times, batched: str, few: tuple[str, int], more: t
     """
     middle = {name: statistics.median(values) for name, values in times.items()}
     all_of_them = alone(middle, few, more, runs)
-    rows = [[name, harness.duration(value)] for name, value in middle.items()]
-    rows.append([f"basic, {runs:,} runs (extrapolated)", harness.duration(all_of_them)])
+    rows = [[name, harness.duration(value), *times.used(name)] for name, value in middle.items()]
+    rows.append([f"basic, {runs:,} runs (extrapolated)", harness.duration(all_of_them), "", ""])
     count = min(map(len, times.values()))
-    head = ["whole process", f"median of {count}"]
+    head = ["whole process", f"median of {count}", *harness.USED]
     return f"{harness.table(head, rows)}\n\nThe batched launcher is {all_of_them / middle[batched]:.3g} times as fast."
 
 

@@ -5,7 +5,7 @@ Help, completion and every mistake in the config are answered before torch is im
 
 from functools import partial
 
-from harness import LEAN, alternately, seconds_of, table
+from harness import LEAN, USED, alternately, seconds_of, table
 
 COMMANDS = {
     "wrong key": (["optimizer.learning_rate=0.1"], 2),
@@ -23,5 +23,8 @@ def measure(rounds: int) -> str:
         for arguments, code in COMMANDS.values()
     }
     times = alternately(subjects, rounds)
-    rows = [[f"`{name}`", f"{sorted(values)[len(values) // 2]:.2f} s", "<= 1 s"] for name, values in times.items()]
-    return table(["", "median", "target"], rows)
+    rows = [
+        [f"`{name}`", f"{sorted(values)[len(values) // 2]:.2f} s", *times.used(name), "<= 1 s"]
+        for name, values in times.items()
+    ]
+    return table(["", "median", *USED, "target"], rows)
