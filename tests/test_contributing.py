@@ -11,11 +11,13 @@ from processes import ROOT, environment
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILES = re.findall(r"^`([^`\n]+)`\n\n```\w+\n(.*?)```", TEXT, re.DOTALL | re.MULTILINE)
+FORMAT = re.search(r'```python\n(    "\w+": Entry.*?\n)```', TEXT)
 COMMANDS = re.findall(r"^\$ (python .*)$", TEXT, re.MULTILINE)
 SAYS = {
     "model=deep": "model=deep on data=",
     "data=both": "data=both (4 rows, 2 features)",
     "data=ring": "data=ring (160 rows, 2 features)",
+    "data=table data.path=scores.aligned data.target=passed data.split=none": "1 columns become 1 features",
     "optimizer=rprop": "2 epochs",
     "optimizer=lion": "2 epochs",
     "metrics=youden": "\n  youden  ",
@@ -31,6 +33,7 @@ TOGETHER = [
         ("data=ring", "optimizer=lion", "metrics=", "logger="),
         ("experiment=",),
         ("results=",),
+        ("data=table",),
     )
 ]
 """Those that may share a run do: the imports take longer than the training."""
@@ -46,12 +49,15 @@ def project(tmp_path_factory):
     for path, content in FILES:
         assert not (folder / path).exists(), f"{path} is there already: a recipe adds files"
         (folder / path).write_text(content, encoding="utf-8")
+    assert FORMAT is not None
+    formats = folder / "src/logitlab/table_formats.py"
+    formats.write_text(formats.read_text().replace("FORMATS = {\n", f"FORMATS = {{\n{FORMAT[1]}"))
     return folder
 
 
 def test_there_is_a_recipe_for_each_kind_of_part():
-    assert len(COMMANDS) == len(SAYS) == 10
-    assert len(FILES) == 17
+    assert len(COMMANDS) == len(SAYS) == 11
+    assert len(FILES) == 19
 
 
 @pytest.mark.slow

@@ -1,11 +1,17 @@
 """Every format x (train, predict in, predict out), against the same rows as CSV; what is damaged is told in words."""
 
+import contextlib
 import gzip
 import io
+import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import openpyxl
 import polars as pl
 import pytest
 from backports import zstd
@@ -26,6 +32,37 @@ def text(frame: pl.DataFrame, separator: str = ",") -> bytes:
     return frame.write_csv(separator=separator).encode()
 
 
+def write_excel(frame: pl.DataFrame, path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (frame.columns, *frame.iter_rows()):
+        book.active.append(list(row))
+    book.save(path)
+
+
+def write_sqlite(frame: pl.DataFrame, path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE t ({', '.join(frame.columns)})")
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * frame.width)})", frame.rows())
+
+
+def write_duckdb(frame: pl.DataFrame, path: Path) -> None:
+    frame.write_parquet(f"{path}.source")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT * FROM read_parquet('{path}.source')")
+    Path(f"{path}.source").unlink()
+
+
+def with_names(cursor: Any) -> pl.DataFrame:
+    frame = pl.DataFrame(cursor.fetchall(), [column[0] for column in cursor.description], orient="row")
+    getattr(cursor, "connection", cursor).close()
+    return frame
+
+
+def read_excel(path: Path) -> pl.DataFrame:
+    names, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
+    return pl.DataFrame(rows, list(names), orient="row")
+
+
 WRITE: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "t.csv": lambda frame, path: path.write_bytes(text(frame)),
     "t.csv.gz": lambda frame, path: path.write_bytes(gzip.compress(text(frame))),
@@ -35,6 +72,11 @@ WRITE: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "t.parquet": lambda frame, path: frame.write_parquet(path),
     "t.arrow": lambda frame, path: frame.write_ipc(path),
     "t.feather": lambda frame, path: frame.write_ipc(path, compression="lz4"),
+    "t.jsonl": lambda frame, path: frame.write_ndjson(path),
+    "t.jsonl.gz": lambda frame, path: path.write_bytes(gzip.compress(frame.write_ndjson().encode())),
+    "t.xlsx": lambda frame, path: write_excel(frame, path),
+    "t.sqlite": lambda frame, path: write_sqlite(frame, path),
+    "t.duckdb": lambda frame, path: write_duckdb(frame, path),
 }
 """The name of a file -> how others write one: not the code that is tested."""
 
@@ -47,6 +89,11 @@ READ: dict[str, Callable[[Path], pl.DataFrame]] = {
     "t.parquet": pl.read_parquet,
     "t.arrow": pl.read_ipc,
     "t.feather": pl.read_ipc,
+    "t.jsonl": pl.read_ndjson,
+    "t.jsonl.gz": lambda path: pl.read_ndjson(gzip.decompress(path.read_bytes())),
+    "t.xlsx": lambda path: read_excel(path),
+    "t.sqlite": lambda path: with_names(sqlite3.connect(path).execute("SELECT * FROM predictions")),
+    "t.duckdb": lambda path: with_names(duckdb.connect(str(path)).execute("SELECT * FROM predictions")),
 }
 """The name of a file -> how others read it."""
 
@@ -113,6 +160,9 @@ def test_parts_of_a_table_are_the_table(
     assert pl.concat(parts, how="vertical_relaxed").select("age", "city").equals(frame.select("age", "city"))
 
 
+FAULTS = {"t.jsonl": "is no JSON", "t.sqlite": "SQLite answers: ", "t.duckdb": "DuckDB answers: "}
+
+
 @pytest.mark.parametrize("name", WRITE)
 def test_a_damaged_file_is_told(name: str, frame: pl.DataFrame, tmp_path: Path) -> None:
     WRITE[name](frame, path := tmp_path / name)
@@ -122,10 +172,10 @@ def test_a_damaged_file_is_told(name: str, frame: pl.DataFrame, tmp_path: Path) 
         reading.read(path)
     if name in ("t.csv", "t.tsv"):
         return
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=rf"{name} (is|holds).*(damaged|cut off)"):
+    path.write_bytes(whole[: len(whole) // 2 + 7])
+    with pytest.raises(UserError, match=FAULTS.get(name, "is .*(damaged|cut off)")):
         reading.read(path)
-    with pytest.raises(UserError, match=rf"{name} (is|holds).*(damaged|cut off)"):
+    with pytest.raises(UserError, match=FAULTS.get(name, "is .*(damaged|cut off)")):
         list(reading.read_in_parts(path))
 
 
@@ -207,3 +257,124 @@ def test_null_values_hold_for_every_format(tmp_path: Path) -> None:
     parts = list(reading.read_with_kept(path, ["a"], form=TableOptions(null_values=["NA"]), kinds={"a": "number"}))
     assert parts[0][0]["a"].to_list() == [1.0, None, 3.0]
     assert parts[0][1]["a"].to_list() == ["1", "NA", "3"]
+
+
+# Strict as CSV: what a file of each format can hold and a table cannot
+
+
+def lines(*rows: Any) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lines({"a": 1, "y": 0}, {"a": 2}), r"row 2 lacks 'y', unlike the first row"),
+        (lines({"a": 1}, {"a": 2, "b": 0}), r"row 2 has 'b', unlike the first row"),
+        (
+            lines({"a": 1}, {"a": "x"}),
+            r"row 2: .* 'a' holds 'x', which is text, and a number in row 1.*null_values=\[x\]",
+        ),
+        (
+            lines({"a": None}, {"a": True}, {"a": 1}),
+            r"row 3: .* 'a' holds '1', which is a number, and true or false in row 2",
+        ),
+        (lines({"a": [1]}), r"row 1: the column 'a' holds '\[1\]', which no column of a table can hold.*data.drop=\[a\]"),
+        (lines({"a": 2**70}), r"row 1: the column 'a' holds 1180591620717411303424, which no number can hold"),
+        (lines({"a": float("nan")}), "row 1: NaN is no JSON; write null"),
+        ('{"a": 1, "a": 2}\n', "row 1: the key 'a' stands there twice"),
+        ('{"a": 1}\n{"a": \n', r"row 2 is no JSON \(Expecting value, at character 7\)"),
+        ('{"a": 1}\n\n{"a": 2}\n', "row 2: the line is empty"),
+        (lines([1, 2]), "row 1 is no object"),
+        ("\n\n", "holds empty lines alone"),
+    ],
+)
+def test_json_lines_are_read_strictly(content: str, message: str, tmp_path: Path) -> None:
+    (path := tmp_path / "t.jsonl").write_text(content)
+    with pytest.raises(UserError, match=message):
+        reading.read(path)
+
+
+def test_a_column_keeps_its_kind_from_part_to_part(tmp_path: Path) -> None:
+    (path := tmp_path / "t.jsonl").write_text(lines(*({"a": number} for number in range(20)), {"a": "x"}))
+    parts = reading.read_in_parts(path, 7)
+    assert [len(next(parts)), len(next(parts))] == [7, 7]
+    with pytest.raises(UserError, match="row 21: the column 'a' holds 'x', which is text, and a number in row 1"):
+        next(parts)
+    read = reading.read(path, TableOptions(null_values=["x"]))
+    assert read["a"].to_list() == [*range(20), None]
+
+
+def test_a_workbook_is_read_strictly(tmp_path: Path) -> None:
+    def refused(rows: list[list[Any]], message: str, sheets: int = 1, sheet: str | None = None) -> None:
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        for number in range(1, sheets):
+            book.create_sheet(f"Sheet {number}")
+        book.save(path := tmp_path / "t.xlsx")
+        with pytest.raises(UserError, match=message):
+            reading.read(path, TableOptions(sheet=sheet))
+
+    refused([["a", "y"], [1, 0], ["=1/0", 1]], r"row 2: the column 'a' holds the formula '=1/0' without its value")
+    refused([["a", "y"], [1, 0], ["#N/A", 1]], "row 2: the column 'a' holds the error #N/A")
+    refused([["a", "y"], [1, 0], ["n", 1]], "row 2: the column 'a' holds 'n', which is text, and a number in row 1")
+    refused([["a", "y"], [1, 0], [], [1, 1]], "row 2: the row is empty")
+    refused([["a", "y"], [1, 0, 5]], "row 1 holds '5' right of the last column")
+    refused([["a", None, "y"], [1, 0, 5]], "column B has no name")
+    refused([["a", "a"], [1, 0]], "has the column 'a' twice")
+    refused([[]], "the sheet is empty")
+    refused([["a"], [1]], r"has 2 sheets: 'Sheet', 'Sheet 1'. Type data.sheet=Sheet", sheets=2)
+    refused([["a"], [1]], r"has no sheet 'first'; it has 'Sheet'", sheet="first")
+
+
+def test_a_query_selects_and_does_nothing_else(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": [1, 2, 3], "y": [0, 1, 0]})
+    for name, write in (("t.sqlite", write_sqlite), ("t.duckdb", write_duckdb)):
+        write(frame, path := tmp_path / name)
+        before = path.read_bytes()
+
+        def query(text: str, path: Path = path) -> pl.DataFrame:
+            return reading.read(path, TableOptions(query=text))
+
+        assert query("t").equals(frame)
+        assert query("SELECT a * 2 AS b, y FROM t WHERE a > 1 ORDER BY a DESC;").rows() == [(6, 0), (4, 1)]
+        for text, message in (
+            ("u", "has no table 'u'; it has 't'"),
+            ("SELECT b FROM t", "(SQLite|DuckDB) answers: .*b"),
+            ("SELECT a, y AS a FROM t", "has the column 'a' twice"),
+            ("DROP TABLE t", "(SQLite|DuckDB) answers: "),
+            ("SELECT * FROM t WHERE a > 3", "holds a header and no rows"),
+            (f"ATTACH '{tmp_path / 'other.sqlite'}' AS other", "(SQLite|DuckDB) answers: "),
+            ("SELECT * FROM read_csv('/etc/passwd')", "(SQLite|DuckDB) answers: "),
+        ):
+            with pytest.raises(UserError, match=message):
+                query(text)
+        assert path.read_bytes() == before
+        with pytest.raises(UserError, match=r"data\.sheet=t goes with excel, and .* is (sqlite|duckdb)"):
+            reading.read(path, TableOptions(sheet="t"))
+
+
+def test_a_query_decides_which_rows_a_run_is_of(tmp_path: Path) -> None:
+    write_sqlite(pl.read_csv(write_table(tmp_path / "t.csv")), path := tmp_path / "t.sqlite")
+    assert fingerprint(path) == fingerprint(path, query="SELECT * FROM t") == fingerprint(tmp_path / "t.csv")
+    assert fingerprint(path, query="SELECT * FROM t WHERE age > 30") != fingerprint(path)
+
+
+def test_predictions_replace_no_database_of_other_tables(run: Run, frame: pl.DataFrame, tmp_path: Path) -> None:
+    for name, write in (("o.sqlite", write_sqlite), ("o.duckdb", write_duckdb)):
+        write(frame, output := tmp_path / name)
+        before = output.read_bytes()
+        with pytest.raises(UserError, match=r"is a database with the tables 't', which the predictions would replace"):
+            predicted(run, run.path.parent / "new.csv", output)
+        assert output.read_bytes() == before
+        output.unlink()
+        for _ in range(2):
+            assert len(predicted(run, run.path.parent / "new.csv", output)) == ROWS
+
+
+def test_texts_stay_texts_in_a_workbook(run: Run, frame: pl.DataFrame, tmp_path: Path) -> None:
+    changed = frame.with_columns(id=pl.Series(["=1+1", "01", "a\x1bb"] + ["x"] * (ROWS - 3)))
+    changed.write_parquet(tmp_path / "in.parquet")
+    found = predicted(run, tmp_path / "in.parquet", tmp_path / "out.xlsx", "keep=[id]")
+    assert found["id"].to_list()[:3] == ["=1+1", "01", "a_x001B_b"]

@@ -64,7 +64,7 @@ FAULTS: dict[str, tuple[str | bytes, tuple[str, ...], tuple[str, ...]]] = {
     "a comment before the header": ("# exported, on Monday\n" + GOOD, (), (
         "first line", "comment", "grep -v '^#' t.csv > t-clean.csv")),
     "a comment among the rows": (changed("\n4,4,0\n", "\n# checked up to here\n4,4,0\n"), (), ("row 5", "comment")),
-    "JSON lines": ('{"age": 1, "passed": 0}\n', (), ("is JSON", """python -c 'import polars; polars.read_ndjson("t.csv")""")),
+    "JSON lines": ('{"age": 1, "passed": 0}\n', (), ("is JSON", "data.format=jsonl")),
     "10 empty line": (changed("\n4,4,0\n", "\n\n4,4,0\n"), (), ("row 5", "empty")),
     "11 unbalanced quote": (changed("\n4,4,0\n", '\n4,"4,0\n'), (), ("never closed", "row 5", "'score'")),
     "11 quote inside": (changed("\n4,4,0\n", '\n4,5" x,0\n'), (), ("row 5", "'score'", "quote", '"5"" x"')),
@@ -142,7 +142,7 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     (tmp_path / "folder" / "notes.txt").write_text("x")
     (tmp_path / "students.csv").write_text(GOOD)
     (tmp_path / "false.parquet").write_text(GOOD)
-    (tmp_path / "t.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "t.json").write_text('[{"a": 1}]\n')
     (tmp_path / "other.csv").write_text(GOOD.replace("score", "points"))
     (tmp_path / "book.csv").write_bytes(b"PK\x03\x04 and so on")
     whole = tmp_path / "whole.parquet"
@@ -159,7 +159,7 @@ def paths(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
         "a pattern of nothing": ("teach*.csv", ("no such file",)),
         "a pattern of several formats": ("[sw]*", ("several formats", "parquet (whole.parquet)", "csv (students.csv)")),
         "files that differ": ("[os]t*.csv", ("students.csv does not go with other.csv", "the column 'points' is missing here")),
-        "JSON": ("t.jsonl", ("is JSON", """polars.read_ndjson("t.jsonl").write_parquet("t.parquet")'""")),
+        "JSON": ("t.json", ("is JSON", """polars.read_json("t.json").write_parquet("t.parquet")'""")),
     }
 
 

@@ -118,7 +118,10 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "loss.pos_weight": Number(
         above=0, high=1e30, optional=True, names=("balanced",), reason="the loss must stay within float32"
     ),
-    **{f"data.{key}": Texts(single=True) for key in ("target", "weight", "cluster", "split_by", "separator", "encoding")},
+    **{
+        f"data.{key}": Texts(single=True)
+        for key in ("target", "weight", "cluster", "split_by", "separator", "encoding", "sheet", "query")
+    },
     **{f"data.{key}": Texts() for key in ("features", "drop", "categorical", "null_values")},
     "keep": Texts(either=True),
     "data.decimal_comma": FLAG,

@@ -3,15 +3,8 @@
 A format is a class of `logitlab.data.formats.format.Format` in a file of that folder, named here.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from logitlab.errors import UserError, did_you_mean, how_to_install
-
-if TYPE_CHECKING:
-    from logitlab.data.formats.format import Format
 
 PACKED = (".gz", ".zst")
 """Endings behind those of a text file: it is compressed."""
@@ -43,6 +36,10 @@ FORMATS = {
     "tsv": Entry(("csv", "Tsv"), (".tsv", ".tab")),
     "parquet": Entry(("parquet", "Parquet"), (".parquet", ".pq"), (0, b"PAR1")),
     "arrow": Entry(("arrow", "Arrow"), (".arrow", ".feather", ".ipc"), (0, b"ARROW1")),
+    "jsonl": Entry(("jsonl", "JsonLines"), (".jsonl", ".ndjson")),
+    "excel": Entry(("excel", "Excel"), (".xlsx",), (0, b"PK\x03\x04"), "openpyxl", "sheet"),
+    "sqlite": Entry(("sqlite", "Sqlite"), (".sqlite", ".sqlite3", ".db"), (0, b"SQLite format 3\0"), takes="query"),
+    "duckdb": Entry(("duckdb", "DuckDB"), (".duckdb", ".ddb"), (8, b"DUCK"), "duckdb", "query"),
 }
 """The name, which data.format takes -> the format."""
 
@@ -54,7 +51,7 @@ def name_of(file: Path) -> str:
     with file.open("rb") as stream:
         start = stream.read(64)
     for name, entry in FORMATS.items():
-        if entry.mark and start[entry.mark[0] :].startswith(entry.mark[1]) and (name != "xlsx" or _is_workbook(file)):
+        if entry.mark and start[entry.mark[0] :].startswith(entry.mark[1]) and (name != "excel" or _is_workbook(file)):
             return name
     return by_ending(file.name) or "csv"
 
@@ -91,25 +88,6 @@ def in_words() -> str:
     text = [each for entry in FORMATS.values() if entry.mark is None and not entry.is_read_only for each in entry.endings]
     others = [each for each in writable() if not each.endswith((*text, *PACKED))]
     return f"{', '.join([*text, *others])} ({', '.join(text)} also with {' or '.join(PACKED)} behind)"
-
-
-def load(name: str, what: str) -> "type[Format]":
-    """Return the class of a format.
-
-    Args:
-        name: of the format.
-        what: needs it, for a message.
-
-    Raises:
-        UserError: there is no such format, or its package is not installed.
-    """
-    if name not in FORMATS:
-        raise UserError(f"data.format={name} is not allowed: it takes {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}")
-    entry = FORMATS[name]
-    if entry.package and importlib.util.find_spec(entry.package) is None:
-        raise UserError(f"{what} needs the package {entry.package}: type {how_to_install(name)}.")
-    place, kind = entry.place
-    return getattr(importlib.import_module(f"logitlab.data.formats.{place}"), kind)
 
 
 def _is_workbook(file: Path) -> bool:

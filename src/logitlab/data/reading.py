@@ -13,7 +13,7 @@ import polars as pl
 
 from logitlab import table_formats
 from logitlab.data.faults import short_list
-from logitlab.data.formats.format import Format, MixedColumnError, Request
+from logitlab.data.formats.format import Format, MixedColumnError, Request, load_format
 from logitlab.data.kinds import MAX_FEATURES, as_dates, as_numbers
 from logitlab.data.memory import too_wide
 from logitlab.data.options import TableOptions
@@ -213,11 +213,6 @@ def _checked_file(path: Path, what: str) -> Path:
     for magic, kind in FOREIGN.items():
         if start.startswith(magic) and table_formats.name_of(path) not in table_formats.BINARY:
             raise UserError(f"{what} is {kind}. Read are: {', '.join(table_formats.FORMATS)}.")
-    if path.suffix == ".json" or start.startswith((b'{"', b'[{"')):
-        reader = "read_json" if start.startswith(b"[") else "read_ndjson"
-        made = json.dumps(str(path.with_suffix(".parquet")), ensure_ascii=False)
-        program = f"import polars; polars.{reader}({json.dumps(str(path), ensure_ascii=False)}).write_parquet({made})"
-        raise UserError(f"{what} is JSON. Write it as Parquet: python -c {shlex.quote(program)}")
     return path
 
 
@@ -230,11 +225,24 @@ def _opened(path: str | Path, form: TableOptions | None, max_columns: int, are_a
     form, opened = form or TableOptions(), []
     for file in check_path(path):
         name = form.format or table_formats.name_of(file)
-        opened.append(table_formats.load(name, str(file))(file, form))
+        if name == "csv":
+            _refuse_json(file)
+        opened.append(load_format(name, str(file))(file, form))
         _check_options(name, form, file)
         if are_alike or len(opened) == 1:
             _check_schema(opened[0], opened[-1], max_columns)
     return opened
+
+
+def _refuse_json(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(3)
+    if start.startswith(b"[{"):
+        made = json.dumps(str(file.with_suffix(".parquet")), ensure_ascii=False)
+        program = f"import polars; polars.read_json({json.dumps(str(file), ensure_ascii=False)}).write_parquet({made})"
+        raise UserError(f"{file} is JSON. Write it as Parquet: python -c {shlex.quote(program)}")
+    if start.startswith(b'{"'):
+        raise UserError(f"{file} is JSON. If each of its lines is an object, a row of the table, type data.format=jsonl.")
 
 
 def _check_options(name: str, form: TableOptions, file: Path) -> None:

@@ -18,6 +18,7 @@ from logitlab import table_formats
 from logitlab.console import printable
 from logitlab.data import reading
 from logitlab.data.formats.csv import Csv
+from logitlab.data.formats.format import load_format
 from logitlab.data.prefetching import prefetched
 from logitlab.data.table_files import STDIN, files_of
 from logitlab.errors import RunError, UserError, did_you_mean
@@ -99,7 +100,9 @@ def predict(
         raise UserError("output=- is standard output, and that is closed: give a file.")
     report = Report()
     parts = _predicted(model, path, keep, form, report)
-    kind = table_formats.load(table_formats.by_ending(output) or "csv", f"output={output}")
+    kind = load_format(table_formats.by_ending(output) or "csv", f"output={output}")
+    if Path(output).is_file():
+        kind.check_replaceable(Path(output))
     if spreadsheet_safe and issubclass(kind, Csv):
         parts = map(safe_frame, parts)
     try:

@@ -1,5 +1,6 @@
 """What every format of tables can do: one file of a table becomes strict columns in parts, and predictions become a file."""
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from logitlab import table_formats
 from logitlab.data.options import TableOptions
+from logitlab.errors import UserError, did_you_mean, how_to_install
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ class Format(ABC):
                 frame = frame.with_columns(pl.when(text.is_in(nulls)).then(None).otherwise(text).name.keep())
             yield frame, kept
 
+    @classmethod  # noqa: B027 (most formats have nothing to lose)
+    def check_replaceable(cls, file: Path) -> None:
+        """Raise UserError where a file that is there holds what predictions, taking its place, would destroy."""
+
     @classmethod
     @abstractmethod
     def write(cls, parts: Iterator[pl.DataFrame], file: Path, name: str) -> None:
@@ -98,3 +105,23 @@ class Format(ABC):
         Raises:
             OSError: it cannot be written.
         """
+
+
+def load_format(name: str, what: str) -> type[Format]:
+    """Return the class of a format.
+
+    Args:
+        name: of the format.
+        what: needs it, for a message.
+
+    Raises:
+        UserError: there is no such format, or its package is not installed.
+    """
+    formats = table_formats.FORMATS
+    if name not in formats:
+        raise UserError(f"data.format={name} is not allowed: it takes {', '.join(formats)}.{did_you_mean(name, formats)}")
+    entry = formats[name]
+    if entry.package and importlib.util.find_spec(entry.package) is None:
+        raise UserError(f"{what} needs the package {entry.package}: type {how_to_install(name)}.")
+    place, kind = entry.place
+    return getattr(importlib.import_module(f"logitlab.data.formats.{place}"), kind)

@@ -75,8 +75,17 @@ class Columnar(Format):
         """Raise UserError where the file can be seen to be damaged without reading its values."""
 
     @classmethod
-    def write(cls, parts: Iterator[pl.DataFrame], file: Path, name: str) -> None:
-        """Write each part to a file of its own and join them: polars writes such a file from a query, not bit by bit."""
+    def write(cls, parts: Iterator[pl.DataFrame], file: Path, name: str) -> None:  # noqa: D102
+        with cls.joined(parts, file) as (query, rows), _as_os_error():
+            cls.sink(query, file, rows)
+
+    @staticmethod
+    @contextmanager
+    def joined(parts: Iterator[pl.DataFrame], file: Path) -> Iterator[tuple[pl.LazyFrame, int]]:
+        """Give a query for all parts, each written to a file of its own, and the rows that a group should have.
+
+        Polars writes a columnar file from a query, not bit by bit.
+        """
         folder = file.with_name(f"{file.name}.parts")
         folder.mkdir()
         try:
@@ -86,8 +95,7 @@ class Columnar(Format):
                 with _as_os_error():
                     part.write_parquet(files[-1], compression="uncompressed")
                 rows, size = rows + len(part), size + int(part.estimated_size())
-            with _as_os_error():
-                cls.sink(pl.scan_parquet(files), file, min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS))
+            yield pl.scan_parquet(files), min(max(rows * GROUP_BYTES // size, 1), MOST_GROUP_ROWS)
         finally:
             shutil.rmtree(folder)
 
