@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from logitlab.cli.checks import COLLECTIONS
-from logitlab.cli.targets import HYDRA_KEYS
+from logitlab.cli.checks import COLLECTIONS, HYDRA_KEYS
 from logitlab.rules import RULES, Number, OneOf, Texts
 from logitlab.signatures import parameter_names
 

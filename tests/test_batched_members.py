@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from omegaconf import OmegaConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
 from processes import Forked
 from runs import Run, compose_config
 from test_batched_launcher import same
@@ -19,6 +20,7 @@ from logitlab.batched.member import Member
 from logitlab.inference import jobs
 from logitlab.reporting import job as report
 from logitlab.results.result import Fit, Result, Row
+from logitlab.sweeps.composition import Base, Job
 
 DATA = ("data=table", "data.target=passed", "data.positive=yes", "data.drop=[id]", "data.batch_size=32")
 TRAINING = ("trainer.precision=64-true", "trainer.max_epochs=15", "threshold=f1", "hydra.sweep.subdir=${hydra.job.num}")
@@ -118,8 +120,9 @@ def test_a_result_that_calls_sys_exit_fails_its_own_run_alone(tmp_path: Path) ->
             "trainer.max_epochs=3",
             directory=directory,
         )
-        config = OmegaConf.to_container(cfg, resolve=True)
-        members.append(Member(config, {}, lambda cfg=cfg: OmegaConf.to_yaml(cfg), directory, lambda: None))
+        with open_dict(cfg):
+            base = Base(OmegaConf.merge(cfg, HydraConfig.instance().cfg))
+        members.append(Member(Job(list(base.cfg.hydra.overrides.task), seed, base), base.plain({}), directory))
     ends = list(train_together(members))
     assert [end.reason for end in ends] == [None, "the run called sys.exit(0)", None]
     assert [end.value is None for end in ends] == [False, True, False]

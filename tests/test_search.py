@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from processes import ROOT, environment
 from runs import Run, finished, rows
 
-from hydra_plugins.logitlab_optuna_sweeper import _resume
+from hydra_plugins.logitlab_optuna_sweeper import _setup
 from hydra_plugins.logitlab_optuna_sweeper._core import Search
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
 from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
@@ -175,7 +175,7 @@ def test_a_search_that_is_gone_on_with_draws_what_an_uninterrupted_one_draws(tmp
             setattr(storage, each, mortal(getattr(storage, each)))
         made = optuna.create_study(storage=storage, study_name="s", sampler=sampler(name), load_if_exists=True)
         asking = Search(OptunaSweeper({}, {}, "", "s", n_jobs=together), searched, made, storage, 24, tmp_path)
-        waiting = _resume.in_flight(made, storage, searched)
+        waiting = _setup.in_flight(made, storage, searched)
         while batch := asking._batch(waiting):
             waiting = waiting[len(batch) :]
             for trial in batch:

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from logitlab.log.summary import aligned, decimal, metrics_table, summary
+from logitlab.log.summary import aligned, decimal, in_columns, metrics_table, summary
 from logitlab.results import coefficient_lines
-from logitlab.sweeps.columns import aligned as aligned_columns
 from logitlab.sweeps.report import number
 
 LONG = "none, the weights grow for ever: x1 + 0.929 x2 > 5.667 exactly where y = 1. For a finite answer type penalty=firth"
@@ -64,7 +63,7 @@ def test_no_number_takes_a_line_of_its_own(value):
 
 
 def test_korean_settings_stand_in_columns():
-    lines = aligned_columns([["data.drop", "loss"], ["공부 시간", "0.5"], ["x", "0.25"]]).splitlines()
+    lines = in_columns([["data.drop", "loss"], ["공부 시간", "0.5"], ["x", "0.25"]]).splitlines()
     assert len({cell_len(line[: line.rindex(" ")]) for line in lines}) == 1
 
 
@@ -73,7 +72,7 @@ def test_korean_settings_stand_in_columns():
 )
 def test_columns_of_wide_letters_align_in_every_table(name):
     for lines in (
-        aligned_columns([[name, "first"], ["b", "second"]]).splitlines(),
+        in_columns([[name, "first"], ["b", "second"]]).splitlines(),
         aligned("Trained", [(f"weight of {name}", "first"), ("bias", "second")]).splitlines()[1:],
     ):
         assert cell_len(lines[0].partition("first")[0]) == cell_len(lines[1].partition("second")[0])

@@ -10,7 +10,7 @@ import pytest
 from runs import Run, finished, rows
 
 from logitlab.sweeps import member
-from logitlab.sweeps.composition import Base, Composer, YamlTemplate
+from logitlab.sweeps.composition import Base, Composer
 from logitlab.sweeps.places import Places
 from logitlab.sweeps.student import compare, holm, interval, summary
 
@@ -254,7 +254,6 @@ OVERRIDES = [
 def test_jobs_composed_together_are_what_hydra_composes(tmp_path):
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.utils import create_config_search_path
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.utils import setup_globals
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -262,26 +261,23 @@ def test_jobs_composed_together_are_what_hydra_composes(tmp_path):
     from logitlab.cli.run_command import CONF
 
     setup_globals()
-    loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
-    parser = OverridesParser.create(config_loader=loader)
-    composed = []
+    loader, composed = ConfigLoaderImpl(create_config_search_path(str(CONF))), []
 
-    def compose(overrides):
-        composed.append(overrides)
-        return loader.load_configuration("config", overrides, RunMode.RUN)
+    class Loader:
+        """Hydra's, given a run's overrides; it counts."""
 
-    def parse(text):
-        return parser.parse_override(f"key={text}").value()
+        get_sources = loader.get_sources
 
-    def is_group(key):
-        return any(source.is_group(key) for source in loader.get_sources())
+        def load_sweep_config(self, config, overrides):
+            composed.append(overrides)
+            return loader.load_configuration("config", overrides, RunMode.RUN)
 
-    composer = Composer(compose, is_group, parse)
+    composer = Composer(Loader(), None)
     jobs = [composer.job(overrides, number) for number, overrides in enumerate(OVERRIDES)]
     jobs += [composer.job(["optimizer.lr=0.3", f"seed={seed}"], seed) for seed in range(8)]
     assert len(composed) <= len(OVERRIDES)
     for job in jobs:
-        own = Base(compose(job.overrides), ())
+        own = Base(composer.compose(job.overrides))
         assert job.config() == own.plain({})
-        filled = YamlTemplate(job.base.job, job.base.keys).fill(list(job.values.values()))
+        filled = job.base.config_template.fill(list(job.values.values()))
         assert filled == OmegaConf.to_yaml(own.job)

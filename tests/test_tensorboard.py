@@ -16,8 +16,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 
 from logitlab.errors import RunError
 from logitlab.log.event_files import scalars
-from logitlab.log.event_writer import next_name
-from logitlab.log.tensorboard import RunLogger, hparams_of
+from logitlab.log.tensorboard import RunLogger, hparams_of, next_name
 
 
 def test_hparams_hold_the_knobs_and_the_real_last_metrics(fit: Callable[..., Run], tmp_path: Path) -> None:

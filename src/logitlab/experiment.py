@@ -1,5 +1,6 @@
 """One experiment from config to run directory: seed, build, fit, write down. With `build.py` the reader of the config."""
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from logitlab import build, logging_setup, masking, threads
 from logitlab.cli import checks
 from logitlab.console import one_line
 from logitlab.data.datamodule import InMemoryDataModule
+from logitlab.data.description import check_same_data
 from logitlab.data.table_files import table_files
 from logitlab.errors import Pruned, UserError
 from logitlab.log.summary import count, summary
@@ -77,7 +79,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
     if trainer.num_devices * trainer.num_nodes > 1:  # devices=auto or -1: known only now
         raise checks.several_devices(cfg.trainer.devices)
     if checkpoint_path is None:
-        run.forget_config()
+        shutil.rmtree(run.path / ".hydra", ignore_errors=True)  # of a run that was killed before its first checkpoint
     _write_beginning(cfg, run, hydra_cfg, datamodule)
     _open_logs(cfg, hydra_cfg, trainer, module, steps)
     started = time.monotonic()
@@ -118,7 +120,8 @@ def _steps_behind(cfg: DictConfig, run: RunDirectory, path: Path, module: Logist
     checkpoint_state.check_parts(checkpoint, path)
     rerun = resume.latest_overrides(run, checkpoint.get("epoch", 0))
     resume.check_same_run(checkpoint, module.hparams["config"], cfg.trainer.max_epochs, rerun)
-    resume.check_same_rows(checkpoint, module.hparams["data"], run)
+    cure = "Give it the table that it was trained on (data.path=<where that is>), or leave ckpt_path out to start anew."
+    check_same_data(resume.rows_of(checkpoint, run.path), module.hparams["data"], "this run", cure)
     checkpoint_state.check_weights(checkpoint, path, module.state_dict())
     return checkpoint["global_step"]
 

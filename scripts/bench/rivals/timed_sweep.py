@@ -15,11 +15,11 @@ from typing import Any
 PARTS = {
     "composing, checking": ("hydra_plugins.logitlab_batched_launcher._core:sort",),
     "training": ("lightning.pytorch:Trainer.fit",),
-    "status, .hydra/": ("hydra_plugins.logitlab_batched_launcher._planned:Planned.write_config",),
-    "TensorBoard log": ("logitlab.batched.writing:MemberWriter._write_events",),
+    "status, .hydra/": ("logitlab.batched.member:Member.write_config",),
+    "TensorBoard log": ("logitlab.batched.writing:MemberWriter._log",),
     "checkpoints": ("logitlab.batched.writing:MemberWriter._write_checkpoint",),
     "metrics, coefficients": ("logitlab.experiment:apply_results",),
-    "noting as finished, sync": ("hydra_plugins.logitlab_batched_launcher._core:_note",),
+    "noting as finished, sync": ("logitlab.sweeps.member:write_synced",),
     "sweep.csv, table": ("logitlab.sweeps.report:report",),
 }
 WRITING = "rest of writing: folders, lock, environment.json"

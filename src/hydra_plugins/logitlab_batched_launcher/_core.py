@@ -11,15 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hydra_plugins.logitlab_batched_launcher._planned import Planned, run_directory
 from logitlab.batched.grouping import group_key, why_alone
+from logitlab.batched.member import Member
 from logitlab.cli import checks, combinations, run_command
 from logitlab.errors import End, RunError, UserError
 from logitlab.log.summary import count
 from logitlab.runs import signals
 from logitlab.sweeps import callback, member
 from logitlab.sweeps.composition import Job
-from logitlab.sweeps.member import FAILED, FINISHED, PRUNED
+from logitlab.sweeps.member import FAILED, Status
 from logitlab.sweeps.places import places
 from logitlab.sweeps.run_member import is_resumable
 from logitlab.sweeps.same_rows import SameRows
@@ -37,6 +37,9 @@ SECONDS_BETWEEN_NOTES = 1.0
 SHARE_OF_NOTES = 20
 """Where the disk has other things to do and a sync takes long, noting takes a twentieth of the time."""
 
+OWN_SUBDIR = "${sweep_subdir:${hydra.job.override_dirname}}"
+"""hydra.sweep.subdir as conf/config.yaml has it."""
+
 
 @dataclass
 class Sorted:
@@ -52,7 +55,7 @@ class Sorted:
 
     jobs: list[Job]
     returns: dict[int, JobReturn]
-    groups: dict[str, list[Planned]]
+    groups: dict[str, list[Member]]
     alone: list[Job]
     repeats: dict[int, int] = field(default_factory=dict)
 
@@ -89,15 +92,25 @@ def sort(launcher: "BatchedLauncher", numbered: Sequence[tuple[int, Sequence[str
     first: dict[Path, int] = {}
     for job in found.jobs:
         plan = _plan(launcher, job)
-        if isinstance(plan, Planned) and first.setdefault(plan.directory, job.number) != job.number:
+        if isinstance(plan, Member) and first.setdefault(plan.directory, job.number) != job.number:
             found.repeats[job.number] = first[plan.directory]
-        elif isinstance(plan, Planned):
+        elif isinstance(plan, Member):
             found.groups.setdefault(group_key(plan.config), []).append(plan)
         elif plan is None:
             found.alone.append(job)
         else:
             found.returns[job.number] = plan
     return found
+
+
+def run_directory(job: Job) -> Path:
+    """Return the directory that Hydra would give a run."""
+    base = job.base
+    if base.sweep_subdir == OWN_SUBDIR:  # worked out here, for OmegaConf takes 2 ms for it
+        return Path(base.sweep_dir, member.directory_name(base.dirname(job.overrides))).absolute()
+    cfg = base.hydra(job)
+    HydraConfig.instance().set_config(cfg)
+    return Path(base.sweep_dir, str(cfg.hydra.sweep.subdir)).absolute()
 
 
 def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
@@ -110,7 +123,7 @@ def _why_alone(launcher: "BatchedLauncher", job: Job) -> str | None:
     return why_alone(job.config())
 
 
-def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
+def _plan(launcher: "BatchedLauncher", job: Job) -> Member | JobReturn | None:
     """Return how a job is to be trained with others, what it returned when it was run before, or None to run it alone."""
     if _why_alone(launcher, job) is not None:
         return None
@@ -127,7 +140,7 @@ def _plan(launcher: "BatchedLauncher", job: Job) -> Planned | JobReturn | None:
         _check(task, job, config)
     except UserError:
         return None  # it fails alone, and says why
-    return Planned(job, config, directory, member.digest(config))
+    return Member(job, config, directory)
 
 
 def _check(task: run_command.Job, job: Job, config: Mapping[str, Any]) -> None:
@@ -136,30 +149,33 @@ def _check(task: run_command.Job, job: Job, config: Mapping[str, Any]) -> None:
         task.check(OmegaConf.create(dict(config)))
         job.base.is_checked = True
     checks.check_values(job.values)
-    combinations.check_folds(config["data"])
+    combinations.check_folds(config)
 
 
-def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
+def _train_group(group: Sequence[Member]) -> dict[int, JobReturn] | None:
     """Train runs together and note how each ended; None where they have to be run one by one after all."""
     from logitlab.batched.experiment import train_together
-    from logitlab.batched.member import Member, Outcome
     from logitlab.batched.stacked import CannotStackError
 
-    members = [Member(plan.config, plan.job.base.choices, plan.text, plan.directory, plan.write_config) for plan in group]
-    outcomes: list[Outcome] = []
+    ends: list[Status] = []
     noted, due = 0, time.monotonic() + SECONDS_BETWEEN_NOTES
+
+    def note() -> None:
+        nonlocal noted
+        member.write_synced({plan.directory: end for plan, end in zip(group[noted : len(ends)], ends[noted:], strict=True)})
+        noted = len(ends)
+
     HydraConfig.instance().set_config(group[0].job.base.hydra(group[0].job))
     try:
-        for outcome in train_together(members):
-            outcomes.append(outcome)
+        for end in train_together(group):
+            ends.append(end)
             if (began := time.monotonic()) > due:
-                _note(group[noted : len(outcomes)], outcomes[noted:])
-                noted, now = len(outcomes), time.monotonic()
+                note()
+                now = time.monotonic()
                 due = now + max(SECONDS_BETWEEN_NOTES, SHARE_OF_NOTES * (now - began))
     except (UserError, RunError) as error:
-        outcomes.extend(
-            [Outcome(None, str(error), 0.0, is_user_error=isinstance(error, UserError))] * (len(group) - len(outcomes))
-        )
+        is_users = isinstance(error, UserError)
+        ends += [plan.status(FAILED, reason=str(error), mistake=is_users, seconds=0.0) for plan in group[len(ends) :]]
     except End:
         raise
     except CannotStackError as error:
@@ -170,18 +186,8 @@ def _train_group(group: Sequence[Planned]) -> dict[int, JobReturn] | None:
         log.warning(f"{len(group)} runs cannot be trained together and are run one by one: {type(error).__name__}: {error}")
         return None
     finally:
-        _note(group[noted : len(outcomes)], outcomes[noted:])
-    return {plan.job.number: _returned(plan.job, end.value) for plan, end in zip(group, outcomes, strict=True)}
-
-
-def _note(group: Sequence[Planned], outcomes: Sequence[Any]) -> None:
-    """Note how runs ended."""
-    statuses = {}
-    for plan, end in zip(group, outcomes, strict=True):
-        words = {"value": end.value} if end.reason is None else {"reason": end.reason, "mistake": end.is_user_error}
-        status = FAILED if end.reason is not None else PRUNED if end.is_pruned else FINISHED
-        statuses[plan.directory] = plan.status(status, seconds=round(end.seconds, 4), **words)
-    member.write_synced(statuses)
+        note()
+    return {plan.job.number: _returned(plan.job, end.value) for plan, end in zip(group, ends, strict=True)}
 
 
 def _returned(job: Job, value: float | None) -> JobReturn:

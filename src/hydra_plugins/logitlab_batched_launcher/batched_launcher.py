@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -37,12 +38,17 @@ class BatchedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra hands over, and compose the sweep's jobs from now on, also when the sweeper validates them."""
-        from hydra_plugins.logitlab_batched_launcher import _composing
+        from logitlab.sweeps.composition import Composer
 
+        loader: Any = hydra_context.config_loader
+        if isinstance(loader, Composer):
+            loader = loader.loader
         self.config = config
-        self.hydra_context = hydra_context
+        self.hydra_context = HydraContext(loader, hydra_context.callbacks)  # the sweeper's own gets the composer
         self.task_function = task_function
-        self.composer = _composing.composer(hydra_context, config, self.compose_exactly)
+        self.composer = Composer(loader, config, self.compose_exactly)
+        if not self.compose_exactly:
+            hydra_context.config_loader = self.composer  # type: ignore[assignment]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; return what each of them returned, in their order."""

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
-from hydra_plugins.logitlab_optuna_sweeper import _resume, _setup
+from hydra_plugins.logitlab_optuna_sweeper import _setup
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
 from logitlab.runs import files
 from logitlab.runs.run_directory import typed_yaml
@@ -45,31 +46,22 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     return Search(sweeper, space, *_setup.study(sweeper, space), directory).run()
 
 
+@dataclass
 class Search:
-    """A study, new or resumed, and the number of trials that it is to have."""
+    """A study, new or resumed, in its storage, the number of trials that it is to have, and the sweep's directory."""
 
-    def __init__(
-        self,
-        sweeper: "OptunaSweeper",
-        space: Space,
-        study: optuna.Study,
-        storage: BaseStorage,
-        trials: int,
-        directory: Path,
-    ) -> None:
-        """Take a study with its storage, the number of trials that it is to have, and the sweep's directory."""
-        self.sweeper = sweeper
-        self.space = space
-        self.study = study
-        self.storage = storage
-        self.trials = trials
-        self.directory = directory
-        self._answers: dict[tuple[str, ...], tuple[TrialState, float | None]] = {}
+    sweeper: "OptunaSweeper"
+    space: Space
+    study: optuna.Study
+    storage: BaseStorage
+    trials: int
+    directory: Path
+    _answers: dict[tuple[str, ...], tuple[TrialState, float | None]] = field(default_factory=dict)
 
     def run(self) -> list[Sequence[JobReturn]]:
         """Launch what is in flight, then new trials, `n_jobs` at a time; write the best down."""
         self._collect_results()
-        waiting = _resume.in_flight(self.study, self.storage, self.space)
+        waiting = _setup.in_flight(self.study, self.storage, self.space)
         returns = []
         while batch := self._batch(waiting):
             waiting = waiting[len(batch) :]

@@ -1,6 +1,8 @@
-"""What happens before the first trial: the checks, and the study."""
+"""What happens before the first trial: the checks, and the study, new or resumed."""
 
+from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +14,24 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from hydra_plugins.logitlab_optuna_sweeper._resume import check_same_search
 from hydra_plugins.logitlab_optuna_sweeper._space import Space
 from logitlab import rules
-from logitlab.cli import checks, run_command, targets
+from logitlab.cli import checks, run_command
 from logitlab.cli.arguments import ArgumentError
 from logitlab.errors import UserError
 from logitlab.masking import masked
 from logitlab.overrides import typed
 from logitlab.sweeps.composition import Base
-from logitlab.sweeps.points import Values
-from logitlab.sweeps.study import open_storage, truncate_to_whole_lines
+from logitlab.sweeps.points import Points, Values
+from logitlab.sweeps.study import open_storage, reopened, truncate_to_whole_lines
 
 if TYPE_CHECKING:
     from hydra_plugins.logitlab_optuna_sweeper.optuna_sweeper import OptunaSweeper
+
+SEARCH = "search"
+"""The study's attribute that holds what it searches."""
 
 DEFAULT_TRIALS = 20
 GRID = "logitlab.sweeps.points.Points"
@@ -58,7 +63,7 @@ def _check_part(name: str, node: Any) -> None:
             f"hydra.sweeper.{name}={typed(node)} is not allowed: type hydra/sweeper/{name}=NAME."
             f" conf/hydra/sweeper/{name}/ holds the names."
         )
-    targets.check_target(f"hydra.sweeper.{name}", node)
+    checks.check_target(f"hydra.sweeper.{name}", node)
 
 
 def _check_space(sampler: str, space: Space) -> None:
@@ -92,7 +97,7 @@ def _check_runs(sweeper: "OptunaSweeper", job: run_command.Job, space: Space) ->
             cfg = loader.load_sweep_config(sweeper.config, space.overrides(space.example(each)))
         except ConfigCompositionException as error:
             raise _without_its_choice(error, space, each) or error from error.__cause__
-        job.check(OmegaConf.create(Base(cfg, ()).plain({})))
+        job.check(OmegaConf.create(Base(cfg).plain({})))
 
 
 def _without_its_choice(error: Exception, space: Space, chosen: Values) -> UserError | None:
@@ -158,3 +163,71 @@ def _search(sweeper: "OptunaSweeper", space: Space) -> dict[str, str]:
         **space.words(),
     }
     return masked({key: text for key, text in search.items() if key != "sweep.resume"})
+
+
+def check_same_search(study: optuna.Study, search: Mapping[str, str]) -> None:
+    """Note what a new study searches (key -> what was typed); refuse to resume one that searches something else.
+
+    Optuna would accept it and compare values that are not comparable.
+
+    Raises:
+        ArgumentError: it is another search.
+    """
+    before = study.user_attrs.get(SEARCH)
+    if before is None:
+        study.set_user_attr(SEARCH, dict(search))
+        return
+    for key in [*before, *search]:
+        if before.get(key) != search.get(key):
+            was, now = (f"{key}={each[key]}" if key in each else f"no {key}" for each in (before, search))
+            raise ArgumentError(
+                f"The study '{study.study_name}' is another search: it has {was}, and this command {now}. Its values are not"
+                f" comparable with new ones. Type {was} to resume it, or begin a new one: without sweep.resume, with another"
+                " hydra.sweep.dir (or hydra.sweeper.study_name, in a storage that several share)."
+            )
+
+
+def in_flight(study: optuna.Study, storage: BaseStorage, space: Space) -> list[Trial]:
+    """Return the trials that were drawn and without a result when the process ended; bring the sampler to where it was.
+
+    A sampler's generator is only in memory, and its pickle is not loaded from a sweep's directory: in a study of its own it
+    draws again what it drew for the trials that are there. So a trial that was half drawn gets its missing values too.
+    """
+    trials, sampler = study.get_trials(deepcopy=False), study.sampler
+    past = _in_memory(study, storage)
+    drawn: dict[int, Trial] = {}
+    finished = deque(trial for trial in trials if trial.state.is_finished())
+    for trial in trials:
+        begun = trial.datetime_start or datetime.min
+        while finished and (finished[0].datetime_complete or datetime.max) <= begun:
+            _report(past, drawn, finished.popleft())
+        drawn[trial.number] = past.ask()
+        space.suggest(drawn[trial.number])
+    for trial in finished:
+        _report(past, drawn, trial)
+    running = []
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            values = drawn[trial.number].params
+            study.sampler = Points({trial.number: values}) if trial.params.items() <= values.items() else sampler
+            running.append(reopened(study, storage, trial.number))
+            space.suggest(running[-1])
+    study.sampler = sampler
+    return running
+
+
+def _in_memory(study: optuna.Study, storage: BaseStorage) -> optuna.Study:
+    """Return a study without trials, with the same sampler, and with the same number, by which a sampler knows a study."""
+    memory = optuna.storages.InMemoryStorage()
+    for _ in range(storage.get_study_id_from_name(study.study_name)):
+        memory.create_new_study(study.directions)
+    return optuna.create_study(
+        storage=memory, study_name=study.study_name, sampler=study.sampler, pruner=study.pruner, directions=study.directions
+    )
+
+
+def _report(past: optuna.Study, drawn: Mapping[int, Trial], trial: FrozenTrial) -> None:
+    """Repeat in a study how a trial went in another one."""
+    for step, value in trial.intermediate_values.items():
+        drawn[trial.number].report(value, step)
+    past.tell(drawn[trial.number], trial.value if trial.state == TrialState.COMPLETE else None, trial.state)

@@ -13,8 +13,6 @@ from typing import Any
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from hydra_plugins.logitlab_batched_launcher import _core
 from hydra_plugins.logitlab_batched_launcher.batched_launcher import BatchedLauncher
@@ -30,8 +28,8 @@ class Chunk:
 
     Attributes:
         numbered: the overrides of each run, with its number.
-        context, config, task, singletons: Hydra's, as the launcher has them.
-        members, compose_exactly: of the batched launcher.
+        launcher: runs them there.
+        setup: what Hydra handed over to the launcher that made this; `singletons`: Hydra's own.
         directory: to work in; relative paths mean the same everywhere.
         threads: for torch; None: as many as it takes by itself.
         log: file for what the runs would write on the console; None: the executor has one of its own.
@@ -39,12 +37,9 @@ class Chunk:
     """
 
     numbered: Sequence[tuple[int, Sequence[str]]]
-    context: HydraContext
-    config: DictConfig
-    task: TaskFunction
+    launcher: BatchedLauncher
+    setup: Mapping[str, Any]
     singletons: Mapping[Any, Any]
-    members: int
-    compose_exactly: bool
     directory: Path
     threads: int | None = None
     log: Path | None = None
@@ -61,12 +56,11 @@ class Chunk:
         os.chdir(self.directory)
         limit_threads(self.threads)
         Singleton.set_state(dict(self.singletons))
-        launcher = BatchedLauncher(self.members, self.compose_exactly)
         with _written_to(self.log):
-            launcher.setup(hydra_context=self.context, task_function=self.task, config=self.config)
+            self.launcher.setup(**self.setup)
             try:
                 with signals.raised():
-                    return _core.launch(launcher, self.numbered)
+                    return _core.launch(self.launcher, self.numbered)
             except (KeyboardInterrupt, Interrupted) as stop:
                 raise RunError(f"its process was ended by {getattr(stop, 'signal_name', 'SIGINT')}") from None
             except Unwritable as full:
@@ -103,17 +97,11 @@ def end_with(parent: int) -> None:
 
 
 def _watch(parent: int) -> None:
-    while _lives(parent):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(parent, 0)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGKILL)  # nobody waits for what it would save: the runs lie on the disk, or begin anew
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +13,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from hydra_plugins.logitlab_batched_launcher import _core as batched
-from hydra_plugins.logitlab_batched_launcher._composing import hydras_loader
+from hydra_plugins.logitlab_batched_launcher.batched_launcher import BatchedLauncher
 from hydra_plugins.logitlab_parallel_launchers._chunk import Chunk
 from hydra_plugins.logitlab_parallel_launchers._executors import RUN, cores
+from logitlab.batched.member import Member
 from logitlab.cli import run_command
 from logitlab.errors import RunError
 from logitlab.log.summary import count
 from logitlab.runs import files
 from logitlab.sweeps import member
 from logitlab.sweeps.composition import Job
-from logitlab.sweeps.member import FAILED, Status
+from logitlab.sweeps.member import FAILED
 from logitlab.sweeps.places import places
+from logitlab.sweeps.run_member import reason
 
 if TYPE_CHECKING:
     from hydra_plugins.logitlab_parallel_launchers.parallel_launchers import ParallelLauncher
@@ -50,7 +51,7 @@ def launch(launcher: "ParallelLauncher", job_overrides: Sequence[Sequence[str]],
     with contextlib.closing(RUN[launcher.executor](chunks, workers, **options)) as ends:
         for number, (place, end) in enumerate(ends, 1):
             returns |= _taken(launcher, dealt[place], end)
-            failure = f", {_reason(end)}" if isinstance(end, Exception) else ""
+            failure = f", {reason(end)}" if isinstance(end, Exception) else ""
             log.info(f"Chunk {number:,} of {len(chunks):,}: {count(len(dealt[place]), 'run')}{failure}")
     returns |= {number: returns[first] for number, first in found.repeats.items() if first in returns}
     return [returns.get(job.number) or _lost(launcher, job, "its process was lost") for job in found.jobs]
@@ -66,19 +67,14 @@ def deal(groups: Sequence[Sequence[Job]], alone: Sequence[Job], launcher: "Paral
 
 
 def _chunk(launcher: "ParallelLauncher", jobs: Sequence[Job], place: int, workers: int) -> Chunk:
-    context = copy(launcher.hydra_context)
-    context.config_loader = hydras_loader(context)
     local = launcher.executor != "submitit_slurm" and not launcher.options.get("address")
     per_job = launcher.options.get("cpus_per_task") or launcher.options.get("num_cpus") if not local else None
     keeps_log = launcher.executor.startswith("submitit")
     return Chunk(
         numbered=[(job.number, job.overrides) for job in jobs],
-        context=context,
-        config=launcher.config,
-        task=launcher.task_function,
+        launcher=BatchedLauncher(launcher.members, launcher.compose_exactly),
+        setup={key: getattr(launcher, key) for key in ("hydra_context", "task_function", "config")},
         singletons=Singleton.get_state(),
-        members=launcher.members,
-        compose_exactly=launcher.compose_exactly,
         directory=Path.cwd(),
         threads=max(1, cores() // workers) if local else per_job and max(1, int(per_job)),
         log=None
@@ -90,23 +86,16 @@ def _chunk(launcher: "ParallelLauncher", jobs: Sequence[Job], place: int, worker
 
 def _taken(launcher: "ParallelLauncher", jobs: Sequence[Job], end: list[JobReturn] | Exception) -> dict[int, JobReturn]:
     if isinstance(end, Exception):
-        return {job.number: _lost(launcher, job, _reason(end)) for job in jobs}
+        return {job.number: _lost(launcher, job, reason(end)) for job in jobs}
     return {job.number: done for job, done in zip(jobs, end, strict=True)}
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RunError):
-        return str(error)
-    lines = str(error).splitlines() or ["no message"]
-    return f"{type(error).__name__}: {lines[0]}"
-
-
-def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
+def _lost(launcher: "ParallelLauncher", job: Job, why: str) -> JobReturn:
     """Note that a run failed with its process, unless it was finished before that."""
     task = launcher.task_function
     done = JobReturn(overrides=job.overrides, task_name=job.base.cfg.hydra.job.name)
     if not isinstance(task, run_command.Job) or task.job != run_command.TRAINING:
-        done.status, done.return_value = JobStatus.FAILED, RunError(reason)
+        done.status, done.return_value = JobStatus.FAILED, RunError(why)
         return done
     config = job.config()
     directory, before = places(job.base.sweep_dir).find(batched.run_directory(job), config)
@@ -115,6 +104,5 @@ def _lost(launcher: "ParallelLauncher", job: Job, reason: str) -> JobReturn:
         done.return_value = before.value
     elif before is None or before.status != FAILED:
         files.make_folder(directory)
-        paths = member.data_paths(config)
-        member.write(directory, Status(FAILED, member.digest(config), job.overrides, reason=reason, paths=paths))
+        member.write(directory, Member(job, config, directory).status(FAILED, reason=why))
     return done

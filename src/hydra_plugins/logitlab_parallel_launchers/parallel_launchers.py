@@ -108,13 +108,7 @@ class ParallelLauncher(BatchedLauncher):
     """Distributes a sweep's unfinished runs to an executor's processes, each of which works as the batched launcher."""
 
     def __init__(
-        self,
-        executor: str,
-        workers: int | None = None,
-        members: int = 1000,
-        alone: int = 1,
-        compose_exactly: bool = False,
-        **options: Any,
+        self, executor: str, workers: int | None, members: int, alone: int, compose_exactly: bool, **options: Any
     ) -> None:
         super().__init__(members, compose_exactly)
         self.executor = executor

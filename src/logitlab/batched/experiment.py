@@ -9,16 +9,16 @@ import lightning.pytorch as pl
 
 from logitlab import logging_setup
 from logitlab.batched import program
-from logitlab.batched.member import Member, Outcome
+from logitlab.batched.member import Member
 from logitlab.batched.tables import Table
 from logitlab.batched.writing import MemberWriter
-from logitlab.errors import End, Interrupted, UserError
+from logitlab.errors import Interrupted, UserError
 from logitlab.runs import signals
-from logitlab.sweeps.run_member import reason
+from logitlab.sweeps.member import FAILED, Status
 
 
-def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
-    """Train runs that share a `group_key`; write and yield them one after another.
+def train_together(members: Sequence[Member]) -> Iterator[Status]:
+    """Train runs that share a `group_key`; write them, and yield how each ended, one after another.
 
     Raises:
         CannotStackError: they cannot be one program.
@@ -35,13 +35,10 @@ def train_together(members: Sequence[Member]) -> Iterator[Outcome]:
             if pending.number is not None:
                 raise Interrupted(pending.number)
             if error is not None:
-                yield Outcome(None, error, 0.0, is_user_error=True)
-                continue
-            begun = time.monotonic()
-            writer, number = places[index]
-            value, why = _written(writer, number, member, share)
-            seconds = share + time.monotonic() - begun
-            yield Outcome(value, why or writer.failure(number), seconds, is_pruned=writer.program.is_pruned(number))
+                yield member.status(FAILED, reason=error, mistake=True, seconds=0.0)
+            else:
+                writer, number = places[index]
+                yield writer.write(number, member, share)
 
 
 def _tables(configs: Sequence[Mapping[str, Any]]) -> list[Table | UserError]:
@@ -94,14 +91,3 @@ def _places(
         writer = MemberWriter(fitted)
         places.update({index: (writer, number) for number, index in enumerate(indices)})
     return places
-
-
-def _written(writer: MemberWriter, number: int, member: Member, seconds: float) -> tuple[float | None, str | None]:
-    """Write a member; return its monitored metric, and why it could not be written: it fails alone, as its run alone would."""
-    try:
-        return writer.write(number, member, seconds), None
-    except End:
-        raise
-    except (Exception, SystemExit) as error:
-        signals.reraise()
-        return None, reason(error)

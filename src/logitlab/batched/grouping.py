@@ -21,19 +21,9 @@ OPTIMIZER_NUMBERS = {
 
 PARTS = {"data", "model", "loss", "penalty", "optimizer", "trainer", "callbacks", "logger", "results"}
 NUMBERS = {
-    "seed",
-    "monitor",
-    "monitor_mode",
-    "threshold",
-    "cost",
-    "experiment",
-    "ckpt_path",
-    "sweep",
-    "lr_scheduler",
-    "calibration",
-    "metrics",
-    "debug",
-}
+    "seed", "monitor", "monitor_mode", "threshold", "cost", "experiment", "ckpt_path", "sweep", "lr_scheduler", "calibration",
+    "metrics", "debug",
+}  # fmt: skip
 """The top-level keys that are known here."""
 
 TRAINER = {

@@ -1,36 +1,60 @@
-"""One run among those that are trained together: what it is given and how it ended."""
+"""One run among those that are trained together: its job, where it lives, and what is written there before it is trained."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
 
-@dataclass(frozen=True)
+from logitlab.runs import files
+from logitlab.runs.run_directory import RunDirectory
+from logitlab.sweeps import member
+from logitlab.sweeps.composition import Job
+from logitlab.sweeps.member import RUNNING, Status
+from logitlab.sweeps.run_member import clear
+
+
+@dataclass
 class Member:
-    """A run that is to be trained with others.
+    """A job that is to be trained with others.
 
     Attributes:
-        config: the job's part of the config, resolved, as plain values.
-        choices: the name that was chosen in each config group.
-        config_text: the config as YAML.
-        directory: the run directory.
-        write_config: writes `.hydra/` into it.
+        job: what Hydra was asked for.
+        config: the job's part of its config, resolved, as plain values.
+        directory: where the run lives.
     """
 
-    config: Mapping[str, Any]
-    choices: Mapping[str, Any]
-    config_text: Callable[[], str]
+    job: Job
+    config: dict[str, Any]
     directory: Path
-    write_config: Callable[[], None]
 
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the config."""
+        return member.digest(self.config)
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a member ended: the monitored metric, or why it failed; is_user_error: found before training."""
+    def status(self, status: str, **rest: Any) -> Status:
+        """Return what is to be noted of the run."""
+        return Status(status, self.digest, self.job.overrides, paths=member.data_paths(self.config), **rest)
 
-    value: float | None
-    reason: str | None
-    seconds: float
-    is_user_error: bool = False
-    is_pruned: bool = False
+    def text(self) -> str:
+        """Return the run's config as YAML, resolved."""
+        if self.job.base.has_interpolations:
+            return OmegaConf.to_yaml(OmegaConf.create(self.config))
+        return self._typed()
+
+    def _typed(self) -> str:
+        return self.job.base.config_template.fill(list(self.job.values.values()))
+
+    def write_config(self) -> None:
+        """Begin the run directory: its status, and `.hydra/` as Hydra itself would have written it."""
+        folder, base, job = self.directory / ".hydra", self.job.base, self.job
+        if folder.exists():
+            clear(RunDirectory(self.directory))
+        member.write(self.directory, self.status(RUNNING, together=True))
+        files.make_folder(folder)
+        own = [str(job.number), job.number, base.dirname(job.overrides), str(self.directory), *job.overrides]
+        files.write(folder / "config.yaml", self._typed())
+        files.write(folder / "hydra.yaml", base.hydra_template.fill(own))
+        files.write(folder / "overrides.yaml", base.overrides_template.fill(job.overrides))

@@ -10,7 +10,6 @@ import torch
 from hydra.utils import get_class
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -24,6 +23,7 @@ from logitlab.batched.tables import Table
 from logitlab.errors import Interrupted
 from logitlab.monitor import Monitor
 from logitlab.networks import Network
+from logitlab.runs.checkpoint_io import AtomicCheckpointIO
 from logitlab.runs.signals import PendingSignal
 from logitlab.sparse import SparseFeatures
 from logitlab.threads import enough_for
@@ -119,8 +119,8 @@ class Endings(Checkpoint):
             )
 
 
-class InMemory(CheckpointIO):
-    """Keeps the latest checkpoint as it is, but for what is a member's own.
+class InMemory(AtomicCheckpointIO):
+    """Keeps the latest checkpoint as it is, but for what is a member's own, and writes none.
 
     Attributes:
         checkpoint: what Lightning would write.
@@ -132,14 +132,6 @@ class InMemory(CheckpointIO):
         """Keep it."""
         own = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "hparams_name", "hyper_parameters")
         self.checkpoint = {key: value for key, value in checkpoint.items() if key not in own}
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Return it."""
-        return self.checkpoint
-
-    def remove_checkpoint(self, path: Any) -> None:
-        """Forget it."""
-        self.checkpoint = {}
 
 
 class CurveLogger(Logger):

@@ -7,7 +7,7 @@ What a network returns is (members, batch, 1), a loss or a penalty is (members,)
 
 import copy
 from collections.abc import Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -77,10 +77,8 @@ class StackedNetwork(nn.Module):
                 logits = torch.baddbmm(bias[:, None], features, weight[:, :, None])
             return logits if self.returns_logits else torch.sigmoid(logits)
         parameters = dict(zip(self.names, stacks, strict=True))
-        return torch.vmap(self._call, in_dims=(0, 0 if features.ndim == 3 else None))(parameters, features)
-
-    def _call(self, parameters: dict[str, Tensor], features: Tensor) -> Tensor:
-        return functional_call(self._one[0], parameters, (features,))
+        call = partial(functional_call, self._one[0])
+        return torch.vmap(call, in_dims=(0, 0 if features.ndim == 3 else None))(parameters, features)
 
     def probability(self, output: Tensor) -> Tensor:
         """Return the probability of class 1 for what forward returned; shape unchanged."""

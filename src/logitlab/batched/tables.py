@@ -72,7 +72,3 @@ class Table:
             loss = build.build_loss(cfg, self.template.network, self.datamodule)
             self._loss_and_penalty[key] = loss, build.build_penalty(cfg, self.datamodule)
         return self._loss_and_penalty[key]
-
-    def use_loss_and_penalty(self, config: Mapping[str, Any]) -> None:
-        """Give the template the loss and the penalty of a member."""
-        self.template.loss, self.template.penalty = self.loss_and_penalty(config)

@@ -6,24 +6,27 @@ members as finished syncs once before.
 
 import functools
 import io
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import OmegaConf
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from logitlab import build, experiment
 from logitlab.batched.member import Member
 from logitlab.batched.program import Program
-from logitlab.log import event_files, tensorboard, thinning
-from logitlab.log.event_writer import next_name
+from logitlab.errors import End
+from logitlab.log import event_files, thinning
+from logitlab.log.tensorboard import RunLogger, hparams_of
 from logitlab.results.result import Fit
-from logitlab.runs import files
+from logitlab.runs import files, signals
 from logitlab.runs.checkpoint_file import sealed
 from logitlab.runs.run_directory import RunDirectory
+from logitlab.sweeps.member import FAILED, FINISHED, PRUNED, Status
+from logitlab.sweeps.run_member import reason
 from logitlab.threads import enough_for
 from logitlab.training.callbacks.checkpoints import Checkpoints, saved_state
 from logitlab.training.callbacks.convergence import Convergence
@@ -53,75 +56,82 @@ class MemberWriter:
         for table in dict.fromkeys(program.tables):
             table.template.to(next(iter(program.module.parameters())).dtype)
 
-    def write(self, number: int, member: Member, seconds: float) -> float | None:
-        """Write a member's run directory, all but its status; return the monitored metric, None for one that failed.
+    def write(self, number: int, member: Member, seconds: float) -> Status:
+        """Write a member's run directory, all but its status, which is returned: it fails alone, as its run alone would.
 
         Args:
             number: of the member in the program.
             member: what is known of its run.
             seconds: its share of the fit's.
+
+        Raises:
+            End: a signal came, or the disk is full.
         """
+        begun, value, why = time.monotonic(), None, None
+        try:
+            value = self._write(number, member, seconds)
+        except End:
+            raise
+        except (Exception, SystemExit) as error:
+            signals.reraise()
+            why = reason(error)
+        why = why or self._failure(number)
+        status = FAILED if why else PRUNED if self.program.is_pruned(number) else FINISHED
+        return member.status(status, value=value, reason=why, seconds=round(seconds + time.monotonic() - begun, 4))
+
+    def _failure(self, number: int) -> str | None:
+        return self.program.module.failures.get(number)
+
+    def _write(self, number: int, member: Member, seconds: float) -> float | None:
+        """Write a member; return its monitored metric, None for one that failed."""
         run, table = RunDirectory(member.directory), self.program.tables[number]
-        table.use_loss_and_penalty(self.program.configs[number])
+        table.template.loss, table.template.penalty = table.loss_and_penalty(self.program.configs[number])
         with run.locked(), enough_for(table.datamodule.examples.exact.numel()):
             member.write_config()
             run.write_text("environment.json", table.environment)
             for name, text in table.files.items():
                 run.write_text(name, text)
-            logger = tensorboard.RunLogger(run.path) if self._is_logged else None
-            if logger is not None:
-                logger.resume_from(self.program.endings.of[number].steps)
-                self._write_events(number, run, member)
-            if self.failure(number) is not None:
-                return None
-            return self._write_outcome(number, run, logger, seconds)
+            loggers = [RunLogger(run.path)] if self._is_logged else []
+            for logger in loggers:
+                self._log(number, member, logger)
+            value = None if self._failure(number) else self._write_outcome(number, run, loggers, seconds)
+            for logger in loggers:
+                logger.close()
+            return value
 
-    def failure(self, number: int) -> str | None:
-        """Return why a member failed, if it did."""
-        return self.program.module.failures.get(number)
+    def _log(self, number: int, member: Member, logger: RunLogger) -> None:
+        """Log what the run alone would have logged by the end of its training."""
+        logger.log_hyperparams(hparams_of(self._hparams(number)["config"], member.job.base.choices))
+        logger.log_config(member.text())
+        logger.log_records(self._records(number))
+        logger.finalize("failed" if self._failure(number) else "success")
 
-    def _write_events(self, number: int, run: RunDirectory, member: Member) -> None:
-        """Write the curve, HPARAMS and the config as the run's logger would have."""
+    def _records(self, number: int) -> bytes:
+        """Return the curves as the run's logger would have written them."""
         logger, epochs = self.program.logger, self.program.endings.of[number].epochs
         times, steps = logger.times[:epochs], logger.steps[:epochs]
         values = {name: curve[number, :epochs].astype(np.float32) for name, curve in self._curves.items()}
         if steps[-1] >= thinning.WHOLE:
-            times, steps, values = _thinned(times, steps, values)
-            curve = event_files.curve(times, steps, values)
-        else:
-            curve = self._curve(epochs, tuple(values)).records(values)
-        summaries = tensorboard.opening(tensorboard.hparams_of(self._hparams(number)["config"], member.choices), run.path)
-        summaries.append(tensorboard.config_text(member.config_text()))
-        opening = [Event(wall_time=times[0], file_version="brain.Event:2")]
-        opening += [Event(wall_time=times[0], session_log=SessionLog(status=SessionLog.START))]
-        opening += [Event(wall_time=times[0], summary=summary) for summary in summaries]
-        closing = [Event(wall_time=times[-1], summary=tensorboard.session_end(self.failure(number) is None))]
-        content = (
-            event_files.records([event.SerializeToString() for event in opening]),
-            curve,
-            event_files.records([event.SerializeToString() for event in closing]),
-        )
-        files.write(run.path / next_name(run.path, times[0]), b"".join(content))
+            return event_files.curve(*thinning.thinned(times, steps, values))
+        return self._curve(epochs, tuple(values)).records(values)
 
-    def _write_outcome(self, number: int, run: RunDirectory, logger: tensorboard.RunLogger | None, seconds: float) -> Any:
+    def _write_outcome(self, number: int, run: RunDirectory, loggers: list[RunLogger], seconds: float) -> float | None:
         """Write checkpoints, results and metrics.json; return the monitored metric."""
         program, table = self.program, self.program.tables[number]
         module, val = table.template, table.datamodule.rows("val")
         last, best = self._weights(number)
         module.threshold, module.network.recalibration = self._selection.start_threshold, None
         module.load_state_dict(dict(last))
-        training = self._record(number, best, logger, seconds)
+        training = self._record(number, best, loggers, seconds)
         self._write_checkpoint(number, run.checkpoints / "last.ckpt", last, self._progress(number, best, training.metrics))
         self._selection.select(training, module, val)
         kept = best if val is None else {name: value.clone() for name, value in module.state_dict().items()}
         self._write_checkpoint(number, run.checkpoints / "best.ckpt", kept, {})
         fit = Fit(run, training, module, table.datamodule, dict(training.metrics), program.monitor)
         experiment.apply_results(self._results, fit)
-        if logger is not None and logger._experiment is not None:
-            logger.experiment.close()
         return fit.monitor.value(fit.metrics)
 
-    def _record(self, number: int, best: Weights, logger: tensorboard.RunLogger | None, seconds: float) -> TrainingRecord:
+    def _record(self, number: int, best: Weights, loggers: list[RunLogger], seconds: float) -> TrainingRecord:
         program, ending = self.program, self.program.endings.of[number]
         rule = next((each for each in program.callbacks if isinstance(each, Convergence)), None)
         converged = None if rule is None else bool(rule.norm[number] <= rule.tolerance)
@@ -141,7 +151,7 @@ class MemberWriter:
             best_epoch=int(program.endings.best.epoch[number]),
             best=best,
             is_saved=True,
-            loggers=[logger] if logger else [],
+            loggers=loggers,
         )
 
     def _weights(self, number: int) -> tuple[Weights, Weights]:
@@ -185,15 +195,3 @@ class MemberWriter:
 
 def _copied(weights: Weights) -> Weights:
     return {name: value.detach().clone() for name, value in weights.items()}
-
-
-def _thinned(times: Sequence[float], steps: Sequence[int], values: Mapping[str, Any]) -> Any:
-    """Return of a long curve what a run's logger would have kept."""
-    thinner = thinning.Thinning()
-    kept: list[thinning.Note] = []
-    columns = {name: column.tolist() for name, column in values.items()}
-    for place, step in enumerate(steps):
-        kept += thinner.add(thinning.Note(times[place], step, {name: column[place] for name, column in columns.items()}))
-    kept += thinner.rest()
-    table = {name: np.array([note.values[name] for note in kept], np.float32) for name in values}
-    return [note.wall_time for note in kept], [note.step for note in kept], table

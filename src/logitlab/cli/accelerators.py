@@ -17,7 +17,8 @@ def why_no_gpu() -> str | None:
     for variable in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
         if os.environ.get(variable) in ("", "-1"):
             return f"{variable}={os.environ[variable]!r} hides every device."
-    if ctypes.util.find_library("cuda") is None and not Path("/proc/driver/nvidia").exists() and not _has_rocm():
+    drivers = ("/proc/driver/nvidia", "/dev/kfd")  # NVIDIA's, AMD's
+    if ctypes.util.find_library("cuda") is None and not any(Path(driver).exists() for driver in drivers):
         return "no GPU driver is installed (libcuda is not found)."
     return None
 
@@ -28,7 +29,3 @@ def _torch_was_built_for_gpus() -> bool:
         return False
     version = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
     return re.search(r"^(cuda|hip)\b[^=]*= *'", version, re.MULTILINE) is not None
-
-
-def _has_rocm() -> bool:
-    return Path("/dev/kfd").exists()

@@ -111,14 +111,12 @@ def _with_words_quoted(argument: str) -> str:
 def _as_text(argument: str) -> str:
     """Return the argument with quotes where Hydra could not read it without, or would read a number for a text."""
     override = parsed(argument)
-    if override is not None and (override.is_sweep_override() or _holds_texts(override.value())):
+    given: Any = override.value() if override is not None else ...
+    texts = given if isinstance(given, list) else [] if given is None else [given]
+    if override is not None and (override.is_sweep_override() or all(isinstance(each, str) for each in texts)):
         return argument
     key, _, value = argument.partition("=")
     return f"{key}={in_quotes(value)}"
-
-
-def _holds_texts(value: Any) -> bool:
-    return all(isinstance(each, str) for each in value) if isinstance(value, list) else value is None or isinstance(value, str)
 
 
 def in_quotes(value: str) -> str:

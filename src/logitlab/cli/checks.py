@@ -1,7 +1,8 @@
 """The composed config, checked before torch is imported: targets, their arguments, and the values that no run survives.
 
 A wrong config raises UserError; nothing else happens here. What can only be known later (is the GPU's driver alive, does the
-list of weights fit the data) is checked where it is used.
+list of weights fit the data) is checked where it is used. conf/ and the command line are the user's own: their `_target_`s may
+name whatever they like. What a run has recorded is another thing, see `logitlab.recorded`.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -12,11 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from logitlab import monitor, rules
-from logitlab.cli import accelerators, combinations, targets
+from logitlab.cli import accelerators, combinations
 from logitlab.errors import UserError, did_you_mean, how_to_install
 from logitlab.overrides import typed
 from logitlab.rules import Number
-from logitlab.signatures import is_missing, names_in
+from logitlab.signatures import is_missing, names_in, parameter_names
+
+HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
 NECESSARY = ("data", "model", "loss", "optimizer", "trainer")
 """Groups that a run cannot do without."""
@@ -63,19 +66,18 @@ def check(cfg: DictConfig, known: Collection[str], example: str = "") -> None:
     _check_given(cfg, example)
     plain = _resolved(cfg)
     _check_parts(plain, known)
-    for key, target in (*targets.all_targets(plain), *_declared_metrics(plain)):
+    for key, target in (*all_targets(plain), *_declared_metrics(plain)):
         own = OURS.get(key, ())
-        targets.check_target(key, {name: value for name, value in target.items() if name not in own})
+        check_target(key, {name: value for name, value in target.items() if name not in own})
         package = NEEDED.get(str(target["_target_"]))
         if package is not None and find_spec(package) is None:
             raise UserError(f"{key} needs {package}, which is not installed: type {how_to_install(package)}.")
     missing = object()
-    values = {key: OmegaConf.select(cfg, key, default=missing) for key in rules.RULES}
+    values = {key: OmegaConf.select(cfg, key, default=missing) for key in (*rules.RULES, "model.weight")}
     check_values({key: value for key, value in values.items() if value is not missing})
-    _check_start(OmegaConf.select(cfg, "model.weight"))
     _check_devices(cfg)
     monitor.check_config(plain)
-    combinations.check(cfg)
+    combinations.check(plain)
 
 
 def check_values(values: Mapping[str, Any]) -> None:
@@ -89,6 +91,34 @@ def check_values(values: Mapping[str, Any]) -> None:
             _check_start(value)
         elif key in rules.RULES:
             rules.check_value(key, value, rules.RULES[key])
+
+
+def all_targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every mapping with a `_target_`, with its key."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield key, node
+        for name, child in node.items():
+            yield from all_targets(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from all_targets(child, f"{key}[{index}]")
+
+
+def check_target(key: str, node: Mapping[str, Any]) -> None:
+    """Raise UserError for a target that names nothing, and for an argument that it does not take."""
+    target = node["_target_"]
+    if not isinstance(target, str):
+        raise UserError(f"{key}._target_={target} is not allowed: it takes the dotted name of a class or a function.")
+    if is_missing(target):
+        raise UserError(f"{key}._target_={target} names nothing: there is no such class or function in that module.")
+    accepted = parameter_names(target)
+    if accepted is None:
+        return
+    for name in node:
+        if name not in HYDRA_KEYS and name not in accepted:
+            hint = did_you_mean(name, accepted) or f" It takes: {', '.join(accepted)}."
+            raise UserError(f"{key}.{name} is not an argument of {target}.{hint}")
 
 
 def _declared_metrics(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

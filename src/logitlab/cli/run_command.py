@@ -129,7 +129,9 @@ class Job:
     def check(self, cfg: DictConfig) -> None:
         """Raise UserError for a config that cannot be run; give the groups that were left out the value null."""
         known = top_level_keys(self.config_name, CONF)
-        _name_left_out(cfg, known)
+        with open_dict(cfg):
+            for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment", "debug")):
+                cfg[key] = None
         checks.check(cfg, known, _example(self.config_name))
 
     def run(self, cfg: DictConfig) -> Any:
@@ -182,13 +184,6 @@ def _example(config_name: str) -> str:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     example = next((line.removeprefix("# ") for line in lines if line.startswith("# python")), "")
     return example.replace("train.py", f"{config_name}.py") if config_name != "config" else example
-
-
-def _name_left_out(cfg: DictConfig, known: set[str]) -> None:
-    """Give every group that was left out the value null, so that a job can ask for it."""
-    with open_dict(cfg):
-        for key in known.difference(map(str, cfg), ("defaults", "hydra", "experiment", "debug")):
-            cfg[key] = None
 
 
 def _load(job: str) -> Callable[[Any], Any]:

@@ -94,6 +94,13 @@ class Preprocessing:
             found.append(Codes(start, codes.int(), torch.tensor(encoder.shares[1:], dtype=torch.float64)))
         return found
 
+    def groups(self) -> Iterator[tuple[Column, range]]:
+        """Yield each input column with the places of its features."""
+        start = 0
+        for encoder in self.encoders:
+            places = range(start, start := start + encoder.width)
+            yield encoder, places
+
     def transform(self, frame: "pl.DataFrame", where: str = "the table", first_row: int = 1) -> Tensor:
         """Return the features of a table's rows in float32, (rows, features); arguments and errors are those of `blocks`."""
         blocks = self.blocks(frame, where, first_row)

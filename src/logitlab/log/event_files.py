@@ -170,7 +170,7 @@ class Curve:
     def __init__(self, times: Sequence[float], steps: Sequence[int], tags: tuple[str, ...]) -> None:
         """Take the wall time and the step of each record, (records,) each, the steps ascending, and the tags."""
         step, time = np.asarray(steps, np.int64), np.asarray(times, np.float64)
-        lengths = np.array([_varint_length(int(each)) for each in step])
+        lengths = np.array([-(-int(each).bit_length() // 7) for each in step])  # bytes of a varint; protobuf leaves 0 out
         self._parts = []
         for length in np.unique(lengths):  # steps of one varint length make records of one length
             chosen = np.flatnonzero(lengths == length)
@@ -221,10 +221,6 @@ def _template(tags: tuple[str, ...], step_length: int) -> tuple[Bytes, list[int]
         start = content.index(np.float32(mark).astype("<f4").tobytes(), start)
         value_at.append(start)
     return np.frombuffer(content, np.uint8), value_at
-
-
-def _varint_length(step: int) -> int:
-    return -(-step.bit_length() // 7)  # protobuf leaves a step of 0 out: no bytes
 
 
 def _framed(content: Bytes) -> Bytes:

@@ -57,6 +57,14 @@ def aligned(title: str, rows: Sequence[tuple[str, str]], columns: int | None = N
     return "\n".join(lines)
 
 
+def in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of text as columns."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(cells(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
 def padded(text: str, width: int) -> str:
     """Return a text with spaces behind it, so that it takes `width` columns of a terminal."""
     return text + " " * (width - cells(text))

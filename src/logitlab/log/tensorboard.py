@@ -1,8 +1,19 @@
-"""A run's TensorBoard log: scalars at little cost, HPARAMS with the real metrics, the config as text."""
+"""A run's TensorBoard log: scalars at little cost, HPARAMS with the real metrics, the config as text.
+
+The log is torch's SummaryWriter on a file whose name and writing are our own. tensorboard names a file by the clock, and reads
+those of a run in the order of their names. A clock that was set back between two starts would put what came later first: the
+session that began at step N then voids nothing, or everything. So a name here comes after all that are there. And there is no
+thread: tensorboard's would end with a traceback of its own on a full disk.
+"""
 
 import functools
+import os
+import socket
 import time
+import warnings
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, repeat, takewhile
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +24,17 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard import FileWriter, SummaryWriter
 from torch.utils.tensorboard.summary import custom_scalars, text
 
-from logitlab.log.event_writer import RunWriter
+from logitlab.log import event_files
 from logitlab.log.thinning import Note, Thinning
+
+MOST_WAITING = 10_000
+"""Events that wait to be written together at most."""
+
+BINS = list(takewhile(lambda edge: edge < 1e20, accumulate(repeat(1.1), mul, initial=1e-12)))
+"""The edges of SummaryWriter's histograms above 0."""
 
 LAYOUT = {
     "Learning": {
@@ -32,6 +49,82 @@ LAYOUT = {
     },
 }
 """The charts of the tab CUSTOM SCALARS: patterns of tags, so that a chart takes what a run has."""
+
+
+def next_name(folder: Path, seconds: float) -> str:
+    """Return the name of a new event file in `folder`, begun at `seconds` since 1970; it comes after all that are there."""
+    names = [path.name for path in folder.iterdir() if "tfevents" in path.name]
+    numbers = (name.split(".")[3] for name in names if name.count(".") > 3)
+    latest = max((int(number) for number in numbers if number.isdecimal() and len(number) == 10), default=0)
+    name = f"{event_files.PREFIX}{max(int(seconds), latest + 1):010d}.{socket.gethostname()}.{os.getpid()}"
+    last = max(names, default="")
+    return name if name > last else f"{last}.{os.getpid()}"  # somebody's own name: nothing is read after it but what adds to it
+
+
+class EventFile(FileWriter):
+    """What torch's SummaryWriter writes to; a disk that cannot take it warns once, and it is silent from then on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: list[bytes] = []
+        self._path: Path | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / next_name(folder, time.time())
+            path.touch(exist_ok=False)
+            self._path = path
+        except OSError as error:
+            self._end(error)
+
+    def get_logdir(self) -> str:
+        """Return the folder."""
+        return str(self._folder)
+
+    def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:
+        """Take an event of a step, now or at a time in seconds since 1970, to be written with the next heap of them."""
+        event.wall_time = time.time() if walltime is None else walltime
+        event.step = int(step or 0)
+        self._waiting.append(event.SerializeToString())
+        if len(self._waiting) > MOST_WAITING:
+            self.flush()
+
+    def write(self, records: bytes) -> None:
+        """Write records behind what waits."""
+        self.flush()
+        try:
+            if self._path is not None:
+                with self._path.open("ab") as file:
+                    file.write(records)
+        except OSError as error:
+            self._end(error)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.write(event_files.records(waiting))
+
+    close = flush
+
+    def reopen(self) -> None:
+        """Do nothing: the file is opened for each heap of events."""
+
+    def _end(self, error: OSError) -> None:
+        self._path = None
+        warnings.warn(f"The TensorBoard log in {self._folder} ends here ({error}); training continues.", stacklevel=2)
+
+
+class RunWriter(SummaryWriter):
+    """torch's SummaryWriter, which would make an event file of its own."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Begin a file in a folder; everything that SummaryWriter has is set here as it would, but for the file."""
+        self.log_dir = str(folder)
+        self.purge_step = None
+        self.max_queue, self.flush_secs, self.filename_suffix = 10, 120, ""
+        self.file_writer: Any = EventFile(Path(folder))
+        self.all_writers: Any = {self.log_dir: self.file_writer}
+        self.default_bins = [*(-edge for edge in BINS[::-1]), 0, *BINS]
 
 
 class RunLogger(TensorBoardLogger):
@@ -61,7 +154,9 @@ class RunLogger(TensorBoardLogger):
         """Return a SummaryWriter; a disk that cannot take what it writes does not end the run."""
         if self._experiment is None:
             self._experiment = RunWriter(self.save_dir)
-            _begin_session(self._experiment, self._begins_at)
+            # TensorBoard forgets what it has from a session's step on, but not at the first session that it meets
+            for event in (Event(file_version="brain.Event:2"), Event(session_log=SessionLog(status=SessionLog.START))):
+                self._experiment.file_writer.add_event(event, self._begins_at)
         return self._experiment
 
     def resume_from(self, step: int) -> None:
@@ -74,13 +169,18 @@ class RunLogger(TensorBoardLogger):
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Show the flat `params` in HPARAMS, under the run directory's name."""
-        for summary in opening(params, Path(self.save_dir)):
+        name = "/".join(Path(self.save_dir).resolve().parts[-2:])
+        for summary in (hparams_pb(dict(params), trial_id=name), _layout()):
             self.experiment.file_writer.add_summary(summary)
 
     @rank_zero_only
-    def log_config(self, text: str) -> None:
-        """Show the composed config, as YAML, under TEXT."""
-        self.experiment.file_writer.add_summary(config_text(text))
+    def log_config(self, yaml: str) -> None:
+        """Show the composed config under TEXT."""
+        self.experiment.file_writer.add_summary(text("config", f"```yaml\n{yaml}```"))
+
+    def log_records(self, records: bytes) -> None:
+        """Log what `event_files` has made of the values of many steps; all of them are kept."""
+        self.experiment.file_writer.write(records)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -105,14 +205,14 @@ class RunLogger(TensorBoardLogger):
         if not notes:
             return
         for note in notes:
-            self.experiment.file_writer.event_writer.add_event(_event(note))
+            self.experiment.file_writer.add_event(_event(note), note.step, note.wall_time)
         self.experiment.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what waits and how the session ended; the file stays open for the results, which come after the fit."""
         self.save()
-        self.experiment.file_writer.add_summary(session_end(status == "success"))
+        self.experiment.file_writer.add_summary(_session_end(status == "success"))
         self.experiment.flush()
 
     @rank_zero_only
@@ -123,29 +223,9 @@ class RunLogger(TensorBoardLogger):
             self._experiment = None
 
 
-def _begin_session(writer: Any, step: int) -> None:
-    """Tell TensorBoard that what follows begins at this step.
-
-    It forgets what it has from there on, but not at the first session that it meets: so the first one is named, too.
-    """
-    writer.file_writer.add_event(Event(file_version="brain.Event:2"), step)
-    writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
-
-
 def _event(note: Note) -> Event:
     values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in note.values.items()]
-    return Event(wall_time=note.wall_time, step=note.step, summary=Summary(value=values))
-
-
-def opening(params: Mapping[str, Any], run_directory: Path) -> list[Summary]:
-    """Return what stands at the head of a run's log: the flat `params` for HPARAMS, and the charts of CUSTOM SCALARS."""
-    name = "/".join(run_directory.resolve().parts[-2:])
-    return [hparams_pb(dict(params), trial_id=name), _layout()]
-
-
-def config_text(yaml: str) -> Summary:
-    """Return the composed config as TEXT shows it."""
-    return text("config", f"```yaml\n{yaml}```")
+    return Event(summary=Summary(value=values))
 
 
 @functools.cache
@@ -153,7 +233,7 @@ def _layout() -> Summary:
     return custom_scalars(LAYOUT)
 
 
-def session_end(success: bool) -> Summary:
+def _session_end(success: bool) -> Summary:
     """Return HPARAMS' last record of a session; tensorboard's own function for it needs TensorFlow."""
     status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
     info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())

@@ -1,7 +1,10 @@
 """Curves of any length in a bounded number of points: the first ones all, then fewer and fewer, never without the extremes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 WHOLE = 2_000
 """Steps of which every point is kept. From there each doubling of the steps is cut into 500 windows, and of a window are kept
@@ -66,3 +69,15 @@ def _kept(notes: Sequence[Note]) -> list[Note]:
         ranked = sorted(those, key=lambda place: notes[place].values[tag])
         kept |= {those[-1], ranked[0], ranked[-1]}
     return [notes[place] for place in sorted(kept)]
+
+
+def thinned(times: Sequence[float], steps: Sequence[int], values: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Return times, steps and values, (records,) each, of a curve without the points that `Thinning` keeps back."""
+    thinner = Thinning()
+    kept: list[Note] = []
+    columns = {name: column.tolist() for name, column in values.items()}
+    for place, step in enumerate(steps):
+        kept += thinner.add(Note(times[place], step, {name: column[place] for name, column in columns.items()}))
+    kept += thinner.rest()
+    table = {name: np.array([note.values[name] for note in kept], np.float32) for name in values}
+    return [note.wall_time for note in kept], [note.step for note in kept], table

@@ -1,13 +1,16 @@
-"""How far a fit is from the optimum, or why there is none."""
+"""How far a fit is from the optimum, and what would bring it there, or why there is none."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from logitlab.log.summary import decimal
 from logitlab.penalties import NONE
-from logitlab.results.advice import advice
 from logitlab.results.optimum import objective
 from logitlab.results.result import Fit, Result, Row
 from logitlab.results.separation_lines import no_optimum
+from logitlab.solvers.descent import epochs_to_go, largest_lr
 from logitlab.solvers.firth import FirthObjective
 from logitlab.solvers.newton import Solution
 from logitlab.solvers.objective import Evaluation
@@ -15,6 +18,8 @@ from logitlab.solvers.separation import Separation, Unknown
 
 AT_THE_OPTIMUM = 1e-6
 """A loss that is above the optimum by less than this part of it is called at the optimum."""
+
+NEWTON = "optimizer=newton closes the gap"
 
 
 def certificate(in_sweeps: bool = False, sweep: bool = False) -> "Certificate | None":
@@ -92,7 +97,7 @@ def _distance(fit: Fit, here: Evaluation, best: Solution) -> str:
         return f"reached: {above} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}"
     share = f"{100 * excess / abs(best.value):.2g} %" if best.value > 0 else f"{excess:.2g}"
     return (
-        f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {advice(fit, here, best, gap)}"
+        f"{share} above the least {_what(fit)}, {decimal(best.value, '.6f')}; {norm}; {apart}. {_advice(fit, here, best, gap)}"
     )
 
 
@@ -103,3 +108,44 @@ def _what(fit: Fit) -> str:
 def _unknown(here: Evaluation, found: Solution | Unknown) -> str:
     why = found.why if isinstance(found, Unknown) else "the search ended short of it"
     return f"not decided: {why} (gradient {here.gradient_norm:.1e} at most). penalty.l2=0.01 gives a finite answer"
+
+
+def _advice(fit: Fit, here: Evaluation, best: Solution, gap: float) -> str:
+    """Return what would bring a fit to the optimum; an estimate of epochs only where there is an honest one.
+
+    There is one for full-batch SGD at a constant learning rate that has come so near that the objective is a parabola from
+    there on. How many epochs mini-batches, a schedule or Adam would take is not known. `gap`: above the optimum, from which on
+    a fit is called at it.
+    """
+    descent = _plain_descent(fit)
+    if descent is None:
+        return NEWTON
+    lr, momentum, nesterov = descent["lr"], descent["momentum"], bool(descent["nesterov"])
+    longest = largest_lr(best.hessian, momentum, nesterov)
+    if lr >= longest:
+        return f"With optimizer.lr={lr:g} it never settles there: it takes one below {longest:.2g}. {NEWTON}"
+    error = here.parameters - torch.cat([best.weight, best.bias.reshape(1)])
+    parabola = float(error @ best.hessian @ error) / 2
+    if not 0.5 < parabola / (here.value - best.value) < 2:
+        return NEWTON
+    more = epochs_to_go(best.hessian, error, lr, momentum, nesterov, gap)
+    if more is None:
+        return f"{NEWTON}; descent would take millions of epochs"
+    last = fit.training.epochs + more
+    return f"About {_rounded(more):,} more epochs (trainer.max_epochs={_rounded(last)}) or optimizer=newton would close the gap"
+
+
+def _plain_descent(fit: Fit) -> Mapping[str, Any] | None:
+    """Return the settings of full-batch SGD with nothing about it that changes over time; None for any other optimiser."""
+    training, settings = fit.training, fit.training.settings
+    if training.batches != 1 or training.has_schedule or training.optimizer is not torch.optim.SGD:
+        return None
+    if any(settings[key] for key in ("dampening", "weight_decay", "maximize")):
+        return None
+    return None if getattr(fit.module.penalty, "l1", 0) else settings
+
+
+def _rounded(epochs: int) -> int:
+    """Return the number to two digits, upwards."""
+    unit = 10 ** max(len(str(epochs)) - 2, 0)
+    return -(-epochs // unit) * unit

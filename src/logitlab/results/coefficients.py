@@ -1,6 +1,5 @@
 """The coefficients in the data's own units, with their errors and what these say."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from logitlab import rules, spreadsheet
 from logitlab.data.examples import Examples
-from logitlab.data.preprocessing import Preprocessing
 from logitlab.log.summary import decimal
 from logitlab.penalties import ElasticNet, Firth
 from logitlab.results.coefficient_lines import goodness_line, print_table
@@ -125,7 +123,8 @@ class Coefficients(Result):
         if id(rows) not in self._seen:
             likelihood = Likelihood(rows.exact, rows.target, rows.weight)
             is_wide = likelihood.parameters > self.most + 1  # there are estimates only
-            on_off = [] if is_wide else indicators(likelihood, units, _categories(fit.datamodule.preprocessing))
+            categories = [places for column, places in fit.datamodule.preprocessing.groups() if column.kind == "category"]
+            on_off = [] if is_wide else indicators(likelihood, units, categories)
             columns = [each.column for each in on_off]
             moving = {} if is_wide else products(likelihood, units.center, units.scale, columns)
             self._seen[id(rows)] = _Known(rows, likelihood, on_off, moving)
@@ -240,7 +239,7 @@ def _no_likelihood(fit: Fit) -> str | None:
         c = penalty.as_sklearn(sum(fit.datamodule.examples.class_weights))["C"]
         strength = f"penalty.l2={penalty.l2:.3g} (C = {c:.3g} in scikit-learn)"
         return f"{strength} {shrinkage}. For the coefficients of greatest likelihood type {GREATEST_LIKELIHOOD}"
-    if decay := _weight_decay(fit):
+    if decay := fit.training.settings.get("weight_decay"):
         return f"optimizer.weight_decay={decay:g} {shrinkage}"
     if getattr(fit.module.loss, "pos_weight", None) not in (None, 1.0):
         return "loss.pos_weight counts class 1 anew, so these are not the coefficients of greatest likelihood"
@@ -254,18 +253,3 @@ def _limit(fit: Fit, likelihood: Likelihood, theta: Tensor, found: Separation) -
     rest = torch.cat([found.rest.weight, found.rest.bias[None]])
     gap = boundary(likelihood, found.rows).value(rest) - likelihood.value(theta)
     return rest if gap < SAME_LIKELIHOOD else None
-
-
-def _weight_decay(fit: Fit) -> float:
-    return fit.training.settings.get("weight_decay") or 0.0
-
-
-def _categories(preprocessing: Preprocessing) -> Sequence[Sequence[int]]:
-    """Return, for each column that is a category, the features of its levels."""
-    found, start = [], 0
-    for encoder in preprocessing.encoders:
-        size = len(encoder.feature_names)
-        if encoder.kind == "category":
-            found.append(range(start, start + size))
-        start += size
-    return found

@@ -63,7 +63,7 @@ class Importance(Result):
         """Write the tables; return a line for each of the columns that matter most."""
         if isinstance(fit.module.network, LinearNetwork) and not self.of_linear:
             return []
-        columns = _columns(fit.datamodule.preprocessing.encoders)
+        columns = list(fit.datamodule.preprocessing.groups())
         found = ((split, rows) for split in SPLITS if (rows := fit.datamodule.rows(split)) is not None and len(rows))
         split, rows = next(found)
         work = len(rows) * rows.exact.shape[1] * len(columns) * self.repeats
@@ -89,16 +89,6 @@ class Importance(Result):
 
     def _write(self, fit: Fit, name: str, rows: Sequence[Sequence[object]]) -> None:
         fit.run.write_text(name, spreadsheet.as_csv(rows, self.spreadsheet_safe))
-
-
-def _columns(encoders: Sequence[Column]) -> list[tuple[Column, range]]:
-    """Return each column with the places of its features."""
-    found, start = [], 0
-    for encoder in encoders:
-        size = len(encoder.feature_names)
-        found.append((encoder, range(start, start + size)))
-        start += size
-    return found
 
 
 def _weight(rows: Examples) -> Tensor:

@@ -52,18 +52,14 @@ class Metrics(Result):
         curves = (*CURVES, *module.declared)
         self._log(fit, {f"{name}/{metric}": metrics[name][metric] for name in splits if name != "train" for metric in curves})
         if len(splits) > 1:
-            return [*metrics_table(metrics, module.declared), *_undefined(metrics), *_kept(fit, "val" in splits)]
+            dashes = [(f"-, {name}", reason) for name, values in metrics.items() if (reason := undefined(values))]
+            return [*metrics_table(metrics, module.declared), *dashes, *_kept(fit, "val" in splits)]
         return [(f"train/{name}", decimal(metrics["train"][name], ".6f")) for name in ("loss", "accuracy")]
 
     def _log(self, fit: Fit, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if value == value}
         for logger in fit.training.loggers if finite else ():
             logger.log_metrics(finite, step=fit.training.steps)
-
-
-def _undefined(metrics: Mapping[str, Mapping[str, float]]) -> list[Row]:
-    """Return why a metric is a dash in the table."""
-    return [(f"-, {name}", reason) for name, values in metrics.items() if (reason := undefined(values))]
 
 
 def _kept(fit: Fit, has_val: bool) -> list[Row]:

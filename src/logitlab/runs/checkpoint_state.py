@@ -38,7 +38,11 @@ def check_parts(checkpoint: Any, path: Path) -> None:
         checkpoint: the content of a file; one of weights alone, without `optimizer_states`, passes.
         path: of the file, for the message.
     """
-    if problem := next(_problems(checkpoint), None):
+    if not isinstance(checkpoint, Mapping):
+        raise refused(path, "it holds no parts by name")
+    if checkpoint and "optimizer_states" not in checkpoint:
+        return
+    for problem in _odd_parts(checkpoint):
         raise refused(path, problem)
 
 
@@ -67,13 +71,6 @@ def refused(path: Path, problem: str) -> UserError:
         f" {suggestion('ckpt_path', f'{path}.previous')};"
         " or leave ckpt_path out to start anew."
     )
-
-
-def _problems(checkpoint: Any) -> Iterator[str]:
-    if not isinstance(checkpoint, Mapping):
-        yield "it holds no parts by name"
-    elif not checkpoint or "optimizer_states" in checkpoint:
-        yield from _odd_parts(checkpoint)
 
 
 def _odd_parts(checkpoint: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from logitlab.data.description import check_same_data
 from logitlab.errors import UserError
 from logitlab.overrides import typed
 from logitlab.runs import identity
@@ -72,21 +71,6 @@ def check_same_run(checkpoint: Mapping[str, Any], hparams: Mapping[str, Any], ma
             f"The checkpoint has {checkpoint['epoch']} epochs behind it and trainer.max_epochs={max_epochs}: nothing is"
             " left to train. Type a larger trainer.max_epochs."
         )
-
-
-def check_same_rows(checkpoint: Mapping[str, Any], now: Mapping[str, Any], run: RunDirectory) -> None:
-    """Refuse to resume with other rows than the run was trained on; the table may have been moved.
-
-    Args:
-        checkpoint: the loaded checkpoint.
-        now: what there is to say of the rows at hand (`logitlab.data.description`).
-        run: its directory.
-
-    Raises:
-        UserError: the rows differ.
-    """
-    cure = "Give it the table that it was trained on (data.path=<where that is>), or leave ckpt_path out to start anew."
-    check_same_data(rows_of(checkpoint, run.path), now, "this run", cure)
 
 
 def rows_of(checkpoint: Mapping[str, Any], run: Path) -> Mapping[str, Any] | None:

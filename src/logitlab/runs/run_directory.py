@@ -5,7 +5,6 @@ import json
 import math
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,10 +149,6 @@ class RunDirectory:
             files.write(temporary / "hydra.yaml", typed_yaml(OmegaConf.masked_copy(hydra_cfg, "hydra")))
             files.write(temporary / "overrides.yaml", typed_yaml(hydra_cfg.hydra.overrides.task))
             temporary.replace(folder)
-
-    def forget_config(self) -> None:
-        """Remove the `.hydra/` of a run that was killed before its first checkpoint: the one that begins here is another."""
-        shutil.rmtree(self.path / ".hydra", ignore_errors=True)
 
 
 def typed_yaml(cfg: Any) -> str:

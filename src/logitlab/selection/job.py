@@ -14,13 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from logitlab.cli import broken_pipe
 from logitlab.errors import UserError
-from logitlab.log.summary import decimal
+from logitlab.log.summary import decimal, in_columns
 from logitlab.rules import Number, check_value
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.runs.small_files import or_note, read_json
 from logitlab.selection.rule import Line, choices, line
 from logitlab.sweeps import member
-from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.run_member import prepare_resume
 
 if TYPE_CHECKING:
@@ -202,7 +201,7 @@ def _table(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str
     return "\n".join(
         [
             f"{name} by {cfg.data.folds}-fold cross-validated log loss, {len(lines)} values in selection.csv",
-            aligned(rows),
+            in_columns(rows),
             f"Training on all folds with {name}={value:.4g} (selection.choose={chosen})",
         ]
     )

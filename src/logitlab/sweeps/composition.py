@@ -6,11 +6,12 @@ two seconds. `seed=1` and `seed=2` compose to one config but for that number.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from logitlab.masking import masked
@@ -22,9 +23,6 @@ WORDS = {"null": None, "true": True, "false": False}
 ASSIGNMENT = re.compile(r"[A-Za-z_/][\w./]*=[\w.,=+\-/]*\w", re.ASCII)
 """`optimizer.lr=0.1`, `/home/me/outputs/optimizer.lr=0.1,seed=1`: half a run's values, at 0.1 ms each for PyYAML."""
 SLOT = "__slot_{}__"
-
-Values = dict[str, Any]
-"""Dotted key -> plain value."""
 
 
 @dataclass
@@ -41,7 +39,7 @@ class Job:
     overrides: list[str]
     number: int
     base: "Base"
-    values: Values
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self) -> dict[str, Any]:
         """Return the job's own part of the config, resolved, as plain values."""
@@ -49,16 +47,22 @@ class Job:
 
 
 class Base:
-    """A composed config whose values at certain keys are still to be set."""
+    """A composed config whose values at certain keys are still to be set.
 
-    def __init__(self, cfg: DictConfig, keys: Sequence[str]) -> None:
-        """Take a config, with Hydra's own part, and the keys."""
+    Attributes:
+        is_shared: every job of the form comes out as this config with its own values.
+        is_compared: a second job was composed by Hydra as well.
+        is_checked: the whole config was checked.
+    """
+
+    def __init__(self, cfg: DictConfig, keys: Iterable[str] = (), overrides: Sequence[str] = ()) -> None:
+        """Take a config, with Hydra's own part, the dotted keys, and the job that it was composed for."""
         self.cfg = cfg
         self.keys = tuple(keys)
+        self.overrides = overrides
+        self.is_shared, self.is_compared, self.is_checked = True, False, False
         self.job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         raw = OmegaConf.to_container(self.job, resolve=False)
-        self.is_checked = False
-        self.templates: dict[str, YamlTemplate] = {}
         self.choices = dict(cfg.hydra.runtime.choices)
         self.sweep_dir = str(cfg.hydra.sweep.dir)
         self.sweep_subdir = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index, call-overload]
@@ -68,7 +72,7 @@ class Base:
         self._plain = None if self.has_interpolations else raw
 
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the job's part of the config with these values, resolved, as plain values."""
+        """Return the job's part of the config with these values, dotted key -> value, resolved, as plain values."""
         if self._plain is None:
             for key, value in values.items():
                 OmegaConf.update(self.job, key, value, merge=False)
@@ -93,31 +97,63 @@ class Base:
         lines = sorted(line for line in overrides if line.partition("=")[0] not in how["exclude_keys"])
         return re.sub("=", how["kv_sep"], how["item_sep"].join(lines))
 
+    @cached_property
+    def config_template(self) -> "YamlTemplate":
+        """config.yaml of a run's `.hydra/`, to be filled with a job's values."""
+        return YamlTemplate(self.job, self.keys)
 
-@dataclass
+    @cached_property
+    def hydra_template(self) -> "YamlTemplate":
+        """hydra.yaml, to be filled with the job's id, number, directory name, run directory and overrides."""
+        content: Any = OmegaConf.to_container(OmegaConf.masked_copy(self.cfg, "hydra"), enum_to_str=True)
+        content["hydra"]["runtime"]["output_dir"] = None
+        keys = ["job.id", "job.num", "job.override_dirname", "runtime.output_dir"]
+        keys += [f"overrides.task.{place}" for place in range(len(self.cfg.hydra.overrides.task))]
+        return YamlTemplate(content, [f"hydra.{key}" for key in keys])
+
+    @cached_property
+    def overrides_template(self) -> "YamlTemplate":
+        """overrides.yaml, to be filled with a job's overrides."""
+        task = self.cfg.hydra.overrides.task
+        return YamlTemplate(task, [str(place) for place in range(len(task))])
+
+
 class Composer:
-    """Composes the jobs of a sweep.
+    """Composes the jobs of a sweep: Hydra's own loader, but that all jobs of one form cost one composition.
 
-    Attributes:
-        compose: Hydra's own way, from the overrides of one job to its config with Hydra's part.
-        is_group: whether a key names a config group.
-        parse: Hydra's own way, from the text of a value to the value.
-        exact: share nothing.
+    A sweeper composes each job before it launches them, and throws the configs away: it is given the loader's place.
     """
 
-    compose: Callable[[list[str]], DictConfig]
-    is_group: Callable[[str], bool]
-    parse: Callable[[str], Any]
-    exact: bool = False
-    _bases: dict[tuple[str, ...], Base | None] = field(default_factory=dict)
-    _first: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    _compared: set[tuple[str, ...]] = field(default_factory=set)
-    _groups: dict[str, bool] = field(default_factory=dict)
+    def __init__(self, loader: Any, config: DictConfig, exact: bool = False) -> None:
+        """Take Hydra's loader, and the sweep's config.
+
+        Args:
+            loader: a ConfigLoader of Hydra's.
+            config: of the sweep.
+            exact: share nothing.
+        """
+        self.loader = loader
+        self.config = config
+        self.exact = exact
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._bases: dict[tuple[str, ...], Base] = {}
+        self._groups: dict[str, bool] = {}
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the config of a job of this form: not necessarily with this job's own values."""
+        return self.job(sweep_overrides, 0).base.cfg
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the config of one job as Hydra composes it, with Hydra's part."""
+        return self.loader.load_sweep_config(self.config, list(overrides))
 
     def job(self, overrides: Sequence[str], number: int) -> Job:
         """Return a job."""
         overrides = list(overrides)
-        values: Values = {}
+        values: dict[str, Any] = {}
         form = []
         for override in overrides:
             key, _, text = override.partition("=")
@@ -126,31 +162,23 @@ class Composer:
                 form.append(f"{key}=")
             else:
                 form.append(override)
-        base = self._base(tuple(form), overrides, values)
-        if base is None:
-            return Job(overrides, number, Base(self.compose(overrides), ()), {})
+        base = None if self.exact else self._base(tuple(form), overrides, values)
+        if base is None or not base.is_shared:
+            return Job(overrides, number, Base(self.compose(overrides)))
         return Job(overrides, number, base, values)
 
-    def _base(self, form: tuple[str, ...], overrides: list[str], values: Values) -> Base | None:
-        """Return the base of all jobs of that form; None where it turned out that they cannot share one.
-
-        The second job of a form is composed by Hydra as well, and has to come out the same.
-        """
-        if self.exact:
-            return None
+    def _base(self, form: tuple[str, ...], overrides: list[str], values: Mapping[str, Any]) -> Base:
+        """Return the base of all jobs of that form; the second of them is composed by Hydra as well, and has to come out so."""
         if form not in self._bases:
-            self._bases[form] = Base(self.compose(overrides), list(values))
-            self._first[form] = overrides
-        elif form not in self._compared and overrides != self._first[form]:
-            self._compared.add(form)
-            base, own = self._bases[form], Base(self.compose(overrides), ())
-            if base is not None and base.plain(values) != own.plain({}):
-                self._bases[form] = None
-        return self._bases[form]
+            self._bases[form] = Base(self.compose(overrides), values, overrides)
+        base = self._bases[form]
+        if not base.is_compared and overrides != base.overrides:
+            base.is_compared, base.is_shared = True, base.plain(values) == Base(self.compose(overrides)).plain({})
+        return base
 
     def _is_plain(self, key: str, text: str) -> bool:
         if key not in self._groups:
-            self._groups[key] = self.is_group(key)
+            self._groups[key] = any(source.is_group(key) for source in self.loader.get_sources())
         return not self._groups[key] and not key.startswith("hydra.") and "${" not in text and bool(PLAIN_KEY.fullmatch(key))
 
     def _value(self, text: str) -> Any:
@@ -158,7 +186,7 @@ class Composer:
             return int(text)
         if REAL.fullmatch(text):
             return float(text)
-        return WORDS[text] if text in WORDS else self.parse(text)
+        return WORDS[text] if text in WORDS else self._parser.parse_override(f"key={text}").value()
 
 
 class YamlTemplate:
@@ -172,7 +200,10 @@ class YamlTemplate:
 
     def fill(self, values: Sequence[Any]) -> str:
         """Return the text with the values, in the order of the keys."""
-        if not all(_is_inline(value) for value in values):
+        texts = [value for value in values if isinstance(value, str)]
+        if any(isinstance(value, list | dict | tuple) for value in values) or any(
+            " " in each or "\n" in each for each in texts
+        ):
             return self._rendered(values)
         return "".join(part if i % 2 == 0 else _scalar(values[int(part)]) for i, part in enumerate(self._parts))
 
@@ -192,10 +223,6 @@ def _put(node: Any, key: str, value: Any) -> None:
 
 def _yaml(content: Any) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(content))
-
-
-def _is_inline(value: Any) -> bool:
-    return not isinstance(value, list | dict | tuple) and not (isinstance(value, str) and (" " in value or "\n" in value))
 
 
 @lru_cache(maxsize=4096, typed=True)

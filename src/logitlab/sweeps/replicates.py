@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logitlab.log.summary import decimal
+from logitlab.log.summary import decimal, in_columns
 from logitlab.monitor import Monitor
 from logitlab.runs import files
 from logitlab.spreadsheet import as_csv
-from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.student import compare, holm, interval, summary
 
 FOLD, SEED = "data.fold", "seed"
@@ -102,7 +101,7 @@ def write_replicates(sweep: Path, runs: Sequence[Any], keys: Sequence[str], moni
     files.write(sweep / "sweep_replicates.csv", as_csv([[*others, *head], *lines]))
     more = [f"  ... {len(rows) - SHOWN:,} more in {sweep / 'sweep_replicates.csv'}"] if len(rows) > SHOWN else []
     note = _over_folds(len(settings)) if found.over_folds else OVER_SEEDS
-    return "\n".join([f"\nOver {', '.join(found.replicated)}:", aligned(_table(others, rows[:SHOWN])), *more, f"  {note}"])
+    return "\n".join([f"\nOver {', '.join(found.replicated)}:", in_columns(_table(others, rows[:SHOWN])), *more, f"  {note}"])
 
 
 def _over_folds(settings: int) -> str:

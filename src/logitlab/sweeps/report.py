@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logitlab.log.summary import count, decimal
+from logitlab.log.summary import count, decimal, in_columns
 from logitlab.monitor import Monitor, monitor_of_sweep
 from logitlab.runs import files
 from logitlab.runs.small_files import or_note, read_numbers
 from logitlab.spreadsheet import as_csv
 from logitlab.sweeps import member
-from logitlab.sweeps.columns import aligned
 from logitlab.sweeps.member import FAILED, PRUNED, Status
 from logitlab.sweeps.replicates import write_replicates
 
@@ -59,7 +58,9 @@ def report(sweep: Path, config: Mapping[str, Any], again: bool = True) -> int:
     failed = [run for run in runs if run.status.status == FAILED]
     if not failed:
         return 0
-    _print_failures(sweep, failed)
+    print(f"\n{count(len(failed), 'run')} failed:")
+    for run in failed:
+        print(f"  {sweep / run.directory}\n      {run.status.reason}")
     is_users = len(failed) == len(runs) and all(run.status.mistake for run in failed)
     if again or is_users:
         print("Start the sweep again with sweep.resume to run these once more; what is finished stays.")
@@ -132,15 +133,9 @@ def _print_table(sweep: Path, runs: Sequence[Ranked], keys: Sequence[str], given
     for rank, run in enumerate(finished[:SHOWN], 1):
         values = (run.metrics.get(name) for name in metrics)
         rows.append([str(rank), *(short(run.settings.get(key, "")) for key in keys), *(number(value) for value in values)])
-    print(aligned(rows))
+    print(in_columns(rows))
     if len(finished) > SHOWN:
         print(f"  ... {len(finished) - SHOWN:,} more in {sweep / 'sweep.csv'}")
-
-
-def _print_failures(sweep: Path, failed: Sequence[Ranked]) -> None:
-    print(f"\n{count(len(failed), 'run')} failed:")
-    for run in failed:
-        print(f"  {sweep / run.directory}\n      {run.status.reason}")
 
 
 def short(setting: str) -> str:

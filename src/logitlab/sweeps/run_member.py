@@ -54,40 +54,29 @@ def run_member(
         member.write(directory, Status(status, member.digest(config), overrides, **rest))
 
     with _moved(hydra_cfg, chosen, directory):
-        if before is None or not before.done:
-            return _run(cfg, directory, before is not None, job, note, print_error)
-        print(f"{directory.name} is {before.status} already")
-        return before.value
-
-
-def _run(
-    cfg: DictConfig,
-    directory: Path,
-    is_begun: bool,
-    job: Callable[[DictConfig], float | None],
-    note: Callable[..., None],
-    print_error: Callable[[Exception], None],
-) -> float | None:
-    try:
-        files.make_folder(directory)
-        if is_begun:
-            prepare_resume(cfg, RunDirectory(directory))
-        note(member.RUNNING)
-        value = job(cfg)
-    except (KeyboardInterrupt, End):
-        raise
-    except Pruned as end:
-        note(member.PRUNED, value=end.value)
-        return end.value
-    except (Exception, SystemExit) as error:
+        if before is not None and before.done:
+            print(f"{directory.name} is {before.status} already")
+            return before.value
+        try:
+            files.make_folder(directory)
+            if before is not None:
+                prepare_resume(cfg, RunDirectory(directory))
+            note(member.RUNNING)
+            value = job(cfg)
+        except (KeyboardInterrupt, End):
+            raise
+        except Pruned as end:
+            note(member.PRUNED, value=end.value)
+            return end.value
+        except (Exception, SystemExit) as error:
+            signals.reraise()
+            print_error(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
+            log.debug("The run failed.", exc_info=error)
+            note(member.FAILED, reason=reason(error), mistake=isinstance(error, UserError))
+            return math.nan
+        note(member.FINISHED, value=value)
         signals.reraise()
-        print_error(error if isinstance(error, UserError | RunError) else RunError(reason(error)))
-        log.debug("The run failed.", exc_info=error)
-        note(member.FAILED, reason=reason(error), mistake=isinstance(error, UserError))
-        return math.nan
-    note(member.FINISHED, value=value)
-    signals.reraise()
-    return value
+        return value
 
 
 def reason(error: BaseException) -> str:
