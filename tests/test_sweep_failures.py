@@ -43,7 +43,7 @@ def test_a_mistake_is_told_before_the_first_run(fork, tmp_path, given, told):
 def test_a_status_that_cannot_be_written_ends_the_sweep(tmp_path):
     """As on a full disk: nobody would know of the runs that follow."""
     (tmp_path / "status.json").mkdir()
-    for note in (lambda status: member.write(tmp_path, status), lambda status: member.write_synced({tmp_path: status})):
+    for note in (lambda status: member.write(tmp_path, status), lambda status: member.write_all({tmp_path: status})):
         with pytest.raises(Unwritable) as end:
             note(member.Status("finished", "digest"))
         assert end.value.code == 1

@@ -19,7 +19,7 @@ PARTS = {
     "TensorBoard log": ("logitlab.batched.writing:MemberWriter._log",),
     "checkpoints": ("logitlab.batched.writing:MemberWriter._write_checkpoint",),
     "metrics, coefficients": ("logitlab.experiment:apply_results",),
-    "noting as finished, sync": ("logitlab.sweeps.member:write_synced",),
+    "noting as finished, sync": ("logitlab.sweeps.member:write_all",),
     "sweep.csv, table": ("logitlab.sweeps.report:report",),
 }
 WRITING = "rest of writing: folders, lock, environment.json"

@@ -162,7 +162,8 @@ def _train_group(group: Sequence[Member]) -> dict[int, JobReturn] | None:
 
     def note() -> None:
         nonlocal noted
-        member.write_synced({plan.directory: end for plan, end in zip(group[noted : len(ends)], ends[noted:], strict=True)})
+        pairs = zip(group[noted : len(ends)], ends[noted:], strict=True)
+        member.write_all({plan.directory: end for plan, end in pairs}, synced=True)
         noted = len(ends)
 
     HydraConfig.instance().set_config(group[0].job.base.hydra(group[0].job))

@@ -7,6 +7,7 @@ without b. `tag(log, ...)` draws the logarithm evenly. `tag(optimizer:sgd, ...)`
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -110,18 +111,7 @@ class Space:
                     f"{parameter.name} is an interval, and a grid goes through every value: type a list, as in"
                     f" {parameter.name}=choice(0.1,1), or range(1,5); or take another sampler, as in hydra/sweeper/sampler=tpe."
                 )
-        return self._points({}, 0)
-
-    def _points(self, chosen: dict[str, Any], place: int) -> Iterator[dict[str, Any]]:
-        if place == len(self.parameters):
-            yield chosen
-            return
-        parameter = self.parameters[place]
-        if not parameter.is_in(chosen):
-            yield from self._points(chosen, place + 1)
-            return
-        for value in parameter.values or ():
-            yield from self._points({**chosen, parameter.name: value}, place + 1)
+        return reduce(_with_values, self.parameters, iter([{}]))
 
     def _words(self, values: Values) -> dict[str, str]:
         return {each.name: each.word(values[each.name]) for each in self.parameters if each.name in values}
@@ -148,6 +138,12 @@ class Space:
             override.get_key_element(): str(override.input_line).partition("=")[2].replace(" ", "")
             for override in self._overrides
         }
+
+
+def _with_values(points: Iterator[dict[str, Any]], parameter: Parameter) -> Iterator[dict[str, Any]]:
+    for point in points:
+        values = parameter.values or () if parameter.is_in(point) else None
+        yield from [point] if values is None else ({**point, parameter.name: value} for value in values)
 
 
 def _name(override: Override) -> str:

@@ -20,7 +20,6 @@ from logitlab.batched.member import Member
 from logitlab.cli import run_command
 from logitlab.errors import RunError
 from logitlab.log.summary import count
-from logitlab.runs import files
 from logitlab.sweeps import member
 from logitlab.sweeps.composition import Job
 from logitlab.sweeps.member import FAILED
@@ -103,6 +102,5 @@ def _lost(launcher: "ParallelLauncher", job: Job, why: str) -> JobReturn:
     if before is not None and before.done:
         done.return_value = before.value
     elif before is None or before.status != FAILED:
-        files.make_folder(directory)
         member.write(directory, Member(job, config, directory).status(FAILED, reason=why))
     return done

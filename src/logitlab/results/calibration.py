@@ -1,7 +1,5 @@
 """Whether the probabilities of val and test rows mean what they say."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +12,7 @@ from logitlab.data.examples import Examples
 from logitlab.log.summary import calibration_line
 from logitlab.metrics import calibration_error
 from logitlab.results.result import Fit, Result, Row
+from logitlab.spreadsheet import as_csv
 from logitlab.training.module import LogisticRegression
 
 SPLITS = ("val", "test")
@@ -63,19 +62,14 @@ class CalibrationTable(Result):
                 }
             fit.metrics.update({f"{split}/calibration_by_chance_low": low, f"{split}/calibration_by_chance_high": high})
             lines.append((f"calibration, {split}", calibration_line(error, low, high)))
-        self._write(fit, table, figures)
+        fit.run.write_text("calibration.csv", as_csv([HEAD, *table]))
+        fit.run.write_json("calibration.json", {"bins": self.bins, "interval": 0.95, **figures})
         if fit.module.network.recalibration:
             slope, intercept = fit.module.network.recalibration
             lines.append(
                 ("recalibration", f"logit -> {slope:.4g} * logit {'-' if intercept < 0 else '+'} {abs(intercept):.4g}")
             )
         return lines
-
-    def _write(self, fit: Fit, table: list[tuple[Any, ...]], figures: dict[str, Any]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEAD, *table])
-        fit.run.write_text("calibration.csv", text.getvalue())
-        fit.run.write_json("calibration.json", {"bins": self.bins, "interval": 0.95, **figures})
 
 
 def _probabilities(module: LogisticRegression, rows: Examples) -> Iterator[tuple[str, Tensor]]:

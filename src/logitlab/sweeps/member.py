@@ -148,19 +148,17 @@ def read(directory: Path, note: Callable[[str], object] = lambda words: None) ->
 
 
 def write(directory: Path, status: Status) -> None:
-    """Note how a run stands, whole or not at all.
-
-    Raises:
-        Unwritable: the disk is full or the folder cannot be written.
-    """
-    with _writing(directory):
-        _prepared(directory, status).replace(directory / STATUS)
+    """Note how one run stands; arguments and errors are those of `write_all`."""
+    write_all({directory: status})
 
 
-def write_synced(statuses: Mapping[Path, Status]) -> None:
-    """Note how runs stand, by their directories, once all that they wrote is on the disk: it survives a power cut.
+def write_all(statuses: Mapping[Path, Status], synced: bool = False) -> None:
+    """Note how runs stand, whole or not at all.
 
-    Synced before they are put in place, for to replace a file by one that is not takes ext4 a millisecond.
+    Args:
+        statuses: directory of a run -> how it stands.
+        synced: only once all that the runs wrote is on the disk, so that it survives a power cut; before the files are put in
+            place, for to replace a file by one that is not on the disk takes ext4 a millisecond.
 
     Raises:
         Unwritable: the disk is full or a folder cannot be written.
@@ -169,18 +167,13 @@ def write_synced(statuses: Mapping[Path, Status]) -> None:
     for directory, status in statuses.items():
         with _writing(directory):
             files.make_folder(directory)
-            prepared[directory] = _prepared(directory, status)
-    if prepared:
+            content = {"schema": SCHEMA, **asdict(status), "overrides": masked_texts(status.overrides)}
+            prepared[directory] = files.prepared(directory / STATUS, json.dumps(content) + "\n")
+    if prepared and synced:
         os.sync()
     for directory, temporary in prepared.items():
         with _writing(directory):
             temporary.replace(directory / STATUS)
-
-
-def _prepared(directory: Path, status: Status) -> Path:
-    """Return the file that is to be put in place."""
-    content = {"schema": SCHEMA, **asdict(status), "overrides": masked_texts(status.overrides)}
-    return files.prepared(directory / STATUS, json.dumps(content) + "\n")
 
 
 @contextlib.contextmanager
