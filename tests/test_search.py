@@ -272,6 +272,7 @@ def test_a_search_of_100_trials_killed_again_and_again(fork, tmp_path, name, lau
         before = after
     ran = fork(*command)
     assert ran.wait() == 0, ran.output()
+    assert "cannot be trained together" not in ran.output()
     after = finished(tmp_path / "sweep")
     assert before.items() <= after.items(), "a finished run was trained again"
     trials = study(tmp_path / "sweep").trials

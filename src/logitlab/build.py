@@ -240,7 +240,7 @@ def build_trainer(
 def build_results(cfg: DictConfig, is_alone: bool = True) -> list[Result]:
     """Return what `cfg.results` makes of a finished fit; one of many fits prints no table."""
     late = {"sweep": HydraConfig.get().mode is RunMode.MULTIRUN, "is_printed": is_alone}
-    nodes = {str(name): node for name, node in (cfg.results or {}).items() if node is not None}
+    nodes = {str(name): node for name, node in (cfg.get("results") or {}).items() if node is not None}
     built = [_built(node, f"results.{name}", Result, late) for name, node in nodes.items()]
     return [result for result in built if result is not None]
 
