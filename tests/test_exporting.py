@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import polars as pl
 import pytest
 import torch
@@ -16,6 +17,7 @@ from logitlab.errors import UserError
 from logitlab.inference import jobs
 from logitlab.inference.exporting import input_matrix, run_onnx, sample_rows
 from logitlab.inference.model_file import load_model
+from logitlab.inference.onnx_inputs import feed
 
 
 def mixed_table(path: Path, rows: int = 400, seed: int = 2) -> Path:
@@ -67,13 +69,44 @@ def test_onnx_and_torch_export_are_predict(mixed: Run, tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "new.parquet")
     expected = predicted(mixed, tmp_path / "new.parquet")
     assert len(np.unique(expected)) > 400
+    np.testing.assert_allclose(run_onnx(folder / "model.onnx", feed(preprocessing, frame)), expected, atol=1e-6)
     columns = input_matrix(preprocessing, frame)
-    np.testing.assert_allclose(run_onnx(folder / "model.onnx", columns), expected, atol=1e-6)
     program = torch.export.load(folder / "model.pt2").module()
     np.testing.assert_allclose(program(columns[:7]).detach(), expected[:7], atol=1e-6)  # any number of rows
 
 
-def test_the_description_is_enough_to_fill_the_input(mixed: Run, tmp_path: Path) -> None:
+def test_a_row_of_the_table_goes_into_onnx(mixed: Run, tmp_path: Path) -> None:
+    session = onnxruntime.InferenceSession(str(exported(mixed) / "model.onnx"))
+    assert {each.name: each.type for each in session.get_inputs()} == {
+        "size": "tensor(double)", "age": "tensor(double)", "since": "tensor(double)", "member": "tensor(string)",
+        "city": "tensor(string)",
+    }  # fmt: skip
+    rows = [
+        {"size": 52_000.0, "age": 31.0, "since": "2021-05-01", "member": "true", "city": "Wien"},
+        {"size": 48_000.0, "age": None, "since": "2023-01-31", "member": "True", "city": ""},
+        {"size": 50_500.0, "age": 70.5, "since": "2022-02-28", "member": "false", "city": "Bregenz"},
+    ]
+    pl.DataFrame(rows, strict=False).write_csv(tmp_path / "rows.csv")
+    days = [(np.datetime64(row["since"]) - np.datetime64("1970-01-01")) / np.timedelta64(1, "D") for row in rows]
+    columns = {name: np.array([row[name] for row in rows], dtype=float) for name in ("size", "age")}
+    texts = {name: np.array([row[name] for row in rows], dtype=object) for name in ("member", "city")}
+    (found,) = session.run(None, {**columns, **texts, "since": np.array(days)})
+    np.testing.assert_allclose(found, predicted(mixed, tmp_path / "rows.csv"), atol=1e-6)
+
+
+def test_columns_of_any_name_are_inputs(fit: Callable[..., Run], tmp_path: Path) -> None:
+    names = ["probability", "/in/0", "columns", 'a "b" c']
+    generator = np.random.default_rng(0)
+    frame = pl.DataFrame({name: generator.normal(size=60) for name in names}).with_columns(y=pl.Series([0, 1] * 30))
+    frame.write_csv(path := tmp_path / "t.csv")
+    run = fit("data=table", f"data.path={path}", "data.target=y", "trainer.max_epochs=3", directory=tmp_path / "run")
+    folder = exported(run)
+    assert json.loads((folder / "columns.json").read_text())["onnx"]["output"] == "probability_"
+    found = run_onnx(folder / "model.onnx", {name: frame[name].to_numpy() for name in names}, "probability_")
+    np.testing.assert_allclose(found, load_model(run.path).probability(frame), atol=1e-6)
+
+
+def test_the_description_is_enough_to_fill_the_matrix(mixed: Run, tmp_path: Path) -> None:
     folder = exported(mixed)
     described = json.loads((folder / "columns.json").read_text())
     table = pl.read_csv(tmp_path / "mixed.csv", try_parse_dates=True).drop_nulls().head(50)
@@ -84,12 +117,15 @@ def test_the_description_is_enough_to_fill_the_input(mixed: Run, tmp_path: Path)
             value = row[column["name"]]
             if "levels" in column:
                 value = column["levels"].index(str(value).lower() if isinstance(value, bool) else value)
-            elif "days_since" in column:
-                value = (np.datetime64(value) - np.datetime64(column["days_since"])) / np.timedelta64(1, "D")
+            elif column["pt2"].startswith("days since "):
+                value = (np.datetime64(value) - np.datetime64(column["pt2"].removeprefix("days since "))) / np.timedelta64(
+                    1, "D"
+                )
             values.append(float(value))
         matrix.append(values)
     table.write_csv(tmp_path / "head.csv")
-    probability = run_onnx(folder / "model.onnx", torch.tensor(matrix, dtype=torch.float64))
+    program = torch.export.load(folder / "model.pt2").module()
+    probability = program(torch.tensor(matrix, dtype=torch.float64)).detach()
     np.testing.assert_allclose(probability, predicted(mixed, tmp_path / "head.csv"), atol=1e-6)
     assert described["threshold"] == 0.5
     assert [described["class_0"], described["class_1"]] == ["0", "1"]
@@ -99,7 +135,8 @@ def test_a_tutorials_run_is_exported(fit: Callable[..., Run]) -> None:
     run = fit("model=logits", "data=scores")
     folder = exported(run)
     columns = torch.tensor([[45.0], [57.5], [70.0]], dtype=torch.float64)
-    probability = run_onnx(folder / "model.onnx", columns)
+    (name,) = json.loads((folder / "columns.json").read_text())["columns"]
+    probability = run_onnx(folder / "model.onnx", {name["name"]: columns[:, 0].numpy()})
     weight, bias = run.state()["network.linear.weight"], run.state()["network.linear.bias"]
     scaled = (columns - 57.5) / columns.new_tensor([45, 50, 55, 60, 65, 70]).std(correction=0)
     torch.testing.assert_close(probability, (scaled.float() @ weight.T + bias).sigmoid()[:, 0])

@@ -124,6 +124,8 @@ RULES: dict[str, Number | OneOf | Texts] = {
     },
     **{f"data.{key}": Texts() for key in ("features", "drop", "categorical", "null_values")},
     "keep": Texts(either=True),
+    "to": OneOf(("onnx", "sql")),
+    "dialect": OneOf(("standard", "sqlite")),
     "data.decimal_comma": FLAG,
     "data.shuffle": FLAG,
     "spreadsheet_safe": FLAG,

@@ -1,14 +1,16 @@
 """A trained model as ONNX and as a torch.export program: the table's own columns in, probabilities out.
 
-Conventions: the input is one float64 matrix (rows, columns), the columns in the model's order. A number stands for itself, a
-boolean is 0 or 1, a date is days since its column's origin, a category is its index among its column's levels (any other
-number: a category that the training rows did not have), and NaN is a missing value. The output is float32, (rows,).
+Conventions: model.onnx has an input for each column, see `onnx_inputs`. model.pt2, as torch knows no texts, takes one float64
+matrix (rows, columns), the columns in the model's order. There a number stands for itself, a date is days since its column's
+origin, a category is its index among its column's levels (any other number: a category that the training rows did not have),
+and NaN is a missing value. The output is float32, (rows,).
 """
 
 import io
 import json
 import logging
 import warnings
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -21,12 +23,12 @@ from torch import Tensor, nn
 from logitlab.data.columns import Category, Column, Date, Number, as_text, days_since
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.errors import RunError, UserError
+from logitlab.inference import onnx_inputs
 from logitlab.inference.model_file import Model
 from logitlab.networks import LinearNetwork, Logits, Network
 from logitlab.runs import files
 
 TOLERANCE = 1e-6
-UNSEEN = -1.0
 SAMPLE_ROWS = 500
 
 
@@ -146,7 +148,7 @@ def export(model: Model, folder: Path, run: str) -> float:
     text = json.dumps(description(model, run), indent=2, ensure_ascii=False) + "\n"
     contents = {
         "model.pt2": archive.getvalue(),
-        "model.onnx": onnx.model_proto.SerializeToString(),
+        "model.onnx": onnx_inputs.with_named_inputs(onnx.model_proto, model.preprocessing).SerializeToString(),
         "columns.json": text.encode(),
     }
     try:
@@ -156,19 +158,20 @@ def export(model: Model, folder: Path, run: str) -> float:
     except OSError as error:
         raise RunError(f"output={folder} cannot be written: {error.strerror}.") from error
     expected, _ = model.scores(sample)
-    gap = float((run_onnx(folder / "model.onnx", columns) - expected).abs().max())
+    name = onnx_inputs.output_name(model.preprocessing)
+    gap = float((run_onnx(folder / "model.onnx", onnx_inputs.feed(model.preprocessing, sample), name) - expected).abs().max())
     gap = max(gap, float((program.module()(columns).detach() - expected).abs().max()))
     if not gap <= TOLERANCE:
         raise RunError(f"What {folder} holds gives probabilities that are {gap:.2g} from those of predict.py: do not use it.")
     return gap
 
 
-def run_onnx(path: Path, columns: Tensor) -> Tensor:
-    """Return onnxruntime's probabilities for columns (rows, columns)."""
+def run_onnx(path: Path, columns: Mapping[str, np.ndarray], output: str = onnx_inputs.OUTPUT) -> Tensor:
+    """Return onnxruntime's probabilities for the columns, (rows,) each, by their names."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (probability,) = session.run(["probability"], {"columns": columns.numpy()})
+    (probability,) = session.run([output], dict(columns))
     return torch.from_numpy(np.asarray(probability))
 
 
@@ -182,9 +185,12 @@ def description(model: Model, run: str) -> dict[str, Any]:
     """Return what somebody who has the ONNX file alone must know, as plain values."""
     return {
         "run": run,
-        "input": {"name": "columns", "type": "float64", "shape": ["rows", len(model.preprocessing.encoders)]},
         "columns": [_column(place, encoder) for place, encoder in enumerate(model.preprocessing.encoders)],
-        "output": {"name": "probability", "type": "float32", "shape": ["rows"]},
+        "onnx": {
+            "inputs": "one for each column, by its name, of shape [rows]",
+            "output": onnx_inputs.output_name(model.preprocessing),
+        },
+        "pt2": {"input": "float64", "shape": ["rows", len(model.preprocessing.encoders)], "output": "float32, [rows]"},
         "target": model.labels.name,
         "class_1": model.labels.positive,
         "class_0": model.labels.negative,
@@ -242,7 +248,7 @@ def _as_number(encoder: Column, series: pl.Series) -> Tensor:
     if isinstance(encoder, Category):
         levels = list(encoder.levels)
         text = as_text(series)
-        codes = text.replace_strict(levels, list(range(len(levels))), default=UNSEEN, return_dtype=pl.Float64)
+        codes = text.replace_strict(levels, list(range(len(levels))), default=onnx_inputs.UNSEEN, return_dtype=pl.Float64)
         series = codes.set(text.is_null(), None)
     return torch.from_numpy(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True))
 
@@ -250,8 +256,11 @@ def _as_number(encoder: Column, series: pl.Series) -> Tensor:
 def _column(place: int, encoder: Column) -> dict[str, Any]:
     plain: dict[str, Any] = {"index": place, "name": encoder.name, "kind": encoder.kind}
     if isinstance(encoder, Category):
-        plain |= {"levels": list(encoder.levels), "missing": "NaN" if encoder.missing != "refuse" else "not allowed"}
-        return plain | {"other": "any number that is no index of a level"}
+        plain |= {"onnx": "string: a level", "pt2": "index of a level", "levels": list(encoder.levels)}
+        missing = "an empty text, NaN in pt2" if encoder.missing != "refuse" else "not allowed"
+        return plain | {"missing": missing, "other": "counts as the average training row"}
     if isinstance(encoder, Date):
-        plain["days_since"] = encoder.origin
+        plain |= {"onnx": f"double: days since {onnx_inputs.EPOCH}", "pt2": f"days since {encoder.origin}"}
+    else:
+        plain |= {"onnx": "double", "pt2": "the number"}
     return plain | {"missing": "NaN" if cast(Number, encoder).fill is not None else "not allowed"}

@@ -148,26 +148,48 @@ def _row(cfg: DictConfig, model: Any) -> Any:
 
 
 def export(cfg: DictConfig) -> None:
-    """Write the run's model as ONNX and torch.export programs and say how near they are to predict.
+    """Write the run's model as ONNX and torch.export programs, or as SQL, and say how near they are to predict.
 
     Raises:
         UserError: the run is not what it should be, or the packages are not installed.
         RunError: the files cannot be written, or give other probabilities.
     """
     _check_run(cfg.run)
+    if cfg.to == "sql":
+        _export_sql(cfg)
+        return
     if absent := [name for name in EXPORT_PACKAGES if find_spec(name) is None]:
         raise UserError(f"export.py needs {' and '.join(absent)}: type {how_to_install('export')}.")
     from logitlab.inference.exporting import export
     from logitlab.inference.model_file import load_model
 
-    model = load_model(cfg.run)
+    model, folder = load_model(cfg.run), _folder(cfg)
+    gap = export(model, folder, str(cfg.run))
+    near = f"at most {gap:.1g} from" if gap else "equal to those of"
+    print(f"{folder} holds model.onnx, model.pt2 and columns.json: probabilities {near} predict.py, by onnxruntime.")
+
+
+def _export_sql(cfg: DictConfig) -> None:
+    from logitlab.inference import sql_export
+    from logitlab.inference.model_file import load_model
+
+    model, folder = load_model(cfg.run), _folder(cfg)
+    gap, database = sql_export.export(model, folder, str(cfg.run), cfg.dialect)
+    near = (
+        f"probabilities at most {gap:.1g} from predict.py, by {database}"
+        if database
+        else "not tried, as duckdb is not installed"
+    )
+    print(f"{folder / 'score.sql'} holds the probability as an expression of the table's columns: {near}.")
+
+
+def _folder(cfg: DictConfig) -> Path:
+    """Return the folder to export into."""
     run = Path(cfg.run)
     folder = Path(cfg.output) if cfg.output is not None else (run if run.is_dir() else run.parent) / "export"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: give a folder.")
-    gap = export(model, folder, str(cfg.run))
-    near = f"at most {gap:.1g} from" if gap else "equal to those of"
-    print(f"{folder} holds model.onnx, model.pt2 and columns.json: probabilities {near} predict.py, by onnxruntime.")
+    return folder
 
 
 def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:
