@@ -1,5 +1,7 @@
 """Columns of many categories as codes, against the dense way: the same products, coefficients and predictions."""
 
+import zlib
+
 import numpy as np
 import polars as pl
 import pytest
@@ -111,8 +113,14 @@ COMMON = ("data=table", "data.target=y", "trainer.precision=64-true", "trainer.m
 CASES = {
     "newton, l2": ("optimizer=newton", "penalty.l2=auto"),
     "newton, l1 and l2": ("optimizer=newton", "penalty.l1=0.01", "penalty.l2=0.01"),
-    "lbfgs, weights": ("optimizer=lbfgs", "optimizer.dtype=float64", "penalty.l2=0.01", "data.weight=w", "data.drop=[]"),
-    "adam, mini-batches": ("optimizer=adam", "data.batch_size=16", "optimizer.lr=0.01", "calibration=platt"),
+    "lbfgs, weights": ("optimizer=lbfgs", "optimizer.dtype=float64", "penalty.l2=0.01", "data.weight=w", "data.min_count=5"),
+    "adam, mini-batches": (
+        "optimizer=adam",
+        "data.batch_size=16",
+        "calibration=platt",
+        "data.hash=16",
+        "data.max_categories=5",
+    ),
     "sgd, l1": ("optimizer=sgd", "optimizer.lr=0.1", "penalty.l1=0.001", "loss.pos_weight=2"),
     "adam, hidden layer": ("optimizer=adam", "model=mlp", "model.width=3", "optimizer.lr=0.01"),
 }
@@ -136,8 +144,8 @@ def test_a_coded_run_ends_where_the_dense_one_does(case, tmp_path, monkeypatch):
         assert bool(model.preprocessing.coded) == (coded_from == 10)
         state = torch.cat([each.flatten() for each in model.network.state_dict().values()])
         found.append((state, model.preprocessing.feature_names, model.threshold, model.scores(new)[1]))
-        if coded_from == 10 and case == "lbfgs, weights":
-            assert export(model, tmp_path / "export", str(run)) < 1e-6
+        if case in ("lbfgs, weights", "adam, mini-batches"):
+            assert export(model, run / "export", str(run)) < 1e-6
     (dense, names, threshold, logit), (coded, same_names, same_threshold, same_logit) = found
     assert names == same_names and threshold == pytest.approx(same_threshold, abs=1e-9)
     torch.testing.assert_close(coded, dense, rtol=0, atol=1e-6)
@@ -153,3 +161,28 @@ def test_a_table_keeps_four_bytes_of_a_row_and_category(tmp_path, monkeypatch):
     assert dense.shape[1] == data.in_features == len(data.feature_names)
     where = list(data.feature_names).index("few=b")
     assert dense[:, where].sum() == (few.codes == 1).sum()
+
+
+def test_rare_and_new_values_are_one_category(tmp_path):
+    path = write_table(tmp_path / "table.csv")
+    data = table(str(path), "y", drop=["w", "few"], min_count=8, split="none")
+    counts = pl.read_csv(path)["shop"].value_counts()
+    rare = counts.filter(counts["count"] < 8)
+    names, shop = data.feature_names, data.preprocessing.encoders[1]
+    assert len(names) == 2 + len(counts) - len(rare) and names[-2] == "shop is rare"
+    assert data.examples.exact.double()[:, -2].sum() == rare["count"].sum()
+    assert torch.equal(shop.codes(pl.Series("shop", [rare["shop"][0], "never seen"])), torch.full((2,), len(shop.levels)))
+    assert any(f"'shop is rare' stands for {len(rare)} values" in line for line in data.data_summary.lines)
+
+
+def test_hashed_values_share_buckets_and_it_is_told(tmp_path):
+    path = write_table(tmp_path / "table.csv")
+    data = table(str(path), "y", drop=["w"], hash=16, max_categories=5, split="none")
+    values = pl.read_csv(path)["shop"]
+    bucket = [zlib.crc32(value.encode()) % 16 for value in values]
+    names = [name for name in data.feature_names if name.startswith("shop=#")]
+    assert sorted(names) == sorted(f"shop=#{number}" for number in set(bucket))[1:]
+    place = data.feature_names.index(names[0])
+    assert data.examples.exact.double()[:, place].sum() == bucket.count(int(names[0].removeprefix("shop=#")))
+    sharing = values.n_unique() - len(set(bucket))
+    assert any(f"fill {len(set(bucket))} of 16 buckets, so {sharing} share" in line for line in data.data_summary.lines)

@@ -146,6 +146,8 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "data.format": OneOf(tuple(FORMATS)),
     "data.fold": Number(integer=True, low=0, optional=True, names=("all",)),
     "data.max_categories": COUNT,
+    "data.min_count": COUNT,
+    "data.hash": Number(integer=True, low=2, high=2**31, optional=True),
     "data.max_columns": COUNT,
     "selection.penalty": OneOf(("l1", "l2")),
     "selection.choose": OneOf(("min", "1se")),

@@ -6,6 +6,7 @@ imports polars: a Series comes from whoever read the table.
 
 import math
 import re
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -171,19 +172,35 @@ class Category(Column):
         shares: the share of the training rows that has each level.
         missing: "level": a missing value is a level of its own, which comes last and has a share too; "unseen": it counts
             as unseen, for there was none in the training rows; "refuse": it stays NaN.
+        rare: whatever is no level, rare in the training rows or new, is of one level more, which comes behind the others.
+        buckets: the values are hashed into so many numbers from 0 up, and these are the levels; None: they are not hashed.
     """
 
     name: str
     levels: tuple[str, ...]
     shares: tuple[float, ...]
     missing: str = "refuse"
+    rare: bool = False
+    buckets: int | None = None
     kind = "category"
 
     @classmethod
-    def fit(cls, series: "pl.Series", fill_missing: bool, weight: Tensor | None = None) -> Column:  # noqa: D102
-        text, missing = as_text(series), ("level" if series.null_count() else "unseen") if fill_missing else "refuse"
-        levels = tuple(sorted(text.drop_nulls().unique()))
-        category = cls(text.name, levels, (0.0,) * (len(levels) + (missing == "level")), missing)
+    def fit(
+        cls,
+        series: "pl.Series",
+        fill_missing: bool,
+        weight: Tensor | None = None,
+        min_count: int = 1,
+        buckets: int | None = None,
+    ) -> "Category":
+        """Return the encoder of a column; values of fewer than `min_count` training rows are rare; see `Column.fit`."""
+        missing = ("level" if series.null_count() else "unseen") if fill_missing else "refuse"
+        text = as_text(series) if buckets is None else hashed(as_text(series), buckets)
+        found = text.drop_nulls().rename("").value_counts(name="rows")
+        kept = found.filter(found["rows"] >= min(min_count, found["rows"].max()))  # type: ignore[type-var]  # of whole numbers
+        levels, rare = tuple(sorted(kept[""])), len(kept) < len(found)
+        category = cls(series.name, levels, (0.0,) * (len(levels) + rare + (missing == "level")), missing, rare, buckets)
+        text = series
         share = torch.ones(len(text)).double() if weight is None else weight[:, 0].double()
         counts = torch.bincount(category.codes(text), share, minlength=len(category.shares))
         return replace(category, shares=tuple((counts / share.sum()).tolist()))
@@ -197,8 +214,10 @@ class Category(Column):
 
     @property
     def feature_names(self) -> tuple[str, ...]:  # noqa: D102
-        known = tuple(f"{self.name}={level}" for level in self.levels[1:])
-        return (*known, f"{self.name} is missing") if self.missing == "level" else known
+        mark = "" if self.buckets is None else "#"
+        known = [f"{self.name}={mark}{level}" for level in self.levels[1:]]
+        known += [f"{self.name} is rare"] if self.rare else []
+        return (*known, f"{self.name} is missing") if self.missing == "level" else tuple(known)
 
     def encode(self, series: "pl.Series") -> Tensor:  # noqa: D102
         codes = self.codes(series)
@@ -219,16 +238,23 @@ class Category(Column):
     @property
     def missing_row(self) -> int:
         """Where in `table` the features of a missing value stand."""
-        return {"level": len(self.levels), "unseen": len(self.shares), "refuse": len(self.shares) + 1}[self.missing]
+        return {"level": len(self.levels) + self.rare, "unseen": len(self.shares), "refuse": len(self.shares) + 1}[self.missing]
+
+    @property
+    def new_row(self) -> int:
+        """Where in `table` the features of a value that is no level stand."""
+        return len(self.levels) if self.rare else len(self.shares)
 
     def unseen(self, series: "pl.Series") -> "pl.Series":
-        """Return the rows' values that the training rows do not have, missing ones left out."""
-        values = self._text(series).drop_nulls()
-        return values.filter(self._places(values).is_null())
+        """Return the rows' values that the training rows do not have, missing ones left out; none where they count as rare."""
+        values = self.text(series).drop_nulls()
+        return values.clear() if self.rare else values.filter(self._places(values).is_null())
 
-    def _text(self, series: "pl.Series") -> "pl.Series":
+    def text(self, series: "pl.Series") -> "pl.Series":
         """Return the values as the levels are written: TRUE as true where these are true and false, 1.0 as the level 1."""
         text = as_levels(series)
+        if self.buckets is not None:
+            return hashed(text, self.buckets)
         if set(self.levels) <= {"true", "false"}:
             return text.str.to_lowercase()
         new = {value for value in text.filter(self._places(text).is_null()).unique().drop_nulls() if NUMBER.fullmatch(value)}
@@ -237,8 +263,8 @@ class Category(Column):
 
     def codes(self, series: "pl.Series") -> Tensor:
         """Return where in `table` each row's features stand, int64, (rows,)."""
-        text = self._text(series)
-        codes = self._places(text).cast(int).fill_null(len(self.shares)).set(text.is_null(), self.missing_row)
+        text = self.text(series)
+        codes = self._places(text).cast(int).fill_null(self.new_row).set(text.is_null(), self.missing_row)
         return torch.from_numpy(codes.to_numpy(writable=True))
 
     def _places(self, text: "pl.Series") -> "pl.Series":
@@ -275,9 +301,16 @@ def from_plain(values: Mapping[str, Any]) -> Column:
     column = kind(**arguments)
     if isinstance(column, Category):
         _ = column.missing_row
-        if len(column.shares) != len(column.levels) + (column.missing == "level"):
+        if len(column.shares) != len(column.levels) + column.rare + (column.missing == "level"):
             raise ValueError(f"{len(column.shares)} shares for {len(column.levels)} levels")
     return column
+
+
+def hashed(text: "pl.Series", buckets: int) -> "pl.Series":
+    """Return the number of each text's bucket, as text: CRC-32 of its UTF-8 bytes (as zlib has it) modulo `buckets`."""
+    values = text.unique().drop_nulls()
+    numbers = [str(zlib.crc32(value.encode()) % buckets) for value in values]
+    return text.replace_strict(values, numbers, default=None, return_dtype=text.dtype) if len(values) else text
 
 
 def as_levels(series: "pl.Series") -> "pl.Series":

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from logitlab.data.columns import NUMBER, as_levels, as_text, in_utc
+from logitlab.data.columns import NUMBER, Category, as_levels, as_text, hashed, in_utc
 from logitlab.data.faults import MOST_NAMED, rows_at, short_list, shown
 from logitlab.errors import UserError
 from logitlab.overrides import suggestion
@@ -18,6 +18,9 @@ MAX_FEATURES = 20_000
 
 ROWS_OF_A_CATEGORY = 20
 """Categories are advised where a column's values have so many rows each, on average."""
+
+MOST_COMPARED = 1_000
+"""Categories up to which their spellings are compared."""
 
 LEAST_ROWS_OF_A_CATEGORY = 5
 """Text with many values is taken for categories where they have so many rows each, on average; names have one or two."""
@@ -176,12 +179,28 @@ def spelling_notices(series: pl.Series) -> list[str]:
     ]
 
 
-def many_notice(name: str, categories: int, rows: int) -> str:
-    """Return the sentence on a column of text with many values that was taken for categories without being declared."""
-    return (
-        f"'{name}' is text with {categories:,} values, about {max(round(rows / categories), 1):,} rows each, and is taken for"
-        f" categories. If it is a name or an identifier, leave it out: {suggestion('data.drop', [name])}."
-    )
+def category_notices(train: pl.Series, column: Category, max_categories: int, is_declared: bool) -> list[str]:
+    """Return the sentences on a column of categories, as it was fitted to its training rows."""
+    name, values = column.name, train.n_unique() - (train.null_count() > 0)
+    notices = spelling_notices(train) if values <= MOST_COMPARED else []
+    if column.buckets is not None:
+        filled = len(set(hashed(as_levels(train), column.buckets).drop_nulls()))
+        notices.append(
+            f"'{name}' is hashed: {values:,} values fill {filled:,} of {column.buckets:,} buckets, so {values - filled:,} share"
+            " the coefficient of another value (data.hash)."
+        )
+    elif values > max_categories and not is_declared:
+        notices.append(
+            f"'{name}' is text with {values:,} values, about {max(round(len(train) / values), 1):,} rows each, and is taken for"
+            f" categories. If it is a name or an identifier, leave it out: {suggestion('data.drop', [name])}."
+        )
+    if column.rare:
+        rows = int((column.codes(train) == column.new_row).sum())
+        what = f"{values - len(column.levels):,} values" if column.buckets is None else "the buckets"
+        notices.append(
+            f"'{name} is rare' stands for {what} of fewer than data.min_count training rows, {rows:,} in all, and for new ones."
+        )
+    return notices
 
 
 def _too_many(series: pl.Series, levels: pl.Series, codes: Any, where: str, max_categories: int) -> UserError:

@@ -75,6 +75,8 @@ def table(
     batch_size: int | None = None,
     shuffle: bool | None = None,
     max_categories: int = kinds.MAX_CATEGORIES,
+    min_count: int = 1,
+    hash: int | None = None,
     max_columns: int = reading.MAX_COLUMNS,
     seed: int = 0,
 ) -> InMemoryDataModule:
@@ -84,14 +86,14 @@ def table(
         UserError: the table cannot be read, or holds what cannot be trained on.
     """
     rules.check("data", weight_kind=weight_kind, missing=missing, missing_target=missing_target, split=split, scale=scale)
-    rules.check("data", max_categories=max_categories, max_columns=max_columns)
+    rules.check("data", max_categories=max_categories, max_columns=max_columns, min_count=min_count, hash=hash)
     form = TableOptions(separator, encoding, decimal_comma, null_values, format, sheet, query)
     plan = splitting.Plan(split, split_by, val_fraction, test_fraction, val_path, test_path, split_seed, folds, fold)
     names = reading.column_names(path, form, max_columns)
     rows, value_bytes = reading.size(path, form)
     roles = Roles.assign(names, reading.named(path), target, features, drop, categorical, weight, split_by, cluster)
     memory.check_file(path, rows, roles.needed, len(names), value_bytes)
-    draft = _Draft(reading.named(path), roles, missing, missing_target, max_categories, max_columns)
+    draft = _Draft(reading.named(path), roles, missing, missing_target, max_categories, max_columns, min_count, hash)
     frame, own_split = splitting.read_files(path, plan, form, roles, max_columns, draft.notices)
     sums = draft.take(frame, positive, weight_kind)
     del frame
@@ -123,7 +125,8 @@ class _Draft:
     Attributes:
         path: of the file, for errors.
         roles: of the columns.
-        missing: and missing_target, max_categories, max_columns: the keys of data.
+        missing: and missing_target, max_categories, max_columns, min_count: the keys of data.
+        buckets: data.hash.
         notices: sentences for the summary.
         frame: the feature columns; released as they are turned into the matrix.
         kinds: of the feature columns that are kept.
@@ -138,6 +141,8 @@ class _Draft:
     missing_target: str
     max_categories: int
     max_columns: int
+    min_count: int
+    buckets: int | None
     kinds: dict[str, str] = field(default_factory=dict)
     encoders: list[Column] = field(default_factory=list)
 
@@ -197,7 +202,9 @@ class _Draft:
                 kind = "no feature"
                 if name in self.roles.features:
                     is_category = name in self.roles.categorical
-                    kind, column = kinds.settle(column, is_category, self.path, self.max_categories)
+                    is_bounded = self.min_count > 1 or self.buckets is not None
+                    most = len(column) if is_bounded else self.max_categories
+                    kind, column = kinds.settle(column, is_category, self.path, most)
                 if kind != "no feature" or name == self.roles.target:
                     columns[name] = quality.checked(column, self.path)
                 self.kinds[name] = kind
@@ -238,17 +245,15 @@ class _Draft:
                 constants.append(name)
                 self.described.append({"name": name, "role": "constant, left out", "value": as_text(train[:1])[0]})
                 continue
-            column = KINDS[kind].fit(train, self.missing == "mean", weight)
+            column = self._fit(kind, train, weight)
             scaling = column.fit_scaling(train, scale, weight)
             if kind == "number" and (notice := quality.identifier_notice(values, self.numbers)):
                 self.notices.append(notice)
             if gaps and column.feature_names == (f"{name} is missing",):
                 value = as_text(train.drop_nulls()[:1])[0]
                 self.notices.append(f"'{name}' is {value} wherever it is known: only whether it is missing is a feature.")
-            if kind == "category":
-                self.notices += kinds.spelling_notices(train)
-                if column.width >= self.max_categories and name not in self.roles.categorical:
-                    self.notices.append(kinds.many_notice(name, column.width + 1, len(train)))
+            if isinstance(column, Category):
+                self.notices += kinds.category_notices(train, column, self.max_categories, name in self.roles.categorical)
             self.encoders.append(column)
             scalings.append(scaling)
             described = {"role": "feature", **column.plain(), "missing_in_train": gaps}
@@ -265,6 +270,13 @@ class _Draft:
         quality.check_names([name for column in self.encoders for name in column.feature_names], self.path)
         centers, scales = ([each for one in scalings for each in getattr(one, name)] for name in ("center", "scale"))
         return Preprocessing(self.encoders, Scaling(centers, scales))
+
+    def _fit(self, kind: str, train: pl.Series, weight: Tensor | None) -> Column:
+        """Return the encoder of a column, given its training rows."""
+        if kind != "category":
+            return KINDS[kind].fit(train, self.missing == "mean", weight)
+        buckets = self.buckets if train.n_unique() > self.max_categories else None
+        return Category.fit(train, self.missing == "mean", weight, self.min_count, buckets)
 
     def examples(self, preprocessing: Preprocessing) -> dict[str, Examples]:
         """Turn the rows into `Features`, part by part; the table's own columns are released on the way."""

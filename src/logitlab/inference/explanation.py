@@ -194,7 +194,9 @@ def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple
     if isinstance(encoder, Category):
         reference = f"where it is {encoder.levels[0]}"
         missing = encoder.missing == "level" and position == len(encoder.feature_names) - 1
-        return (f"{encoder.name} is {'missing' if missing else encoder.levels[position + 1]}", reference)
+        mark = "" if encoder.buckets is None else "in the bucket "
+        level = "missing" if missing else f"{mark}{[*encoder.levels, 'rare'][position + 1]}"
+        return (f"{encoder.name} is {level}", reference)
     assert isinstance(encoder, Number | Date)
     if encoder.indicator and position == len(encoder.feature_names) - 1:
         return (f"{encoder.name} is missing", f"of a row with the {'only' if encoder.constant else 'average'} value")

@@ -89,7 +89,7 @@ def _folded(model: Model) -> tuple[Network, list[float], list[float], list[Tenso
         start += encoder.width
         if isinstance(encoder, Category):
             own = torch.cat([weight.new_zeros(1), weight[span]])
-            unseen = own @ torch.tensor(encoder.shares, dtype=own.dtype)
+            unseen = own @ torch.tensor(encoder.shares, dtype=own.dtype)  # of what is no level, unless it counts as rare
             parts.append(torch.cat([own, unseen[None], unseen.new_full((1,), torch.nan)])[:, None])
             weights, center, scale = [*weights, 1.0], [*center, 0.0], [*scale, 1.0]
             continue
@@ -109,7 +109,7 @@ class CategoryTable(nn.Module):
         super().__init__()
         self.place = place
         self.levels = len(encoder.levels)
-        self.unseen = len(encoder.shares)
+        self.unseen = encoder.new_row
         self.missing = encoder.missing_row
         self.table = nn.Buffer(table)
 
@@ -205,7 +205,8 @@ def sample_rows(preprocessing: Preprocessing, seed: int = 0) -> pl.DataFrame:
     columns = {}
     for encoder in preprocessing.encoders:
         if isinstance(encoder, Category):
-            levels: list[str | None] = [*encoder.levels, "\x00 never seen"]
+            known = [] if encoder.buckets is not None else encoder.levels
+            levels: list[str | None] = [*known, "\x00 never seen"]
             if encoder.missing != "refuse":
                 levels.append(None)
             columns[encoder.name] = pl.Series([levels[index] for index in generator.integers(0, len(levels), SAMPLE_ROWS)])
@@ -247,7 +248,7 @@ def _as_number(encoder: Column, series: pl.Series) -> Tensor:
         return days_since(series, date.fromisoformat(encoder.origin))
     if isinstance(encoder, Category):
         levels = list(encoder.levels)
-        text = as_text(series)
+        text = as_text(series) if encoder.buckets is None else encoder.text(series)
         codes = text.replace_strict(levels, list(range(len(levels))), default=onnx_inputs.UNSEEN, return_dtype=pl.Float64)
         series = codes.set(text.is_null(), None)
     return torch.from_numpy(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True))
@@ -257,8 +258,10 @@ def _column(place: int, encoder: Column) -> dict[str, Any]:
     plain: dict[str, Any] = {"index": place, "name": encoder.name, "kind": encoder.kind}
     if isinstance(encoder, Category):
         plain |= {"onnx": "string: a level", "pt2": "index of a level", "levels": list(encoder.levels)}
+        if encoder.buckets is not None:
+            plain["hash"] = f"a level is the CRC-32 of the value's UTF-8 bytes modulo {encoder.buckets}"
         missing = "an empty text, NaN in pt2" if encoder.missing != "refuse" else "not allowed"
-        return plain | {"missing": missing, "other": "counts as the average training row"}
+        return plain | {"missing": missing, "other": "counts as " + ("rare" if encoder.rare else "the average training row")}
     if isinstance(encoder, Date):
         plain |= {"onnx": f"double: days since {onnx_inputs.EPOCH}", "pt2": f"days since {encoder.origin}"}
     else:
