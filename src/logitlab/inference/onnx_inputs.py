@@ -19,8 +19,8 @@ OUTPUT = "probability"
 def with_named_inputs(program: Any, preprocessing: Preprocessing) -> Any:
     """Return the program with an input for each column instead of the matrix "columns".
 
-    A category is a text, (rows,), to be found among the levels, "" where it is missing; a number is float64, (rows,), NaN where
-    it is missing; a date is float64 days since 1970-01-01.
+    A category is a text, (rows,), to be found among the levels (if hashed, the buckets), "" where it is missing; a
+    number is float64, (rows,), NaN where it is missing; a date is float64 days since 1970-01-01.
 
     Args:
         program: an onnx.ModelProto with the input "columns", float64 (rows, columns), and one output.
@@ -84,7 +84,8 @@ def feed(preprocessing: Preprocessing, frame: pl.DataFrame) -> dict[str, np.ndar
 
 def _values(encoder: Column, series: pl.Series) -> np.ndarray:
     if isinstance(encoder, Category):
-        return np.array(as_levels(series).fill_null("").to_list(), dtype=object)
+        text = as_levels(series) if encoder.buckets is None else encoder.text(series)
+        return np.array(text.fill_null("").to_list(), dtype=object)
     if isinstance(encoder, Date):
         return days_since(series, EPOCH).numpy()
     return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -105,7 +105,7 @@ def literal(text: str) -> str:
 
 def _terms(encoder: Column, weights: Sequence[float], dialect: str) -> Iterator[str]:
     name = quoted(encoder.name)
-    if isinstance(encoder, Category):
+    if isinstance(encoder, Category) and encoder.buckets is None:
         yield _category(encoder, name, weights)
     elif isinstance(encoder, Number | Date):
         value = f"CAST({name} AS DOUBLE PRECISION)" if isinstance(encoder, Number) else _days(name, encoder.origin, dialect)
@@ -115,7 +115,8 @@ def _terms(encoder: Column, weights: Sequence[float], dialect: str) -> Iterator[
         if encoder.indicator:
             yield f"CASE WHEN {name} IS NULL THEN {number(weights[-1])} ELSE 0e0 END"
     else:
-        raise UserError(f"to=sql: the column '{encoder.name}' ({encoder.kind}) cannot be written as SQL. Type to=onnx.")
+        kind = "hashed" if isinstance(encoder, Category) else encoder.kind
+        raise UserError(f"to=sql: the column '{encoder.name}' ({kind}) cannot be written as SQL. Type to=onnx.")
 
 
 def _category(encoder: Category, name: str, weights: Sequence[float]) -> str:
@@ -125,13 +126,14 @@ def _category(encoder: Category, name: str, weights: Sequence[float]) -> str:
         text = f"LOWER({text})"
     own = [0.0, *weights]
     unseen = sum(share * weight for share, weight in zip(encoder.shares, own, strict=True))
+    other = own[encoder.new_row] if encoder.rare else unseen
     missing = {"level": own[-1], "unseen": unseen, "refuse": None}[encoder.missing]
     gap = "NULL" if missing is None else number(missing)
     whens = [f"WHEN {name} IS NULL OR {text} = '' THEN {gap}"]
     for level, weight in zip(encoder.levels, own, strict=False):
         spellings = [level, f"{level}.0"] if NUMBER.fullmatch(level) and "." not in level else [level]
         whens.append(f"WHEN {text} IN ({', '.join(map(literal, spellings))}) THEN {number(weight)}")
-    return f"CASE {' '.join(whens)} ELSE {number(unseen)} END"
+    return f"CASE {' '.join(whens)} ELSE {number(other)} END"
 
 
 def _days(name: str, origin: str, dialect: str) -> str:
