@@ -36,7 +36,7 @@ def sweep(sweeper: "OptunaSweeper", arguments: Sequence[str]) -> list[Sequence[J
     Raises:
         ArgumentError: an error in the command, found before any run.
     """
-    typed = [f"{key}={value}" for key, value in sweeper.params.items()] + list(arguments)
+    typed = [f"{key}={value}" for key, value in (sweeper.params or {}).items()] + list(arguments)
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
     space = Space(parser.parse_overrides(typed))
     _setup.check(sweeper, space)

@@ -1,6 +1,7 @@
 """The sweeper as Hydra sees it; what it does is in _core.py, imported when it is used. Its configs are in conf/."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,41 +16,31 @@ PACKAGES = ("optuna", "cmaes")
 NO_PRUNER = "optuna.pruners.NopPruner"
 
 
+@dataclass(eq=False)
 class OptunaSweeper(Sweeper):
-    """Asks an Optuna study for the values of some runs, launches them together, and reports their results to it."""
+    """Asks an Optuna study for the values of some runs, launches them together, and reports their results to it.
 
-    config: DictConfig
-    hydra_context: HydraContext
-    launcher: Launcher
+    Attributes:
+        sampler: config of an Optuna sampler, or of logitlab.sweeps.points.Points for a grid.
+        pruner: config of an Optuna pruner.
+        storage: path of a journal, or a URL of Optuna's.
+        study_name: of the study in it.
+        n_trials: runs in all; None: DEFAULT_TRIALS of _setup.py, or all of a grid.
+        n_jobs: runs that are launched together.
+        params: key -> values of the space, in the words of an override.
+    """
 
-    def __init__(
-        self,
-        sampler: Any,
-        pruner: Any,
-        storage: str,
-        study_name: str,
-        n_trials: int | None = None,
-        n_jobs: int = 1,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Take the config.
-
-        Args:
-            sampler: config of an Optuna sampler, or of logitlab.sweeps.points.Points for a grid.
-            pruner: config of an Optuna pruner.
-            storage: path of a journal, or a URL of Optuna's.
-            study_name: of the study in it.
-            n_trials: runs in all; None: DEFAULT_TRIALS of _core.py, or all of a grid.
-            n_jobs: runs that are launched together.
-            params: key -> values of the space, in the words of an override.
-        """
-        self.sampler = sampler
-        self.pruner = pruner
-        self.storage = storage
-        self.study_name = study_name
-        self.n_trials = n_trials
-        self.n_jobs = n_jobs
-        self.params = params or {}
+    sampler: Any
+    pruner: Any
+    storage: str
+    study_name: str
+    n_trials: int | None = None
+    n_jobs: int = 1
+    params: Mapping[str, Any] | None = None
+    config: DictConfig = field(init=False)
+    hydra_context: HydraContext = field(init=False)
+    task_function: TaskFunction = field(init=False)
+    launcher: Launcher = field(init=False)
 
     @property
     def prunes(self) -> bool:

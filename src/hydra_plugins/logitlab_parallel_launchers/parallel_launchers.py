@@ -35,13 +35,6 @@ class ParallelConf:
 
 
 @dataclass
-class JoblibConf(ParallelConf):
-    """Processes of this machine that are kept from one job to the next."""
-
-    executor: str = "joblib"
-
-
-@dataclass
 class RayConf(ParallelConf):
     """A Ray cluster.
 
@@ -96,7 +89,7 @@ class SlurmConf(SubmititConf):
 
 
 for _name, _node in {
-    "joblib": JoblibConf,
+    "joblib": ParallelConf(executor="joblib"),  # processes of this machine that are kept from one job to the next
     "ray": RayConf,
     "submitit_local": SubmititConf,
     "submitit_slurm": SlurmConf,

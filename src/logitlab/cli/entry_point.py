@@ -18,6 +18,13 @@ COMMANDS = {
 }
 """Command -> the job, "module:function", and what it does. Its config is conf/<command>.yaml, of train conf/config.yaml."""
 
+USAGE = """Usage: {program} COMMAND [GROUP=CHOICE ...] [KEY=VALUE ...]
+
+{commands}
+
+{program} COMMAND --help lists the choices and keys of a command. Runs go to outputs/ in the current folder.
+Exit codes: 0 done, 1 failed while running, 2 an error in the command or the data, 130 Ctrl-C, 143 SIGTERM."""
+
 
 def main(command: str) -> None:
     """Run a command of COMMANDS with the arguments in `sys.argv[1:]`, and exit.
@@ -45,7 +52,8 @@ def console() -> None:
         sys.argv = [f"{program} {command}", *arguments]
         main(command)
     elif command in ("-h", "--help"):
-        print(_usage(program))
+        commands = "\n".join(f"  {name:<16}{summary}" for name, (_, summary) in COMMANDS.items())
+        print(USAGE.format(program=program, commands=commands))
     elif command == "--version":
         from importlib.metadata import version
 
@@ -57,20 +65,6 @@ def console() -> None:
         problem = f"'{command}' is not a command of {program}." if command else "No command was given."
         print_error(UserError(f"{problem}{hint} There are: {', '.join(COMMANDS)}. `{program} --help` describes them."))
         sys.exit(UserError.exit_code)
-
-
-def _usage(program: str) -> str:
-    lines = [f"  {name:<16}{summary}" for name, (_, summary) in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"Usage: {program} COMMAND [GROUP=CHOICE ...] [KEY=VALUE ...]",
-            "",
-            *lines,
-            "",
-            f"{program} COMMAND --help lists the choices and keys of a command. Runs go to outputs/ in the current folder.",
-            "Exit codes: 0 done, 1 failed while running, 2 an error in the command or the data, 130 Ctrl-C, 143 SIGTERM.",
-        ]
-    )
 
 
 def _stop(number: int, frame: object) -> None:

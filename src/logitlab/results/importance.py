@@ -1,6 +1,7 @@
 """What each column is worth to a network that has no coefficients, and how the probability moves with it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import torch
@@ -49,15 +50,17 @@ def importance(
     return None if sweep and not in_sweeps else Importance(repeats, seed, of_linear, spreadsheet_safe)
 
 
+@dataclass(eq=False)
 class Importance(Result):
-    """Writes importance.csv (permutation importance) and partial_dependence.csv: of the test rows, or val, or else train."""
+    """Writes importance.csv (permutation importance) and partial_dependence.csv: of the test rows, or val, or else train.
 
-    def __init__(self, repeats: int = 10, seed: int = 0, of_linear: bool = False, spreadsheet_safe: bool = True) -> None:
-        """See `importance`."""
-        self.repeats = repeats
-        self.seed = seed
-        self.of_linear = of_linear
-        self.spreadsheet_safe = spreadsheet_safe
+    The arguments are those of `importance`.
+    """
+
+    repeats: int = 10
+    seed: int = 0
+    of_linear: bool = False
+    spreadsheet_safe: bool = True
 
     def __call__(self, fit: Fit) -> list[Row]:
         """Write the tables; return a line for each of the columns that matter most."""
