@@ -24,9 +24,9 @@ from logitlab.data.splits import by_folds, by_fractions
 from logitlab.data.study import study
 from logitlab.data.table import table
 from logitlab.penalties import ElasticNet
-from logitlab.selection.path import follow, strengths
+from logitlab.selection.path import of_folds, of_split, strengths, units_of_folds
 from logitlab.selection.rule import choices, line
-from logitlab.solvers.newton import NewtonSteps, newton
+from logitlab.solvers.newton import newton
 from logitlab.solvers.objective import Objective
 
 FOLDS = 4  # 484 rows are divided into four of 121: C is the same in each
@@ -66,41 +66,76 @@ def scikit_learn(l1, l2):
     return -cross_val_score(make_pipeline(StandardScaler(), model), x[rows], y[rows], cv=split, scoring="neg_log_loss")
 
 
-@pytest.mark.parametrize(("kind", "value"), [("l2", 1.0), ("l2", 0.03), ("l2", 0.002), ("l1", 0.1), ("l1", 0.03)])
-def test_the_loss_of_every_fold_is_scikit_learns(cancer, kind, value):
-    losses = []
+def column(*values):
+    return torch.tensor(values, dtype=torch.float64)[:, None]
+
+
+def path(data, l1=0.0, l2=0.0, **more):
+    """The points of one fold's own path, from four times the last penalty."""
+    own = [column(4 * value, value) for value in (l1, l2)]
+    return of_split(data.rows("train"), data.rows("val"), *own, tolerance=1e-10, **more).points[0]
+
+
+PENALTIES = [{"l2": 1.0}, {"l2": 0.03}, {"l2": 0.002}, {"l1": 0.1}, {"l1": 0.03}, {"l1": 0.01, "l2": 0.02}]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_the_loss_of_every_fold_is_scikit_learns(cancer, penalty):
+    expected = scikit_learn(**{"l1": 0.0, "l2": 0.0, **penalty})
+    found = []
     for fold in range(FOLDS):
-        data = table(str(cancer), "benign", folds=FOLDS, fold=fold)
-        own = [value * 4, value]  # the second begins where the first ended
-        points = follow(
-            data.rows("train"), data.rows("val"), ElasticNet(), kind, own, lambda penalty: NewtonSteps(1e-10, penalty.l1)
-        )
+        points = path(table(str(cancer), "benign", folds=FOLDS, fold=fold), **penalty)
         assert all(point.converged for point in points)
-        losses.append(points[1].loss)
-    np.testing.assert_allclose(losses, scikit_learn(**{"l1": 0.0, "l2": 0.0, kind: value}), atol=1e-6, rtol=0)
+        found.append(points[1])
+    np.testing.assert_allclose([point.loss for point in found], expected, atol=1e-6, rtol=0)
+    together = table(str(cancer), "benign", folds=FOLDS, fold="all")
+    steps = torch.tensor([[4.0], [1.0]], dtype=torch.float64).expand(2, FOLDS + 1)
+    l1, l2 = (steps * penalty.get(name, 0.0) for name in ("l1", "l2"))
+    paths = of_folds(together, units_of_folds(together, "standard"), l1, l2, 1e-10, [1.0] * (FOLDS + 1))
+    for fold in range(FOLDS):
+        shared = paths.points[fold][1]
+        assert shared.converged and shared.loss == pytest.approx(found[fold].loss, abs=1e-9)
+        assert shared.coefficients == found[fold].coefficients
+    data = together.examples
+    alone = newton(data.exact, data.target, tolerance=1e-10, **penalty)
+    torch.testing.assert_close(paths.coefficients[-1, 1], torch.cat([alone.weight, alone.bias[None]]), atol=1e-7, rtol=0)
+
+
+def test_a_fold_whose_preparation_differs_in_more_than_units_has_one_of_its_own(tmp_path):
+    text = "a,b,c,y\n" + "".join(f"{i * 7 % 10},{'uvw'[i % 3]},{i % 4},{i % 2 if i % 5 else 1 - i % 2}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(text)
+    plain = table(str(tmp_path / "t.csv"), "y", folds=4, fold="all", test_fraction=0)
+    units = units_of_folds(plain, "standard")
+    for fold in range(4):
+        own = table(str(tmp_path / "t.csv"), "y", folds=4, fold=fold, test_fraction=0).preprocessing.scaling.scale
+        np.testing.assert_allclose(units[fold].numpy() * plain.preprocessing.scaling.scale, own, rtol=1e-12)
+    assert plain.preprocessing.feature_names == ("a", "b=v", "b=w", "c")
+    for name, changed in (("rare", text.replace("7,v,1", "7,rare,1", 1)), ("first", text.replace("7,v,1", "7,a,1", 1))):
+        (tmp_path / f"{name}.csv").write_text(changed)
+        assert changed != text
+        assert (
+            units_of_folds(table(str(tmp_path / f"{name}.csv"), "y", folds=4, fold="all", test_fraction=0), "standard") is None
+        )
+    (tmp_path / "gap.csv").write_text(text.replace("7,v,1", ",v,1", 1))
+    gap = table(str(tmp_path / "gap.csv"), "y", folds=4, fold="all", test_fraction=0, missing="mean")
+    assert units_of_folds(gap, "standard") is None
 
 
 @pytest.mark.parametrize("pos_weight", [1.0, 3.0])
-def test_the_path_begins_where_l1_makes_every_coefficient_zero(cancer, pos_weight):
+@pytest.mark.parametrize("ratio", [1.0, 0.25])
+def test_the_path_begins_where_l1_makes_every_coefficient_zero(cancer, pos_weight, ratio):
     data = table(str(cancer), "benign", folds=5, fold="all")
-    values = strengths(data.examples, "l1", 5, pos_weight)
+    values = strengths(data.examples, "l1", 5, pos_weight, ratio)
     assert values == pytest.approx([values[0] * 10**-step for step in range(5)])
-
-    def make_steps(penalty):
-        return NewtonSteps(1e-9, penalty.l1)
-
-    own = [values[0] * 1.001, values[0] * 0.99]
-    none, some = follow(data.examples, data.examples, ElasticNet(), "l1", own, make_steps, pos_weight=pos_weight)
-    assert none.coefficients == 0
-    assert some.coefficients == 1
+    own = column(values[0] * 1.001, values[0] * 0.99)
+    found = of_split(data.examples, None, own * ratio, own * (1 - ratio), 1e-9, pos_weight).points[0]
+    assert [point.coefficients for point in found] == [0, 1]
 
 
 def test_a_penalty_that_is_not_chosen_stays():
     data = InMemoryDataModule(study(), folds=5, fold=0)
-    (point,) = follow(
-        data.rows("train"), data.rows("val"), ElasticNet(l2=0.3), "l1", [0.01], lambda each: NewtonSteps(1e-9, each.l1)
-    )
     train, val = data.rows("train"), data.rows("val")
+    (point,) = of_split(train, val, column(0.01), column(0.3), 1e-9).points[0]
     alone = newton(train.features, train.target, l2=0.3, l1=0.01)
     logit = val.features.double() @ alone.weight + alone.bias
     expected = torch.nn.functional.binary_cross_entropy_with_logits(logit, val.target[:, 0].double())
@@ -167,9 +202,12 @@ def test_the_end_of_the_path_is_named(tmp_path):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, cancer):
-    """A command, and the selection that it makes if nothing comes in between."""
-    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.penalty=l1", "selection.count=20")
+    """A command whose folds are prepared one by one, for a value is missing; the selection if nothing comes in between."""
     directory = tmp_path_factory.mktemp("selection")
+    head, first, *rest = cancer.read_text().splitlines()
+    (directory / "gap.csv").write_text("\n".join([head, first[first.index(",") :], *rest]))
+    command = ("data=table", f"data.path={directory / 'gap.csv'}", "data.missing=mean", "data.target=benign")
+    command = (*command, "selection.penalty=l1", "selection.count=20")
     select(directory, *command, "hydra.run.dir=whole")
     return command, lines(directory / "whole")
 
@@ -206,9 +244,9 @@ def test_more_columns_than_rows_take_the_work_of_as_many_columns_as_rows(kind):
     y = torch.tensor((x[:, :5].sum(1).numpy() + random.normal(size=40) > 0).astype(np.float32))[:, None]
     train, val = (Examples(x[part], y[part], tuple(map(str, range(300))), "y") for part in (slice(0, 30), slice(30, 40)))
     values = [0.2, 0.05, 0.01]
-    points = follow(
-        train, val, ElasticNet(l2=0.01 if kind == "l1" else 0.0), kind, values, lambda each: NewtonSteps(1e-10, each.l1)
-    )
+    own = column(*values)
+    l1, l2 = (own, torch.full_like(own, 0.01)) if kind == "l1" else (torch.zeros_like(own), own)
+    points = of_split(train, val, l1, l2, 1e-10).points[0]
     judge = Objective(val.exact, val.target)
     for value, point in zip(values, points, strict=True):
         both = {"l1": value, "l2": 0.01} if kind == "l1" else {"l2": value}

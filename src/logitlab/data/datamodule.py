@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Prepared:
         labels: which values of the target column are 0 and 1, as plain values; None for a source that knows only 0 and 1.
         data_summary: what is printed of the data before training.
         checksums: of the source's columns, by name (`description.checksums`).
+        fold_of: with data.fold=all the fold of each training row, int64, (rows,); else None.
     """
 
     splits: Mapping[str, Examples]
@@ -54,6 +55,7 @@ class Prepared:
     labels: Mapping[str, Any] | None = None
     data_summary: DataSummary = field(default_factory=DataSummary)
     checksums: Mapping[str, str] = field(default_factory=dict)
+    fold_of: Tensor | None = None
 
 
 class InMemoryDataModule(pl.LightningDataModule):
@@ -65,6 +67,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         preprocessing: the map from a table's columns to what the network sees, fitted on the training rows.
         labels: which values of the target column are 0 and 1, as plain values, or None.
         data_summary: what is printed of the data before training.
+        fold_of: with fold="all" the fold of each training row, int64, (rows,); else None.
     """
 
     def __init__(
@@ -101,12 +104,17 @@ class InMemoryDataModule(pl.LightningDataModule):
         prepared = source
         if not isinstance(prepared, Prepared):
             rows = _divided(prepared.target[:, 0], folds, fold, split_seed, val_fraction, test_fraction)
-            prepared = _scaled(prepared, scale, rows)
+            fold_of = None
+            if folds is not None and fold == "all":
+                held_out = [_divided(prepared.target[:, 0], folds, each, split_seed, 0, test_fraction) for each in range(folds)]
+                fold_of = splits.fold_of(rows["train"], held_out)
+            prepared = replace(_scaled(prepared, scale, rows), fold_of=fold_of)
         self.splits = prepared.splits
         self.preprocessing = prepared.preprocessing
         self.labels = prepared.labels
         self.data_summary = prepared.data_summary
         self.checksums = prepared.checksums
+        self.fold_of = prepared.fold_of
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed

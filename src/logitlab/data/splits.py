@@ -4,7 +4,7 @@ Every function returns the row numbers of "train", "val" and "test", int64 in ri
 random comes from a generator of its own, seeded by `seed`: neither the weights' start nor the shuffles change it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -107,6 +107,14 @@ def by_folds(
     if fold != "all":
         split[others[fold_of == fold]] = 1
     return _collect(split)
+
+
+def fold_of(train: Tensor, folds: Sequence[Rows]) -> Tensor:
+    """Return which fold holds each of the rows out whose numbers are `train`, int64, (rows,), given the rows with each fold."""
+    numbers = torch.full((int(train.max()) + 1,), -1)
+    for fold, rows in enumerate(folds):
+        numbers[rows["val"]] = fold
+    return numbers[train]
 
 
 def by_names(names: Iterable[str]) -> Rows:

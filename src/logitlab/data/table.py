@@ -4,7 +4,7 @@ The preprocessing is fitted on the training rows alone: other values in val or t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from logitlab import rules
-from logitlab.data import kinds, memory, quality, reading, splitting
+from logitlab.data import kinds, memory, quality, reading, splits, splitting
 from logitlab.data.columns import KINDS, Category, Column, as_text
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
 from logitlab.data.description import checksums
@@ -104,7 +104,7 @@ def table(
     rows, values = len(examples["train"]), stored_in_a_row(examples["train"].exact)
     batch_size = batch_size or (None if rows * values <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
     return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(preprocessing), sums),
+        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(preprocessing), sums, draft.fold_of),
         batch_size=batch_size,
         shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
         seed=seed,
@@ -133,6 +133,7 @@ class _Draft:
         numbers: of the rows, in the file.
         rows: of each split.
         encoders: of the features that are kept.
+        fold_of: the fold of each training row, where there are folds and all train.
     """
 
     path: str
@@ -145,6 +146,7 @@ class _Draft:
     buckets: int | None
     kinds: dict[str, str] = field(default_factory=dict)
     encoders: list[Column] = field(default_factory=list)
+    fold_of: Tensor | None = None
 
     def __post_init__(self) -> None:
         self.notices = self.roles.notices
@@ -229,6 +231,10 @@ class _Draft:
         if own_split is not None:
             own_split = own_split.gather(self.numbers - 1)
         self.rows = splitting.split(plan, self.target, self.split_values, own_split, self.path)
+        if plan.folds is not None and plan.fold == "all":
+            plans = [replace(plan, fold=fold) for fold in range(plan.folds)]
+            folds = [splitting.split(each, self.target, self.split_values, own_split, self.path) for each in plans]
+            self.fold_of = splits.fold_of(self.rows["train"], folds)
         self.notices += splitting.check(self.rows, self.target, plan, self.labels, self.path)
 
     def fit(self, scale: str) -> Preprocessing:

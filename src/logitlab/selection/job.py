@@ -6,6 +6,7 @@ import io
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,41 @@ from logitlab.sweeps.run_member import prepare_resume
 if TYPE_CHECKING:
     from logitlab.selection.path import Point
 
+
+@dataclass(frozen=True)
+class Candidate:
+    """A penalty to choose from.
+
+    Attributes:
+        ratio: l1 is this share of it, l2 the rest; None: it is the strength of one of them, and the other stays.
+        value: its strength.
+    """
+
+    ratio: float | None
+    value: float
+
+    def terms(self, kind: str) -> dict[str, float]:
+        """Return the strengths that are chosen, by their names in the penalty, `kind` being the one that is."""
+        if self.ratio is None:
+            return {kind: self.value}
+        return {"l1": self.ratio * self.value, "l2": (1 - self.ratio) * self.value}
+
+    def strengths(self, cfg: DictConfig, class_weights: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """Return l1 and l2 for the training rows of each problem, whose classes have these weights."""
+        chosen = self.terms(_kind(cfg))
+        automatic = [1 / sum(each) for each in class_weights]
+        both = (
+            {"l1": cfg.penalty.l1, "l2": auto if cfg.penalty.l2 == "auto" else cfg.penalty.l2} | chosen for auto in automatic
+        )
+        l1, l2 = zip(*((each["l1"], each["l2"]) for each in both), strict=True)
+        return list(l1), list(l2)
+
+
 SOLVERS = {"l1": ("logitlab.solvers.solver.Newton",), "l2": ("logitlab.solvers.solver.Newton", "logitlab.solvers.solver.LBFGS")}
 NOTES = "selection.json"
+PATH = "coefficient_path.csv"
 SHOWN = 12
+L1_RATIO = Number(above=0, high=1, optional=True)
 CHOICES = {"min": "smallest", "1se": "within one standard error of it"}
 
 
@@ -45,22 +78,29 @@ def select(cfg: DictConfig) -> float | None:
     logging_setup.quiet_libraries()
     run = RunDirectory(HydraConfig.get().runtime.output_dir)
     with run.locked():
-        values, folds = _folds(cfg, run)
+        candidates, folds = _folds(cfg, run)
         lines = [
-            line(value, [points[place].loss for points in folds], [points[place].coefficients for points in folds])
-            for place, value in enumerate(values)
+            line(each.value, [points[at].loss for points in folds], [points[at].coefficients for points in folds], each.ratio)
+            for at, each in enumerate(candidates)
         ]
         found = choices(lines)
-        run.write_text("selection.csv", _csv(f"penalty.{cfg.selection.penalty}", lines, found))
+        run.write_text("selection.csv", _csv(cfg, candidates, lines, found))
     print(_table(cfg, lines, found))
-    _warn(cfg, folds, found, len(values))
-    cfg.penalty[cfg.selection.penalty] = values[found[cfg.selection.choose]]
+    _warn(cfg, folds, found, lines)
+    cfg.penalty.update(candidates[found[cfg.selection.choose]].terms(_kind(cfg)))
     prepare_resume(cfg, run)
     return train(cfg)
 
 
 def _check(cfg: DictConfig) -> None:
-    kind, data = cfg.selection.penalty, cfg.data
+    kind, data = _kind(cfg), cfg.data
+    if cfg.selection.l1_ratio is not None and cfg.selection.penalty is not None:
+        raise UserError(
+            f"selection.penalty={cfg.selection.penalty} chooses one strength, and selection.l1_ratio both by their shares:"
+            " leave one of them out."
+        )
+    for ratio in _ratios(cfg):
+        check_value("selection.l1_ratio", ratio, L1_RATIO)
     if data.get("folds") is None or data.get("fold") != "all":
         raise UserError("A penalty is chosen by all folds: type data.folds=5, or another number, and leave data.fold as it is.")
     if (cfg.penalty or {}).get("_target_") != "logitlab.penalties.ElasticNet":
@@ -75,11 +115,11 @@ def _check(cfg: DictConfig) -> None:
         check_value("selection.values", value, Number(above=0))
 
 
-def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["Point"]]]:
-    """Return the penalties, the strongest first, and the path of each fold; a fold that was done before is read."""
+def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[Candidate], list[list["Point"]]]:
+    """Return the penalties, of each l1_ratio the strongest first, and the points of each fold; what was done before is read."""
     from logitlab import build
     from logitlab.data.description import check_same_data
-    from logitlab.selection.path import Point, strengths
+    from logitlab.selection.path import Point, strengths, units_of_folds
 
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     digest = member.digest(config)
@@ -89,21 +129,88 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[float], list[list["
         advice = "Give the table that it began with, or another hydra.run.dir to begin anew."
         check_same_data(notes.get("data"), datamodule.description, "this selection", advice)
     else:
-        values = sorted(set(cfg.selection["values"] or ()), reverse=True)
+        given = sorted(set(cfg.selection["values"] or ()), reverse=True)
         pos_weight = _pos_weight(cfg, datamodule)
-        values = values or strengths(datamodule.examples, cfg.selection.penalty, cfg.selection.count, pos_weight)
+        values = [
+            (ratio, value)
+            for ratio in _ratios(cfg)
+            for value in given
+            or strengths(datamodule.examples, _kind(cfg), cfg.selection.count, pos_weight, 1.0 if ratio is None else ratio)
+        ]
         notes = {"digest": digest, "data": dict(datamodule.description), "values": values, "folds": []}
+    candidates = [Candidate(*each) for each in notes["values"]]
     folds = [[Point(*each) for each in points] for points in notes["folds"]]
+    if len(folds) == cfg.data.folds and (run.path / PATH).exists():
+        return candidates, folds
+    units = units_of_folds(datamodule, cfg.data.get("scale", "none"))
+    if units is None:
+        folds, coefficients = _one_by_one(cfg, run, notes, candidates, folds, datamodule)
+    else:
+        folds, coefficients = _together(cfg, candidates, datamodule, units)
+    run.write_text(PATH, _path_csv(candidates, datamodule.feature_names, coefficients.tolist()))
+    run.write_json(NOTES, {**notes, "folds": [_plain(points) for points in folds]})
+    return candidates, folds
+
+
+def _together(cfg: DictConfig, candidates: Sequence[Candidate], datamodule: Any, units: Any) -> tuple[list[list["Point"]], Any]:
+    """Return the points of all folds, worked out on one table, and the coefficients of all rows, (penalties, features + 1)."""
+    import torch
+
+    from logitlab.selection.path import class_weights, of_folds
+
+    started = time.monotonic()
+    weights = class_weights(datamodule)
+    pos_weight = [_pos_weight_of(cfg, each) for each in weights]
+    parts = []
+    for ratio in _ratios(cfg):
+        own = [each.strengths(cfg, weights) for each in candidates if each.ratio == ratio]
+        l1, l2 = (torch.tensor([each[place] for each in own], dtype=torch.float64) for place in (0, 1))
+        parts.append(of_folds(datamodule, units, l1, l2, cfg.optimizer.tolerance, pos_weight, cfg.trainer.max_epochs))
+    seconds = f"{time.monotonic() - started:.1f} s"
+    print(f"{cfg.data.folds} folds and all rows: {len(candidates)} penalties in {seconds}", file=sys.stderr, flush=True)
+    points = [[point for part in parts for point in part.points[fold]] for fold in range(cfg.data.folds)]
+    return points, torch.cat([part.coefficients[-1] for part in parts])
+
+
+def _one_by_one(
+    cfg: DictConfig, run: RunDirectory, notes: dict[str, Any], candidates: Sequence[Candidate], folds: Any, datamodule: Any
+) -> tuple[list[list["Point"]], Any]:
+    """Return the same where every fold needs a preparation of its own; each is noted as it is done."""
+    from logitlab import build
+
     for fold in range(len(folds), cfg.data.folds):
         started = time.monotonic()
-        folds.append(_path(cfg, fold, notes["values"]))
+        own = copy.deepcopy(cfg)
+        own.data.fold = fold
+        folds.append(_path(cfg, build.build_datamodule(own), candidates)[0])
         seconds = f"{time.monotonic() - started:.1f} s"
-        print(
-            f"fold {fold + 1} of {cfg.data.folds}: {len(notes['values'])} penalties in {seconds}", file=sys.stderr, flush=True
-        )
-        notes["folds"].append([[each.loss, each.coefficients, each.converged] for each in folds[-1]])
+        print(f"fold {fold + 1} of {cfg.data.folds}: {len(candidates)} penalties in {seconds}", file=sys.stderr, flush=True)
+        notes["folds"].append(_plain(folds[-1]))
         run.write_json(NOTES, notes)
-    return notes["values"], folds
+    return folds, _path(cfg, datamodule, candidates)[1]
+
+
+def _path(cfg: DictConfig, datamodule: Any, candidates: Sequence[Candidate]) -> tuple[list["Point"], Any]:
+    """Return the points of the training rows' path, evaluated on the val rows, and its coefficients."""
+    import torch
+
+    from logitlab.selection.path import of_split
+
+    train, weights = datamodule.rows("train"), [datamodule.examples.class_weights]
+    points: list[Point] = []
+    coefficients = []
+    for ratio in _ratios(cfg):
+        own = [each.strengths(cfg, weights) for each in candidates if each.ratio == ratio]
+        l1, l2 = (torch.tensor([each[place] for each in own], dtype=torch.float64) for place in (0, 1))
+        pos_weight = _pos_weight_of(cfg, weights[0])
+        found = of_split(train, datamodule.rows("val"), l1, l2, cfg.optimizer.tolerance, pos_weight, cfg.trainer.max_epochs)
+        points += found.points[0]
+        coefficients.append(found.coefficients[0])
+    return points, torch.cat(coefficients)
+
+
+def _plain(points: Sequence["Point"]) -> list[list[Any]]:
+    return [[each.loss, each.coefficients, each.converged] for each in points]
 
 
 def _notes(path: Path, digest: str, folds: int) -> dict[str, Any] | None:
@@ -125,12 +232,21 @@ def _are_notes(notes: dict[str, Any], folds: int) -> bool:
     def is_number(value: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
 
+    def is_candidate(value: Any) -> bool:
+        return (
+            isinstance(value, list)
+            and len(value) == 2
+            and is_number(value[1])
+            and value[1] > 0
+            and (value[0] is None or is_number(value[0]))
+        )
+
     values, paths = notes.get("values"), notes.get("folds")
     return (
         isinstance(notes.get("digest"), str)
         and isinstance(values, list)
         and len(values) > 1
-        and all(is_number(value) and value > 0 for value in values)
+        and all(is_candidate(value) for value in values)
         and isinstance(paths, list)
         and len(paths) <= folds
         and all(isinstance(path, list) and len(path) == len(values) for path in paths)
@@ -142,77 +258,89 @@ def _print_anew(words: str) -> None:
     print(f"Note: {words} Its folds are worked out anew.", file=sys.stderr)
 
 
-def _path(cfg: DictConfig, fold: int, values: Sequence[float]) -> list["Point"]:
-    import torch
-    from hydra.utils import instantiate
-
-    from logitlab import build
-    from logitlab.penalties import ElasticNet
-    from logitlab.selection.path import follow
-    from logitlab.solvers.steps import Steps
-
-    own = copy.deepcopy(cfg)
-    own.data.fold = fold
-    datamodule = build.build_datamodule(own)
-    train, val = datamodule.rows("train"), datamodule.rows("val")
-    assert train is not None and val is not None
-    solver = instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(datamodule.in_features + 1))])
-
-    def make_steps(penalty: ElasticNet) -> Steps:
-        solver.penalty = penalty
-        return solver.make_steps(datamodule.in_features)
-
-    fixed = {name: 0.0 if name == cfg.selection.penalty else cfg.penalty[name] for name in ("l1", "l2")}
-    fixed["l2"] = build.automatic_l2(datamodule) if fixed["l2"] == "auto" else fixed["l2"]
-    pos_weight = _pos_weight(own, datamodule)
-    limit = cfg.trainer.max_epochs
-    return follow(train, val, ElasticNet(**fixed), cfg.selection.penalty, values, make_steps, solver.dtype, pos_weight, limit)
-
-
-def _pos_weight(cfg: DictConfig, datamodule: Any) -> float:
-    """Return how many rows of class 0 a row of class 1 counts as in training."""
-    given = cfg.loss.get("pos_weight")
-    negative, positive = datamodule.examples.class_weights
+def _pos_weight_of(cfg: DictConfig, class_weights: tuple[float, float]) -> float:
+    """Return how many rows of class 0 a row of class 1 counts as in training, given the weight of each class."""
+    given, (negative, positive) = cfg.loss.get("pos_weight"), class_weights
     return negative / positive if given == "balanced" else given or 1.0
 
 
-def _csv(name: str, lines: Sequence[Line], found: dict[str, int]) -> str:
+def _pos_weight(cfg: DictConfig, datamodule: Any) -> float:
+    return _pos_weight_of(cfg, datamodule.examples.class_weights)
+
+
+def _kind(cfg: DictConfig) -> str:
+    """Return which strength is chosen; with selection.l1_ratio both are, and the path is that of l1."""
+    return "l1" if cfg.selection.l1_ratio is not None else cfg.selection.penalty or "l2"
+
+
+def _ratios(cfg: DictConfig) -> list[float | None]:
+    """Return the shares of l1 that are tried; None where one strength alone is chosen."""
+    given = cfg.selection.l1_ratio
+    return [None] if given is None else list(given) if OmegaConf.is_list(given) else [given]
+
+
+def _csv(cfg: DictConfig, candidates: Sequence[Candidate], lines: Sequence[Line], found: dict[str, int]) -> str:
+    names = [f"penalty.{name}" for name in candidates[0].terms(_kind(cfg))]
+    rows = [
+        [
+            *each.terms(_kind(cfg)).values(),
+            of.loss,
+            of.error,
+            of.coefficients,
+            " ".join(n for n, at in found.items() if at == place),
+        ]
+        for place, (each, of) in enumerate(zip(candidates, lines, strict=True))
+    ]
+    return _written([[*names, "loss", "standard_error", "coefficients", "choice"], *rows])
+
+
+def _chosen_as(place: int, found: dict[str, int]) -> list[str]:
+    return [name for name, at in found.items() if at == place]
+
+
+def _path_csv(candidates: Sequence[Candidate], names: Sequence[str], coefficients: Sequence[Sequence[float]]) -> str:
+    """Return the coefficients of all rows under each penalty, of the features as the network sees them."""
+    rows = [[each.ratio, each.value, *own] for each, own in zip(candidates, coefficients, strict=True)]
+    return _written([["l1_ratio", "strength", *names, "bias"], *rows])
+
+
+def _written(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name, "loss", "standard_error", "coefficients", "choice"])
-    for place, each in enumerate(lines):
-        names = " ".join(name for name, at in found.items() if at == place)
-        writer.writerow([each.value, each.loss, each.error, each.coefficients, names])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def _table(cfg: DictConfig, lines: Sequence[Line], found: dict[str, int]) -> str:
     """Return the table for the console: the choices, and lines from the whole path."""
-    name, chosen = f"penalty.{cfg.selection.penalty}", cfg.selection.choose
+    is_mixed = lines[0].ratio is not None
+    name, chosen = "strength" if is_mixed else f"penalty.{_kind(cfg)}", cfg.selection.choose
     step = max(len(lines) // (SHOWN - 2), 1)
     places = sorted({*range(0, len(lines), step), len(lines) - 1, *found.values()})
-    rows = [[name, "log loss", "standard error", "coefficients", ""]]
+    rows = [[*(["l1_ratio"] if is_mixed else []), name, "log loss", "standard error", "coefficients", ""]]
     for place in places:
         each = lines[place]
-        marks = [CHOICES[choice] for choice, at in found.items() if at == place]
+        marks = [CHOICES[choice] for choice in _chosen_as(place, found)]
         numbers = [f"{each.value:.4g}", decimal(each.loss, ".6f"), decimal(each.error, ".6f"), f"{each.coefficients:.1f}"]
-        rows.append([*numbers, ", ".join(marks)])
-    value = lines[found[chosen]].value
+        rows.append([*([f"{each.ratio:g}"] if is_mixed else []), *numbers, ", ".join(marks)])
+    own = lines[found[chosen]]
+    terms = " ".join(f"penalty.{key}={value:.4g}" for key, value in Candidate(own.ratio, own.value).terms(_kind(cfg)).items())
+    head = "penalty.l1 and penalty.l2 (l1_ratio and 1 - l1_ratio of the strength)" if is_mixed else name
     return "\n".join(
         [
-            f"{name} by {cfg.data.folds}-fold cross-validated log loss, {len(lines)} values in selection.csv",
+            f"{head} by {cfg.data.folds}-fold cross-validated log loss, {len(lines)} values in selection.csv",
             in_columns(rows),
-            f"Training on all folds with {name}={value:.4g} (selection.choose={chosen})",
+            f"Training on all folds with {terms} (selection.choose={chosen})",
         ]
     )
 
 
-def _warn(cfg: DictConfig, folds: Sequence[Sequence["Point"]], found: dict[str, int], values: int) -> None:
+def _warn(cfg: DictConfig, folds: Sequence[Sequence["Point"]], found: dict[str, int], lines: Sequence[Line]) -> None:
     """Print what makes the choice doubtful."""
     if failed := sum(not point.converged for points in folds for point in points):
-        total = len(folds) * values
+        total = len(folds) * len(lines)
         print(f"Note: {failed} of {total} fits are not at their optimum: raise trainer.max_epochs.", file=sys.stderr)
-    if found["min"] in (0, values - 1):
-        end, way = ("strongest", "stronger") if found["min"] == 0 else ("weakest", "weaker")
+    own = [place for place, each in enumerate(lines) if each.ratio == lines[found["min"]].ratio]
+    if found["min"] in (own[0], own[-1]):
+        end, way = ("strongest", "stronger") if found["min"] == own[0] else ("weakest", "weaker")
         note = f"the smallest loss is at the {end} penalty of all; {way} ones may do better: type selection.values=[...]."
         print(f"Note: {note}", file=sys.stderr)

@@ -1,19 +1,22 @@
-"""A penalty from strong to weak: the optimum of each, started at the one before, evaluated on validation rows."""
+"""Which penalties to look at, and the cross-validated path over them."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from logitlab.data.columns import Category
+from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
-from logitlab.penalties import ElasticNet
-from logitlab.solvers.basis import WIDE, coordinates
-from logitlab.solvers.newton import Solution, minimum
-from logitlab.solvers.objective import WORTH_SHARING, Objective, one_core
-from logitlab.solvers.steps import Steps
+from logitlab.data.scaling import Scaling
+from logitlab.paths.folds import Folds
+from logitlab.paths.follow import follow
+from logitlab.solvers.basis import WIDE
+from logitlab.solvers.objective import LARGE_MATRIX, WORTH_SHARING, Objective
+from logitlab.threads import enough_for
 
 WIDTH = {"l1": 1e-4, "l2": 1e-6}
 """The last penalty of a path against its first; glmnet's is 1e-4 too where there are more rows than features."""
@@ -27,7 +30,7 @@ class Point:
     """The optimum under one penalty.
 
     Attributes:
-        loss: the mean log loss of the val rows, with their weights.
+        loss: the mean log loss of the val rows, with their weights; NaN where there are none.
         coefficients: how many of them are not zero.
         converged: it is the optimum, within the tolerance.
     """
@@ -37,7 +40,15 @@ class Point:
     converged: bool
 
 
-def strengths(train: Examples, kind: str, count: int, pos_weight: float = 1.0) -> list[float]:
+@dataclass(frozen=True)
+class Paths:
+    """The points of each fold, and weights and bias of each optimum, (folds, penalties, features + 1)."""
+
+    points: list[list[Point]]
+    coefficients: Tensor
+
+
+def strengths(train: Examples, kind: str, count: int, pos_weight: float = 1.0, ratio: float = 1.0) -> list[float]:
     """Return penalties in equal steps of their logarithm, the strongest first, as glmnet lays them.
 
     The gradient of the mean loss, where the bias alone has its optimum, has no entry larger than the l1 penalty that keeps all
@@ -49,93 +60,161 @@ def strengths(train: Examples, kind: str, count: int, pos_weight: float = 1.0) -
         kind: "l1" or "l2".
         count: how many, 2 at least.
         pos_weight: how many rows of class 0 a row of class 1 counts as.
+        ratio: the share of l1 in the penalty.
     """
     negative, positive = train.class_weights
     nothing = torch.zeros(train.exact.shape[1] + 1, dtype=torch.float64)
     nothing[-1] = math.log(pos_weight * positive / negative)
     objective = Objective(train.exact, train.target, train.weight, pos_weight=pos_weight)
-    first = ABOVE[kind] * float(objective(nothing, hessian=False).gradient[:-1].abs().max())
+    first = ABOVE[kind] * float(objective(nothing, hessian=False).gradient[:-1].abs().max()) / ratio
     return [first * WIDTH[kind] ** (step / (count - 1)) for step in range(count)]
 
 
-def follow(
-    train: Examples,
-    val: Examples,
-    penalty: ElasticNet,
-    kind: str,
-    values: Sequence[float],
-    make_steps: Callable[[ElasticNet], Steps],
-    dtype: torch.dtype = torch.float64,
-    pos_weight: float = 1.0,
-    max_iterations: int = 1_000,
-) -> list[Point]:
-    """Return the points of a path.
+def units_of_folds(datamodule: InMemoryDataModule, scale: str) -> Tensor | None:
+    """Return the unit of each feature in each fold's own preparation, in those of all rows, (folds, features).
+
+    A fold is prepared by its training rows: their deviations are its units. Where that is all that sets its preparation apart,
+    the folds can share one table, for a weight of another unit is a penalty of another strength. None where it is not: where
+    values are missing, or a category or all values but one are only in the rows that a fold holds out.
 
     Args:
-        train: the rows for training.
-        val: the rows for evaluation.
-        penalty: its part that is not `kind` stays as it is.
-        kind: "l1" or "l2".
-        values: of that part, the strongest first.
-        make_steps: the solver for a penalty, at its start.
-        dtype: of the sums.
-        pos_weight: how many rows of class 0 a row of class 1 counts as in training.
-        max_iterations: evaluations at most, for each point.
+        datamodule: of all folds (`data.fold=all`).
+        scale: "standard" or "none".
     """
-    points: list[Point] = []
-    start: Tensor | None = None
-    is_wide = train.exact.shape[1] > max(len(train), WIDE)
-    screened = _Screened(train, dtype, pos_weight) if is_wide and (kind == "l1" or penalty.l1) else None
-    objective = Objective(train.exact, train.target, penalty=replace(penalty, **{kind: values[0]}))
-    span = coordinates(objective) if is_wide and screened is None else None
-    features, held_out = (each.exact if span is None else span.features(each.exact).double() for each in (train, val))
-    evaluate = Objective(held_out, val.target, val.weight)
-    with one_core(features.shape[1]) if features.numel() < WORTH_SHARING else nullcontext():
-        for value in values:
-            own = replace(penalty, **{kind: value})
-            if screened is not None:
-                found = screened.minimum(own, make_steps(own), start, max_iterations)
-            else:
-                objective = Objective(features, train.target, train.weight, own, dtype, pos_weight)
-                found = minimum(objective, make_steps(own), start, max_iterations)
-            start = torch.cat([found.weight, found.bias[None]])
-            loss = evaluate(start, hessian=False).loss
-            weight = found.weight if span is None else span.outward(start)[:-1]
-            points.append(Point(loss, int((weight != 0).sum()), found.converged))
-    return points
+    train, fold_of = datamodule.examples, datamodule.fold_of
+    if fold_of is None:
+        return None
+    exact: Any = train.exact
+    own = exact.own_units() if hasattr(exact, "own_units") else exact.double()
+    encoders = datamodule.preprocessing.encoders
+    if any(getattr(each, "fill", None) is not None or getattr(each, "missing", "") == "level" for each in encoders):
+        return None
+    widths = [len(each.feature_names) for each in encoders]
+    if any(isinstance(each, Category) and not width for each, width in zip(encoders, widths, strict=True)):
+        return None
+    is_category = torch.tensor([isinstance(each, Category) for each in encoders]).repeat_interleave(torch.tensor(widths))
+    whole = torch.tensor(datamodule.preprocessing.scaling.scale, dtype=torch.float64)
+    units = torch.empty(int(fold_of.max()) + 1, own.shape[1], dtype=torch.float64)
+    for fold in range(len(units)):
+        rows = fold_of != fold
+        part = own[rows]
+        if bool((part.amax(0) == part.amin(0)).any()) or _lacks_a_level(part, encoders, widths):
+            return None
+        weight = None if train.weight is None else train.weight[rows]
+        scaling = Scaling.standard(part, weight) if scale == "standard" else Scaling.identity(own.shape[1])
+        units[fold] = torch.where(is_category, 1.0, torch.tensor(scaling.scale, dtype=torch.float64) / whole)
+    return units if bool(units.isfinite().all()) else None
 
 
-class _Screened:
-    """A table with more columns than rows, of which an l1 penalty uses a few: the others are left out, and then checked.
+def _lacks_a_level(rows: Tensor, encoders: Sequence[Any], widths: Sequence[int]) -> bool:
+    """Whether a category's first level, which has no feature of its own, is in none of the rows, (rows, features)."""
+    parts = rows.split(list(widths), dim=1)
+    return any(isinstance(each, Category) and bool((part.sum(1) > 0).all()) for each, part in zip(encoders, parts, strict=True))
 
-    A column is let in where its gradient at the optimum before exceeds 2 l1 - l1 before (the strong rule of Tibshirani et al.,
-    J. R. Statist. Soc. B 74, 2012). Once the optimum of those is found, one outside whose gradient exceeds l1 is let in too,
-    until there is none: then it is the optimum of all.
+
+def class_weights(datamodule: InMemoryDataModule) -> list[tuple[float, float]]:
+    """Return the weight of each class in the rows that each fold trains on, and behind them in all rows."""
+    train, fold_of = datamodule.examples, datamodule.fold_of
+    assert fold_of is not None
+    every = [train.at(fold_of != fold, train.exact[:0]).class_weights for fold in range(int(fold_of.max()) + 1)]
+    return [*every, train.class_weights]
+
+
+def of_folds(
+    datamodule: InMemoryDataModule,
+    units: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    tolerance: float,
+    pos_weight: Sequence[float],
+    most: int = 1_000,
+) -> Paths:
+    """Return the paths of all folds, and behind them that of all rows, on one table.
+
+    Args:
+        datamodule: of all folds.
+        units: of each feature in each fold, as `units_of_folds` returns them.
+        l1: the strengths, from strong to weak, (penalties, folds + 1).
+        l2: the same.
+        tolerance: on the KKT residual.
+        pos_weight: how many rows of class 0 a row of class 1 counts as in training, in each fold and in all rows.
+        most: evaluations at each penalty.
     """
+    train, fold_of = datamodule.examples, datamodule.fold_of
+    assert fold_of is not None
+    every = torch.cat([units, torch.ones(1, units.shape[1], dtype=torch.float64)])
+    return _paths(train.exact.double(), train, fold_of, l1, l2, every, tolerance, pos_weight, most, whole=True)
 
-    def __init__(self, train: Examples, dtype: torch.dtype, pos_weight: float) -> None:
-        self._features = train.exact.double()
-        self._whole = Objective(self._features, train.target, train.weight, dtype=dtype, pos_weight=pos_weight)
-        self._before: float | None = None
 
-    def minimum(self, penalty: ElasticNet, steps: Steps, start: Tensor | None, max_iterations: int) -> Solution:
-        """Return the optimum under a penalty; the arguments are those of `newton.minimum`."""
-        point = torch.zeros(self._features.shape[1] + 1, dtype=torch.float64) if start is None else start
-        fresh = steps.plain()
-        bound = 2 * penalty.l1 - (penalty.l1 if self._before is None else self._before)
-        self._before = penalty.l1
-        inside = (point[:-1] != 0) | (self._gradient(point) > bound)
-        while True:
-            places = inside.nonzero()[:, 0]
-            objective = replace(self._whole, features=self._features[:, places], penalty=penalty)
-            steps.restore(fresh)
-            found = minimum(objective, steps, torch.cat([point[places], point[-1:]]), max_iterations)
-            point = torch.zeros_like(point)
-            point[places], point[-1] = found.weight, found.bias
-            missing = ~inside & (self._gradient(point) > penalty.l1 * (1 + 1e-6))
-            if not bool(missing.any()):
-                return replace(found, weight=point[:-1], bias=point[-1])
-            inside = inside | missing
+def of_split(
+    train: Examples, val: Examples | None, l1: Tensor, l2: Tensor, tolerance: float, pos_weight: float = 1.0, most: int = 1_000
+) -> Paths:
+    """Return the path of the training rows alone, each point evaluated on the val rows; l1 and l2 are (penalties, 1)."""
+    ones = torch.ones(1, train.exact.shape[1], dtype=torch.float64)
+    if val is None:
+        fold_of = torch.full((len(train),), -1)
+        return _paths(train.exact.double(), train, fold_of, l1, l2, ones, tolerance, [pos_weight], most, whole=True)
+    features = torch.cat([train.exact.double(), val.exact.double()])
+    weight = None if train.weight is None or val.weight is None else torch.cat([train.weight, val.weight])
+    rows = train.but(features=features, target=torch.cat([train.target, val.target]), weight=weight, cluster=None)
+    fold_of = torch.cat([torch.full((len(train),), -1), torch.zeros(len(val), dtype=torch.long)])
+    return _paths(features, rows, fold_of, l1, l2, ones, tolerance, [pos_weight], most, whole=False)
 
-    def _gradient(self, point: Tensor) -> Tensor:
-        return self._whole(point, hessian=False).gradient[:-1].abs()
+
+def _paths(
+    features: Tensor,
+    rows: Examples,
+    fold_of: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    units: Tensor,
+    tolerance: float,
+    pos_weight: Sequence[float],
+    most: int,
+    whole: bool,
+) -> Paths:
+    with enough_for(features.numel() if features.numel() < WORTH_SHARING and features.shape[1] <= LARGE_MATRIX else 2**62):
+        if features.shape[1] > max(len(features), WIDE) and not bool(l1.any()):
+            found = [
+                _in_row_space(features, rows, fold_of, l2, units, tolerance, pos_weight, most, problem, whole)
+                for problem in range(len(units))
+            ]
+            points, held_out, residual = (torch.cat(each, 1) for each in zip(*found, strict=True))
+        else:
+            folds = Folds(features, rows.target, fold_of, rows.weight, pos_weight, whole)
+            path = follow(folds, l1, l2, units, tolerance, most)
+            points, held_out, residual = path.points, path.held_out, path.residual
+    nonzero = (points[:, :, :-1] != 0).sum(2)
+    listed = [
+        [Point(*each) for each in zip(*(column.tolist() for column in part), strict=True)]
+        for part in zip(held_out.T, nonzero.T, (residual <= tolerance).T, strict=True)
+    ]
+    return Paths(listed, points.transpose(0, 1))
+
+
+def _in_row_space(
+    features: Tensor,
+    rows: Examples,
+    fold_of: Tensor,
+    l2: Tensor,
+    units: Tensor,
+    tolerance: float,
+    pos_weight: Sequence[float],
+    most: int,
+    problem: int,
+    whole: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return points, held-out losses and residuals of one problem with more columns than rows and an l2 penalty alone.
+
+    What a weight vector has across the rows changes no logit and costs something (`solvers.basis.coordinates`): as many
+    coordinates as there are rows hold the optimum.
+    """
+    is_all = whole and problem == len(units) - 1
+    own = torch.full_like(fold_of, -1) if is_all else (fold_of == problem).long() - 1
+    scaled = features / units[problem]
+    span = torch.linalg.qr(scaled.T).Q
+    folds = Folds(scaled @ span, rows.target, own, rows.weight, [pos_weight[problem]], is_all)
+    strength, ones = l2[:, problem : problem + 1], torch.ones(1, span.shape[1], dtype=torch.float64)
+    path = follow(folds, torch.zeros_like(strength), strength, ones, tolerance, most)
+    weight = path.points[:, :, :-1] @ span.T / units[problem]
+    return torch.cat([weight, path.points[:, :, -1:]], 2), path.held_out, path.residual

@@ -172,7 +172,9 @@ class NewtonSteps(Steps):
             self._slope = float(seen.gradient @ self._direction)
             return rank
         l1_penalty = ElasticNet(l1=self.l1)
-        there = lasso(seen.hessian, seen.hessian @ here - seen.gradient, here, l1_penalty)
+        l1 = torch.full_like(here, self.l1)
+        l1[-1] = 0
+        there = lasso(seen.hessian, seen.hessian @ here - seen.gradient, here, l1)
         self._direction = there - here
         rise = float(l1_penalty(there[:-1]) - l1_penalty(here[:-1]))
         self._slope = float(seen.gradient @ self._direction) + rise
