@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import signal
 import time
 
@@ -24,6 +25,7 @@ from logitlab.data.splits import by_folds, by_fractions
 from logitlab.data.study import study
 from logitlab.data.table import table
 from logitlab.penalties import ElasticNet
+from logitlab.reporting.job import run_report
 from logitlab.selection.path import of_folds, of_split, strengths, units_of_folds
 from logitlab.selection.rule import choices, line
 from logitlab.solvers.newton import newton
@@ -188,11 +190,43 @@ def test_the_command_chooses_trains_and_goes_on(tmp_path, cancer):
         (["selection.values=[1]"], "takes two values and more"),
         (["data.fold=0"], "leave data.fold as it is"),
         (["data=toy"], "type data.folds=3"),
+        (["selection.l1_ratio=0.5", "selection.penalty=l1"], "leave one of them out"),
+        (["selection.l1_ratio=[0.5,2]"], "selection.l1_ratio=2 is not allowed"),
         (["selection.chose=min"], "Did you mean 'choose'?"),
     ],
 )
 def test_a_mistake_is_told_in_a_paragraph(tmp_path, given, told):
     assert told in " ".join(select(tmp_path, *given, code=2).split())
+
+
+def test_both_strengths_are_chosen_and_the_path_is_drawn_and_reported(tmp_path, cancer):
+    command = ("data=table", f"data.path={cancer}", "data.target=benign", "selection.l1_ratio=[0.2,1]", "selection.count=8")
+    told = select(tmp_path, *command, "results=pictures", "callbacks=null", "hydra.run.dir=run")
+    found = lines(tmp_path / "run")
+    assert len(found) == 16
+    shares = [float(row["penalty.l1"]) / (float(row["penalty.l1"]) + float(row["penalty.l2"])) for row in found]
+    assert shares == pytest.approx([0.2] * 8 + [1.0] * 8)
+    (least,) = (row for row in found if "min" in row["choice"])
+    (chosen,) = (row for row in found if "1se" in row["choice"])
+    assert float(least["loss"]) == min(float(row["loss"]) for row in found)
+    assert f"penalty.l1={float(chosen['penalty.l1']):.4g} penalty.l2={float(chosen['penalty.l2']):.4g}" in told
+    with (tmp_path / "run" / "coefficient_path.csv").open(newline="") as file:
+        path = list(csv.DictReader(file))
+    place = found.index(chosen)
+    data = table(str(cancer), "benign", folds=5, fold="all")
+    both = {name: float(chosen[f"penalty.{name}"]) for name in ("l1", "l2")}
+    optimum = newton(data.examples.exact, data.examples.target, tolerance=1e-10, **both)
+    own = [float(path[place][name]) for name in data.feature_names]
+    np.testing.assert_allclose(own, optimum.weight, atol=1e-7)
+    assert (tmp_path / "run" / "pictures" / "penalty_path.svg").read_text().count("<path") > 30
+    page = run_report(tmp_path / "run")
+    shown = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["path"]
+    assert shown["loss"][0] == [
+        float(row["loss"]) for row in found if (row["penalty.l2"] == "0.0") == (least["penalty.l2"] == "0.0")
+    ]
+    assert shown["chosen"]["min"][1] == float(least["loss"])
+    (tmp_path / "run" / "coefficient_path.csv").write_text("l1_ratio,strength,bias\n1,2,3\n")
+    assert "do not hold a path of penalties" in run_report(tmp_path / "run")
 
 
 def test_the_end_of_the_path_is_named(tmp_path):

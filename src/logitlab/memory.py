@@ -57,6 +57,22 @@ def check_squares(columns: int, limit: Limit | None = None) -> None:
     )
 
 
+def check_matrix(rows: int, columns: int) -> None:
+    """Refuse what holds all values as float64 at once where they would not fit.
+
+    Raises:
+        UserError: they take more than there is.
+    """
+    need = 2 * 8 * rows * columns  # the matrix, and what is made of it
+    if need < WORTH_A_LOOK or need <= (limit := available()).free:
+        return
+    raise UserError(
+        f"A path of penalties holds {rows:,} rows x {columns:,} features in float64, which takes {need / GIB:.3g} GiB,"
+        f" and {limit.who} leaves {limit.free / GIB:.3g} GiB. Leave columns out with data.drop, or choose the penalty on fewer"
+        " rows, in a file of their own."
+    )
+
+
 def _machine(root: Path) -> Iterator[Limit]:
     free = _fields(root / "proc/meminfo").get("MemAvailable:")
     if free is None:

@@ -12,8 +12,10 @@ from logitlab.data.examples import Examples
 from logitlab.data.scaling import Scaling
 from logitlab.metrics import ranking
 from logitlab.networks import LinearNetwork, Network
+from logitlab.paths import written
 from logitlab.plots import coefficients, scores
 from logitlab.plots.names import short
+from logitlab.plots.paths import penalty_path
 from logitlab.plots.surface import Array
 from logitlab.plots.training import probability_field
 from logitlab.runs.small_files import DamagedFileError, read_csv
@@ -75,6 +77,19 @@ def of_network(network: Network, rows: Examples, scaling: Scaling, threshold: fl
     what: dict[str, Any] = {"names": names, "target_name": short(rows.target_name), "threshold": threshold}
     title = "Probability field and decision boundary"
     return {"probability_field": probability_field(features, rows.target[::every, 0].numpy(), logit, title=title, **what)}
+
+
+def of_path(run: Path) -> dict[str, Figure]:
+    """Return the picture of the path along which the penalty was chosen; none where it was not, or a file is damaged."""
+    try:
+        path = written.read(run)
+    except (DamagedFileError, ValueError, LookupError):  # who shows the pictures tells of the files
+        return {}
+    if path is None:
+        return {}
+    chosen = {name: path.strength[place] for name, place in path.chosen.items()}
+    names, values = list(path.coefficients), np.array(list(path.coefficients.values())).reshape(len(path.coefficients), -1).T
+    return {"penalty_path": penalty_path(path.strength, path.loss, path.error, chosen, names, values, path.what)}
 
 
 def of_coefficients(table: Path) -> dict[str, Figure]:

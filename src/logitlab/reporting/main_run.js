@@ -1,6 +1,7 @@
 playerSection();
 playSection();
 mattersSection();
+pathSection();
 whatIfSection();
 cuttingSection();
 calibrationSection();

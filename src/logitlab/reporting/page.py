@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 HEADLINE = ("test", "val", "train")
 MOST_COEFFICIENTS = 200
 MOST_BARS = 30
+MOST_PATHS = 7
 MEANING = {
     "accuracy": "share of rows in the right class",
     "auroc": "chance that a row of class 1 is ranked above one of class 0",
@@ -40,6 +41,7 @@ SECTIONS = {
     "player": "Training, step by step",
     "play": "Train it here",
     "coefficients": "What matters",
+    "path": "The choice of the penalty",
     "what-if": "What if",
     "cutting": "Threshold",
     "calibration": "Calibration",
@@ -74,7 +76,13 @@ def run_page(record: Record, data: Mapping[str, Any], notes: Sequence[str]) -> s
         importance=_filled(record.importance[:MOST_COEFFICIENTS]),
         more_coefficients=max(0, len(rows) - MOST_COEFFICIENTS),
         notes=notes,
-        data={**data, "curves": curves(record), "bars": bars(record, rows), "dependence": dependence(record)},
+        data={
+            **data,
+            "curves": curves(record),
+            "bars": bars(record, rows),
+            "dependence": dependence(record),
+            "path": path(record),
+        },
     )
 
 
@@ -125,6 +133,25 @@ def bars(record: Record, rows: Sequence[Mapping[str, str]]) -> list[dict[str, An
         low, high = (None if each is None else each * value / estimate for each in ends)
         found.append({"name": row["name"], "value": value, "low": low, "high": high, "on_off": row.get("indicator") == "1"})
     return found
+
+
+def path(record: Record) -> dict[str, Any]:
+    """Return the path along which the penalty was chosen: log10 of its strengths, losses with their band, coefficients."""
+    found = record.penalty_path
+    if found is None or not all(map(math.isfinite, [*found.strength, *found.loss, *found.error])) or min(found.strength) <= 0:
+        return {}
+    by_reach = sorted(found.coefficients, key=lambda name: -max(map(abs, found.coefficients[name])))[:MOST_PATHS]
+    low, high = ([loss + sign * error for loss, error in zip(found.loss, found.error, strict=True)] for sign in (-1, 1))
+    return {
+        "what": found.what,
+        "more": len(found.coefficients) - len(by_reach),
+        "strength": [math.log10(value) for value in found.strength],
+        "loss": [found.loss, low, high],
+        "chosen": {name: [found.strength[place], found.loss[place]] for name, place in found.chosen.items()},
+        "coefficients": {
+            name: found.coefficients[name] for name in by_reach if all(map(math.isfinite, found.coefficients[name]))
+        },
+    }
 
 
 def dependence(record: Record) -> dict[str, list[list[Any]]]:

@@ -8,6 +8,8 @@ from typing import Any
 from logitlab.errors import UserError
 from logitlab.log import event_files
 from logitlab.monitor import Monitor, monitor_of_sweep
+from logitlab.paths import written
+from logitlab.paths.written import WrittenPath
 from logitlab.runs.small_files import or_note, read_csv, read_json, read_numbers, read_text, read_yaml
 from logitlab.runs.versions import check_schema, with_current_names
 from logitlab.sweeps import member
@@ -30,6 +32,7 @@ class Record:
         dependence: the rows of partial_dependence.csv.
         statistics: statistics.json.
         summary: name and text of each line that the run ended with.
+        penalty_path: the path along which its penalty was chosen; None where it was not.
         environment: versions, git commit, command, data fingerprint.
         config: the composed config as YAML.
         overrides: what was typed.
@@ -55,6 +58,7 @@ class Record:
     dependence: list[dict[str, str]] = field(default_factory=list)
     statistics: dict[str, Any] = field(default_factory=dict)
     summary: list[tuple[str, str]] = field(default_factory=list)
+    penalty_path: WrittenPath | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return the config as it was recorded, as plain values: what it refers to is not looked up.
@@ -94,9 +98,18 @@ def read(path: Path) -> Record:
         importance=or_note(lambda: read_csv(path / "importance.csv", ("column", "rise")), notes.append) or [],
         dependence=or_note(lambda: read_csv(path / "partial_dependence.csv", ("column", "value")), notes.append) or [],
         statistics=or_note(lambda: read_json(path / "statistics.json", dict), notes.append) or {},
+        penalty_path=_penalty_path(path, notes.append),
         summary=_summary(or_note(lambda: read_json(path / "summary.json", dict), notes.append) or {}),
         notes=tuple(notes),
     )
+
+
+def _penalty_path(path: Path, note: Callable[[str], object]) -> WrittenPath | None:
+    try:
+        return or_note(lambda: written.read(path), note)
+    except (ValueError, LookupError) as error:
+        note(f"{path / written.PATH} and {written.SELECTION} do not hold a path of penalties ({error}).")
+        return None
 
 
 def _summary(content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -101,6 +101,18 @@ function worstSection() {
   }));
 }
 
+function pathSection() {
+  const { path } = data;
+  if (!path.strength) return;
+  open("path");
+  const at = { xName: `log10 of ${path.what}` }, place = byId("path-charts");
+  byId("path-words").textContent = Object.entries(path.chosen).map(([name, [value, loss]]) => `${name}: ${path.what} ${shown(value)} (log10 ${shown(Math.log10(value))}), log loss ${shown(loss)}`).join("; ") + ".";
+  const chosen = Object.entries(path.chosen).map(([name, [value, loss]]) => [`${name}, chosen`, [[Math.log10(value)], [loss]]]);
+  lineChart(place, "Log loss of the rows held out, with one standard error", [["mean over the folds", [path.strength, ...path.loss]], ...chosen], { ...at, yName: "nats" });
+  const title = `Coefficients of all rows${path.more > 0 ? `, the ${Object.keys(path.coefficients).length} that reach furthest` : ""}`;
+  lineChart(place, title, Object.entries(path.coefficients).map(([name, values]) => [name, [path.strength, values]]), { ...at, yName: "logit per unit, scaled" });
+}
+
 function curvesSection() {
   const found = (pattern) => Object.entries(data.curves).filter(([tag]) => pattern.test(tag));
   const place = byId("curve-charts");

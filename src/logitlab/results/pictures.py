@@ -48,7 +48,7 @@ class Pictures(Result):
 
 def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     """Show the pictures of the result on the dashboard, and return them."""
-    from logitlab.plots.gallery import of_coefficients, of_network, of_scores
+    from logitlab.plots.gallery import of_coefficients, of_network, of_path, of_scores
 
     split, rows = next((split, rows) for split in SHOWN if (rows := fit.datamodule.rows(split)) is not None and len(rows))
     probability, target, weight = probabilities(fit.module, rows)
@@ -56,6 +56,7 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     drawn = {f"{split}_{name}": figure for name, figure in scores.items()}
     drawn |= of_network(fit.module.network, rows, fit.datamodule.preprocessing.scaling, fit.module.threshold)
     drawn |= of_coefficients(fit.run.path / "coefficients.csv")
+    drawn |= of_path(fit.run.path)
     for name, figure in drawn.items():  # in one folder: TensorBoard opens two of itself, and the other is training/
         _show(fit, f"result/{name}", figure, fit.training.steps)
     return drawn

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from logitlab.cli import broken_pipe
 from logitlab.errors import UserError
 from logitlab.log.summary import decimal, in_columns
+from logitlab.paths.written import PATH, SELECTION
 from logitlab.rules import Number, check_value
 from logitlab.runs.run_directory import RunDirectory
 from logitlab.runs.small_files import or_note, read_json
@@ -58,7 +59,6 @@ class Candidate:
 
 SOLVERS = {"l1": ("logitlab.solvers.solver.Newton",), "l2": ("logitlab.solvers.solver.Newton", "logitlab.solvers.solver.LBFGS")}
 NOTES = "selection.json"
-PATH = "coefficient_path.csv"
 SHOWN = 12
 L1_RATIO = Number(above=0, high=1, optional=True)
 CHOICES = {"min": "smallest", "1se": "within one standard error of it"}
@@ -84,7 +84,7 @@ def select(cfg: DictConfig) -> float | None:
             for at, each in enumerate(candidates)
         ]
         found = choices(lines)
-        run.write_text("selection.csv", _csv(cfg, candidates, lines, found))
+        run.write_text(SELECTION, _csv(cfg, candidates, lines, found))
     print(_table(cfg, lines, found))
     _warn(cfg, folds, found, lines)
     cfg.penalty.update(candidates[found[cfg.selection.choose]].terms(_kind(cfg)))

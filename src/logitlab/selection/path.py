@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logitlab import memory
 from logitlab.data.columns import Category
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
@@ -84,6 +85,7 @@ def units_of_folds(datamodule: InMemoryDataModule, scale: str) -> Tensor | None:
     train, fold_of = datamodule.examples, datamodule.fold_of
     if fold_of is None:
         return None
+    memory.check_matrix(*train.exact.shape)
     exact: Any = train.exact
     own = exact.own_units() if hasattr(exact, "own_units") else exact.double()
     encoders = datamodule.preprocessing.encoders
@@ -143,6 +145,7 @@ def of_folds(
     train, fold_of = datamodule.examples, datamodule.fold_of
     assert fold_of is not None
     every = torch.cat([units, torch.ones(1, units.shape[1], dtype=torch.float64)])
+    memory.check_matrix(*train.exact.shape)
     return _paths(train.exact.double(), train, fold_of, l1, l2, every, tolerance, pos_weight, most, whole=True)
 
 
@@ -151,6 +154,7 @@ def of_split(
 ) -> Paths:
     """Return the path of the training rows alone, each point evaluated on the val rows; l1 and l2 are (penalties, 1)."""
     ones = torch.ones(1, train.exact.shape[1], dtype=torch.float64)
+    memory.check_matrix(len(train) + len(val or ()), train.exact.shape[1])
     if val is None:
         fold_of = torch.full((len(train),), -1)
         return _paths(train.exact.double(), train, fold_of, l1, l2, ones, tolerance, [pos_weight], most, whole=True)
