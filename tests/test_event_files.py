@@ -45,7 +45,7 @@ def test_a_curve_is_that_of_tensorboard_byte_for_byte(steps):
         ).SerializeToString()
         for i, (time, step) in enumerate(zip(times, steps, strict=True))
     ]
-    assert event_files.curve(times, steps, values) == as_tensorboard_writes(contents)
+    assert event_files.Curve(times, steps, tuple(values)).records(values) == as_tensorboard_writes(contents)
 
 
 def test_curves_are_read_as_tensorboards_reader_has_them(tmp_path):

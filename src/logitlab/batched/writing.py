@@ -112,7 +112,8 @@ class MemberWriter:
         times, steps = logger.times[:epochs], logger.steps[:epochs]
         values = {name: curve[number, :epochs].astype(np.float32) for name, curve in self._curves.items()}
         if steps[-1] >= thinning.WHOLE:
-            return event_files.curve(*thinning.thinned(times, steps, values))
+            times, steps, values = thinning.thinned(times, steps, values)
+            return event_files.Curve(times, steps, tuple(values)).records(values)
         return self._curve(epochs, tuple(values)).records(values)
 
     def _write_outcome(self, number: int, run: RunDirectory, loggers: list[RunLogger], seconds: float) -> float | None:

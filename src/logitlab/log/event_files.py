@@ -150,17 +150,6 @@ def _record(content: bytes) -> bytes:
     return _framed(np.frombuffer(content, np.uint8)[None]).tobytes()
 
 
-def curve(times: Sequence[float], steps: Sequence[int], values: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """Return the records of a run's scalars, one record for each step.
-
-    Args:
-        times: wall time of each record, in seconds, (records,).
-        steps: global step of each record, ascending, (records,).
-        values: tag -> value at each step, (records,).
-    """
-    return Curve(times, steps, tuple(values)).records(values)
-
-
 class Curve:
     """The records of scalars of given times and steps, whose values are still to be put in.
 
@@ -178,7 +167,7 @@ class Curve:
             self._parts.append((slice(chosen[0], chosen[-1] + 1), _framed(content), _crc(content), value_at))
 
     def records(self, values: Mapping[str, NDArray[np.float32]]) -> bytes:
-        """Return the records with these values, tag -> (records,), the tags in their order."""
+        """Return the records, one for each step, with these values, tag -> (records,), the tags in their order."""
         columns = [np.ascontiguousarray(column, "<f4").view(np.uint8).reshape(-1, 4) for column in values.values()]
         written = []
         for those, empty, crc, value_at in self._parts:

@@ -205,7 +205,8 @@ class RunLogger(TensorBoardLogger):
         if not notes:
             return
         for note in notes:
-            self.experiment.file_writer.add_event(_event(note), note.step, note.wall_time)
+            values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in note.values.items()]
+            self.experiment.file_writer.add_summary(Summary(value=values), note.step, note.wall_time)
         self.experiment.flush()
 
     @rank_zero_only
@@ -221,11 +222,6 @@ class RunLogger(TensorBoardLogger):
         if self._experiment is not None:
             self._experiment.close()
             self._experiment = None
-
-
-def _event(note: Note) -> Event:
-    values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in note.values.items()]
-    return Event(summary=Summary(value=values))
 
 
 @functools.cache

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,9 @@ def snapshot(data_fingerprint: str, data_files: Sequence[Any] = ()) -> dict[str,
 
 def _git() -> dict[str, Any] | None:
     """Return the commit of the checkout that holds this file, and whether files differ from it; None outside of one."""
-    here = Path(__file__).parent
+    run = partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
     try:
-        commit = _run("git", "rev-parse", "HEAD", cwd=here)
-        return {"commit": commit, "modified": bool(_run("git", "status", "--porcelain", "-uno", cwd=here))}
+        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
+        return {"commit": commit, "modified": bool(run(["git", "status", "--porcelain", "-uno"]).stdout.strip())}
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=5, check=True)
-    return done.stdout.strip()

@@ -64,9 +64,8 @@ def _write(folder: Path, bands: Mapping[str, tuple[list[int], Array, Array, Arra
     ]
     parts = [event_files.records([event.SerializeToString() for event in head])]
     for tag, (steps, mean, least, greatest) in bands.items():
-        values = {tag: mean, f"{tag}/low": least, f"{tag}/high": greatest}
-        parts.append(
-            event_files.curve([now] * len(steps), steps, {name: each.astype(np.float32) for name, each in values.items()})
-        )
+        columns = {tag: mean, f"{tag}/low": least, f"{tag}/high": greatest}
+        values = {name: each.astype(np.float32) for name, each in columns.items()}
+        parts.append(event_files.Curve([now] * len(steps), steps, tuple(values)).records(values))
     folder.mkdir(parents=True)
     files.write(folder / f"events.out.tfevents.{int(now):010d}.{FOLDER}", b"".join(parts))
