@@ -5,9 +5,11 @@ import re
 import sys
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
-import polars as pl
+import polars
 import pytest
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 from processes import Forked
@@ -15,12 +17,14 @@ from runs import Run, compose_config
 from test_batched_launcher import same
 from trained import compose_job, write_table
 
+from logitlab import build, logging_setup
 from logitlab.batched.experiment import train_together
 from logitlab.batched.member import Member
 from logitlab.inference import jobs
 from logitlab.reporting import job as report
 from logitlab.results.result import Fit, Result, Row
 from logitlab.sweeps.composition import Base, Job
+from logitlab.training.profiler import NoProfiler
 
 DATA = ("data=table", "data.target=passed", "data.positive=yes", "data.drop=[id]", "data.batch_size=32")
 TRAINING = ("trainer.precision=64-true", "trainer.max_epochs=15", "threshold=f1", "hydra.sweep.subdir=${hydra.job.num}")
@@ -53,7 +57,7 @@ def test_it_predicts_and_is_evaluated_alike(pair: Pair, tmp_path: Path) -> None:
         output = tmp_path / "predictions.csv"
         jobs.predict(compose_job("predict", f"run={run.path}", f"data.path={table}", f"output={output}"))
         jobs.evaluate(compose_job("evaluate", f"run={run.path}", f"data.path={table}", f"output={tmp_path / 'metrics.json'}"))
-        said.append((pl.read_csv(output), json.loads((tmp_path / "metrics.json").read_text())))
+        said.append((polars.read_csv(output), json.loads((tmp_path / "metrics.json").read_text())))
     (alone, alone_metrics), (member, member_metrics) = said
     np.testing.assert_allclose(member["probability"], alone["probability"], rtol=1e-9)
     assert member["class"].to_list() == alone["class"].to_list()
@@ -127,3 +131,41 @@ def test_a_result_that_calls_sys_exit_fails_its_own_run_alone(tmp_path: Path) ->
     assert [end.reason for end in ends] == [None, "the run called sys.exit(0)", None]
     assert [end.value is None for end in ends] == [False, True, False]
     assert all((tmp_path / name / "metrics.json").exists() for name in "123"), "what was learnt is written before any result"
+
+
+MLPS = ("model=mlp", "data=moons", "data.batch_size=100", "data.shuffle=true", "optimizer=adam", "trainer.max_epochs=3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    # In float32 a product of stacked matrices is summed in another order, a few units in the last place (6e-8) apart; nine
+    # steps of Adam, which divides by roots of small numbers, make at most a hundred times as much of it.
+    ("precision", "tolerance"),
+    [("64-true", 1e-10), ("32-true", 1e-5)],
+)
+def test_a_hundred_small_networks_are_the_runs_one_by_one(tmp_path: Path, precision: str, tolerance: float) -> None:
+    """The sweep writes everything; the runs are trained by the ordinary module and Trainer, built from the same config."""
+    logging_setup.quiet_libraries()
+    cfg = compose_config(*MLPS, f"trainer.precision={precision}", "callbacks.early_stopping=null", directory=tmp_path / "alone")
+    cfg.results = None
+    with open_dict(cfg):
+        base = Base(OmegaConf.merge(cfg, HydraConfig.instance().cfg), ["seed"])
+    overrides = list(base.cfg.hydra.overrides.task)
+    members = [
+        Member(Job(overrides, seed, base, {"seed": seed}), base.plain({"seed": seed}), tmp_path / str(seed))
+        for seed in range(100)
+    ]
+    ends = list(train_together(members))
+    assert [end.reason for end in ends] == [None] * 100
+    datamodule = build.build_datamodule(cfg)
+    for seed in range(100):
+        cfg.seed = seed
+        pl.seed_everything(seed, verbose=False)
+        datamodule.seed = seed
+        module = build.build_module(cfg, datamodule)
+        quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+        pl.Trainer(max_epochs=3, accelerator="cpu", precision=precision, profiler=NoProfiler(), **quiet).fit(module, datamodule)
+        expected, state = module.state_dict(), Run(tmp_path / str(seed)).state()
+        assert state.keys() == expected.keys()
+        for name, value in state.items():
+            torch.testing.assert_close(value, expected[name], rtol=tolerance, atol=tolerance)

@@ -57,6 +57,8 @@ def test_predict_and_explain_refuse_what_they_cannot_use(trained, tmp_path, caps
     shutil.copytree(trained.path, tmp_path / "run")
     path, table = tmp_path / "run" / "checkpoints" / "best.ckpt", trained.path.parent / "table.csv"
     good = load(path)
+    predict = compose_job("predict", f"run={path}", f"data.path={table}", f"output={tmp_path}/p.csv")
+    explain = compose_job("explain", f"run={path}")
     tried = [
         (where, value)
         for where in leaves({key: good[key] for key in ("state_dict", "hyper_parameters", "threshold")})
@@ -68,8 +70,8 @@ def test_predict_and_explain_refuse_what_they_cannot_use(trained, tmp_path, caps
     for where, value in tried:
         store(changed(good, where, value), path)
         try:
-            jobs.predict(compose_job("predict", f"run={path}", f"data.path={table}", f"output={tmp_path}/p.csv"))
-            jobs.explain(compose_job("explain", f"run={path}"))
+            jobs.predict(predict)
+            jobs.explain(explain)
         except UserError as error:
             refused += 1
             assert str(error)

@@ -74,9 +74,9 @@ def test_the_same_runs_as_one_after_another(run_train, tmp_path, one_after_anoth
 @pytest.mark.parametrize(
     ("launcher", "members", "signals"),
     [
-        ("joblib", 1, (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)),
-        ("submitit_local", 2, (signal.SIGKILL, signal.SIGINT)),
-        ("ray", 1, (signal.SIGTERM,)),
+        ("joblib", 1, (signal.SIGKILL, signal.SIGTERM)),
+        ("submitit_local", 2, (signal.SIGKILL,)),
+        ("ray", 1, (signal.SIGINT,)),
     ],
 )
 def test_a_killed_sweep_leaves_no_process_and_goes_on(fork, tmp_path, one_after_another, launcher, members, signals):

@@ -251,7 +251,7 @@ def test_without_checkpoints_a_signal_still_has_its_exit_code(
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_and_resumed_to_the_same_weights(
+def test_killed_eight_times_and_resumed_to_the_same_weights(
     fork: Callable[..., Forked], stop_in_training: Callable[..., int], tmp_path: Path
 ) -> None:
     """kill -9 at seeded moments, $TMPDIR on another file system where there is one: no checkpoint is ever damaged."""
@@ -259,7 +259,7 @@ def test_killed_twenty_times_and_resumed_to_the_same_weights(
     settings = (*LONG[:2], *MINI_BATCHES, "trainer.max_epochs=300")
     whole = fork(*settings, "hydra.run.dir=whole")
     chance = random.Random(0)
-    moments = [chance.uniform(0, 0.3) for _ in range(20)]
+    moments = [chance.uniform(0, 0.3) for _ in range(8)]
     killed = 0
     for number, moment in enumerate(moments):
         run = Run(tmp_path / f"run{number}")
@@ -276,7 +276,7 @@ def test_killed_twenty_times_and_resumed_to_the_same_weights(
         assert same_weights(run.state("best"), Run(tmp_path / "whole").state("best"))
         assert run.curve() == Run(tmp_path / "whole").curve()
         shutil.rmtree(run.path)
-    assert killed >= 10  # the others had finished
+    assert killed >= 4  # the others had finished
 
 
 def test_a_hint_never_repeats_what_was_typed(fit: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def uninterrupted() -> dict[str, list[dict[str, str]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(50))
+@pytest.mark.parametrize("number", range(20))
 def test_an_interrupted_sweep_goes_on_where_it_was(fork, tmp_path, uninterrupted, number):
     draw = random.Random(number)
     launcher = "batched" if number % 4 else "basic"  # which takes three times as long

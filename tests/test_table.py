@@ -215,7 +215,7 @@ def assert_trains_to_finite_weights(data: InMemoryDataModule) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["none", "fractions"])
-@settings(max_examples=1_000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(content=small_tables(), missing=st.sampled_from(["mean", "drop", "refuse"]))
 def test_any_small_table_trains_to_finite_weights_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, content: tuple[list[list[str]], str | None], missing: str, split: str
