@@ -34,7 +34,7 @@ def compose_config(*overrides: str, directory: Path, name: str = "config") -> Di
     with read_write(cfg), open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(directory)
         HydraConfig.instance().set_config(cfg)
-        job = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+        job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     OmegaConf.set_struct(job, True)
     return job
 
