@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import sklearn.metrics as sk
 import torch
-from processes import ROOT, Ran, environment, run_command
+from processes import ROOT, Ran, environment, run_anew, run_command
 from runs import Run, compose_config
 from trained import compose_job, train_table, write_table
 
@@ -378,6 +378,18 @@ def test_the_tutorials_runs_predict_too(fit, tmp_path: Path) -> None:
 
 def door(name: str, *arguments: str, cwd: Path) -> Ran:
     return run_command(name, *arguments, cwd=cwd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["predict", "explain"])
+def test_a_trained_model_needs_torch_and_little_more(run: Run, new: Path, name: str) -> None:
+    table = (f"data.path={new}", "output=p.csv") if name == "predict" else ()
+    because = "it is about what is imported"
+    ran = run_anew(name, f"run={run.path}", *table, cwd=new.parent, python=("-X", "importtime"), because=because)
+    assert ran.returncode == 0
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines() if "|" in line}
+    assert "torch" in imported
+    assert not imported & {"lightning", "torchmetrics", "tensorboard", "scipy", "sklearn", "matplotlib", "pandas", "onnx"}
 
 
 @pytest.mark.slow
