@@ -187,7 +187,7 @@ def test_a_run_has_its_training_on_the_dashboard_at_epochs_that_grow(fit):
     assert np.mean(np.abs(pixels - expected).max(axis=2) > 8) < 0.001  # a weight is logged in float32
     names = {path.name for path in (run.path / "pictures").iterdir()}
     assert {"training_probability.png", "training_probability.svg", "train_roc.svg", "coefficients.png"} <= names
-    assert {"result/train_roc", "result/odds_ratios"} <= set(events.Tags()["images"])
+    assert {"training_result/train_roc", "training_result/odds_ratios"} <= set(events.Tags()["images"])
 
 
 def test_the_numbers_of_a_fit_do_not_change(fit, tmp_path):

@@ -1,13 +1,17 @@
 """The closing lines of a run, as a terminal of some width shows them."""
 
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
+import torch
 from rich.cells import cell_len
 
 from logitlab.log.summary import aligned, decimal, in_columns, metrics_table, summary
 from logitlab.results import coefficient_lines
+from logitlab.statistics.likelihood import Likelihood
+from logitlab.statistics.table import coefficient_table
 from logitlab.sweeps.report import number
 
 LONG = "none, the weights grow for ever: x1 + 0.929 x2 > 5.667 exactly where y = 1. For a finite answer type penalty=firth"
@@ -76,3 +80,29 @@ def test_columns_of_wide_letters_align_in_every_table(name):
         aligned("Trained", [(f"weight of {name}", "first"), ("bias", "second")]).splitlines()[1:],
     ):
         assert cell_len(lines[0].partition("first")[0]) == cell_len(lines[1].partition("second")[0])
+
+
+@pytest.mark.parametrize("width", [30, 60, 79])
+def test_the_coefficient_table_folds_and_loses_no_number(width, capsys, monkeypatch):
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(80, 2, generator=generator, dtype=torch.float64)
+    y = (torch.rand(80, generator=generator) < torch.sigmoid(x[:, 0])).double()
+    solution = torch.tensor([1.0, 0.1, 0.2], dtype=torch.float64)
+    table = coefficient_table(Likelihood(x, y), solution, ["hours of sleep", "수면 시간"])
+    coefficient_lines.print_table(table)
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("COLUMNS", str(width))
+    coefficient_lines.print_table(table)
+    *folded, caption, _ = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).split("\n")[:-1]
+    assert caption in whole
+    cells = [cell for row in coefficient_lines.cells(table) for cell in row]
+    for cell in (*cells, *coefficient_lines.header(table.level)):
+        assert cell in "\n".join(folded)
+    assert max(map(cell_len, folded)) <= max(width, 16 + 22)  # a name and one interval beside it, however narrow
+
+
+def test_where_there_is_room_the_coefficient_table_is_one(capsys):
+    table = coefficient_table(Likelihood(torch.eye(2).double(), torch.tensor([0.0, 1.0]).double()), torch.zeros(3), ["a", "b"])
+    coefficient_lines.print_table(table)
+    assert capsys.readouterr().out.count("estimate") == 1

@@ -168,9 +168,13 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Show the flat `params` in HPARAMS, under the run directory's name."""
+        """Show the flat `params` in HPARAMS, under the run directory's name.
+
+        What is null is left out: of the few columns that HPARAMS shows unasked none should hold nothing.
+        """
         name = "/".join(Path(self.save_dir).resolve().parts[-2:])
-        for summary in (hparams_pb(dict(params), trial_id=name), _layout()):
+        known = {key: value for key, value in params.items() if value != "null"}
+        for summary in (hparams_pb(known, trial_id=name), _layout()):
             self.experiment.file_writer.add_summary(summary)
 
     @rank_zero_only

@@ -71,7 +71,7 @@ function calibrationSection() {
   const words = (k) => `${found.count[k]} rows given ${shown(found.probability[k], 3)} on average: ${shown(found.observed[k], 3)} of them are of class 1 (95 % interval ${shown(found.observed_low[k], 3)} to ${shown(found.observed_high[k], 3)})`;
   inspectable(axes, found.probability.map((p, k) => ({ x: axes.x(p), y: axes.y(found.observed[k]), text: words(k) })));
   const off = found.probability.filter((p, k) => p < found.observed_low[k] || p > found.observed_high[k]).length;
-  html(byId("calibration-words"), "p", { textContent: `On the dotted line probabilities are right. ${off ? `${off} of ${found.count.length} groups are further from it than chance explains (95 % intervals).` : `No group is further from it than chance explains (95 % intervals of ${found.count.length} groups).`}` });
+  html(byId("calibration-words"), "p", { textContent: `On the dotted line probabilities are right. ${off ? `${off} of ${found.count.length} groups ${off === 1 ? "is" : "are"} further from it than chance explains (95 % intervals).` : `No group is further from it than chance explains (95 % intervals of ${found.count.length} groups).`}` });
 }
 
 function slicesSection() {

@@ -72,7 +72,8 @@ function parallel() {
     const x = across(k), { scale } = column, group = add(svg, "g", { tabindex: 0, class: "brushable", role: "slider", "aria-label": column.name, "aria-valuenow": 0, "aria-valuetext": "all runs" });
     add(group, "line", { x1: x, x2: x, y1: top, y2: bottom, class: "axis" });
     add(group, "text", { x, y: k % 2 ? 30 : 14, "text-anchor": k === 0 ? "start" : k === columns.length - 1 ? "end" : "middle", dx: k === 0 ? -55 : k === columns.length - 1 ? 55 : 0, class: "strong" }, column.name.slice(0, 26));
-    const marks = scale.labels ? scale.labels.map((label, at) => [label, at / Math.max(scale.labels.length - 1, 1)]) : (([low, high]) => (scale.log ? logTicks(low, high) : ticks(low, high)).map((value) => [shown(value), scale.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low || 1)]))([scale.values[0], scale.values[scale.values.length - 1]]);
+    const few = scale.values && k < data.keys.length && [...new Set(scale.values)];
+    const marks = few && few.length < 9 ? few.map((value) => [shown(value), few.length < 2 ? 0.5 : scale.log ? Math.log(value / few[0]) / Math.log(few[few.length - 1] / few[0]) : (value - few[0]) / (few[few.length - 1] - few[0])]) : scale.labels ? scale.labels.map((label, at) => [label, at / Math.max(scale.labels.length - 1, 1)]) : (([low, high]) => (scale.log ? logTicks(low, high) : ticks(low, high)).map((value) => [shown(value), scale.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low || 1)]))([scale.values[0], scale.values[scale.values.length - 1]]);
     marks.forEach(([label, share]) => add(group, "text", { x: x + 6, y: bottom - share * (bottom - top) + 4, class: "tick" }, label.slice(0, 12)));
     const box = add(group, "rect", { x: x - 9, width: 18, y: 0, height: 0, class: "brush" });
     add(group, "rect", { x: x - 14, width: 28, y: top - 8, height: bottom - top + 16, fill: "transparent", style: "cursor:ns-resize" });

@@ -25,8 +25,8 @@ MOST_CURVES = 10
 
 METRICS = ("loss", "log_loss", "accuracy", "auroc", "f1", "brier", "calibration_error")
 SIGNIFICANT = 0.05
-NO_TEST = "How far chance moves it is not known from one run each: data.folds=5 'data.fold=range(5)' tells."
-SEEDS = "Other seeds are no other rows: whether it is more than chance folds tell, data.folds=5 'data.fold=range(5)'."
+NO_TEST = "One run each does not tell how far chance moves it; data.folds=5 'data.fold=range(5)' does."
+SEEDS = "Seeds are no new rows, so they do not tell whether it is more than chance; data.folds=5 'data.fold=range(5)' does."
 
 
 def sweep_page(path: Path, records: Sequence[Record]) -> str:

@@ -10,6 +10,9 @@ from logitlab.number_format import apart, odds_ratio
 from logitlab.statistics.table import CoefficientTable
 
 MOST_LINES = 40
+NO_EDGE = 10_000
+BETWEEN = 3
+"""Spaces between two columns."""
 KINDS = {
     "classical": "standard errors from the information at the fitted point",
     "hc0": "robust (sandwich) standard errors, HC0",
@@ -70,15 +73,18 @@ def goodness_line(table: CoefficientTable) -> str:
 
 
 def print_table(table: CoefficientTable) -> None:
-    """Print the table, in colour on a terminal and as plain text elsewhere; the first MOST_LINES coefficients of a wide one."""
+    """Print the table, in colour on a terminal and as plain text elsewhere; the first MOST_LINES coefficients of a wide one.
+
+    Columns for which a terminal has no room follow below, in a table of their own with the names again.
+    """
     from rich import box  # imported where needed: most short fits have no errors to print
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # nobody's edge to keep to
+    width = console.width if console.is_terminal else NO_EDGE
+    console.width = NO_EDGE  # lines are folded here, by whole columns
     lines = list(cells(table))
     by_groups = "" if table.degrees is None else f", Student's t with {table.degrees:,} degrees of freedom"
     caption = (
@@ -88,23 +94,31 @@ def print_table(table: CoefficientTable) -> None:
         caption += f"; {len(lines) - MOST_LINES:,} more in coefficients.csv"
         lines = [*lines[: MOST_LINES - 1], lines[-1]]
     heads = header(table.level)
-    columns = _that_fit([heads, *lines], console.width)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for column in columns:
-        shown.add_column(heads[column], justify="right" if column else "left", no_wrap=True, style="" if column else "bold")
-    for line in lines:
-        shown.add_row(*(escape(line[column]) for column in columns))
-    with console.capture() as captured:
-        console.print(shown)
-    printed = [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
+    printed = []
+    for columns in _folded([heads, *lines], width):
+        shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for column in columns:
+            shown.add_column(heads[column], justify="right" if column else "left", no_wrap=True, style="" if column else "bold")
+        for line in lines:
+            shown.add_row(*(escape(line[column]) for column in columns))
+        with console.capture() as captured:
+            console.print(shown)
+        printed += [line.rstrip().removeprefix(" ") for line in captured.get().splitlines()]
     print("\n".join([*filter(None, printed), caption, ""]), file=bare(sys.stdout))  # the names are printable, the colours ours
 
 
-def _that_fit(lines: list[tuple[str, ...]], width: int) -> list[int]:
-    """Return the columns that a line of so many characters has room for; the last ones to go are name and estimate."""
-    widths = [max(map(cell_len, column)) + 2 for column in zip(*lines, strict=True)]
-    columns = list(range(len(widths)))
-    for least_needed in (3, 8, 7, 6, 4, 2, 5):
-        if sum(widths[column] for column in columns) > width:
-            columns.remove(least_needed)
-    return columns
+def _folded(lines: list[tuple[str, ...]], width: int) -> list[list[int]]:
+    """Return the columns of each table that a line of so many characters has room for, the names first in every one.
+
+    Names that leave no room for a number go beyond the edge rather than being cut: by them the rows are told apart.
+    """
+    names, *widths = (max(map(cell_len, column)) + BETWEEN for column in zip(*lines, strict=True))
+    tables: list[list[int]] = []
+    room = 0
+    for column, wide in enumerate(widths, 1):
+        if wide > room:
+            tables.append([0])
+            room = max(width - names, wide)
+        tables[-1].append(column)
+        room -= wide
+    return tables

@@ -57,8 +57,8 @@ def result_pictures(fit: Fit) -> dict[str, "Figure"]:
     drawn |= of_network(fit.module.network, rows, fit.datamodule.preprocessing.scaling, fit.module.threshold)
     drawn |= of_coefficients(fit.run.path / "coefficients.csv")
     drawn |= of_path(fit.run.path)
-    for name, figure in drawn.items():  # in one folder: TensorBoard opens two of itself, and the other is training/
-        _show(fit, f"result/{name}", figure, fit.training.steps)
+    for name, figure in drawn.items():  # in one folder: TensorBoard opens two of itself, training/ and then this one
+        _show(fit, f"training_result/{name}", figure, fit.training.steps)
     return drawn
 
 

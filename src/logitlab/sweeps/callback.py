@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import shlex
 import sys
 from collections import Counter
@@ -45,6 +46,10 @@ class SweepCallback(Callback):
         with read_write(config), open_dict(config):
             config.hydra.sweep.dir = str(directory)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
+            if constant := _constant(config):  # they are no part of the names of the runs' folders
+                left_out = [*config.hydra.job.config.override_dirname.exclude_keys, *constant]
+                config.hydra.job.config.override_dirname.exclude_keys = left_out
+                config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys={json.dumps(left_out)}")
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Mask what Hydra has written of the sweep's config by then."""
@@ -128,6 +133,15 @@ def _lock(directory: Path) -> IO[str]:
         )
     storage.remove_left_overs(directory)
     return lock
+
+
+def _constant(config: DictConfig) -> list[str]:
+    """Return the keys that every run of a sweep has alike, as they are typed and without +; none where nothing is varied."""
+    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    constant = [each for each in parsed if not each.is_sweep_override()]
+    if len(constant) == len(parsed) and not OmegaConf.select(config, "hydra.sweeper.params"):
+        return []
+    return list(dict.fromkeys(key for each in constant for key in (each.input_line.partition("=")[0], each.key_or_group)))
 
 
 def _twice(overrides: Iterable[str]) -> Iterator[str]:
