@@ -279,6 +279,25 @@ def test_many_features_and_odd_names_make_a_page_that_is_small_and_says_them(tmp
     assert f"weight/{names[0]}" in carried(text)["curves"]
 
 
+def test_a_column_of_many_categories_makes_a_small_page_that_says_what_it_leaves_out(fit, tmp_path):
+    generator = np.random.default_rng(2)
+    town, x = generator.integers(0, 350, 3000), generator.normal(size=3000).round(2)
+    y = (generator.random(3000) < 1 / (1 + np.exp(-4 * x - (town % 3 - 1)))).astype(int)
+    path = tmp_path / "towns.csv"
+    pl.DataFrame({"town": [f"t{each:03}" for each in town], "x": x, "y": y}).write_csv(path)
+    run = fit("data=table", f"data.path={path}", "data.target=y", "optimizer=newton")
+    with (run.path / "coefficients.csv").open() as file:
+        features = len(list(csv.DictReader(file))) - 1
+    text = job.run_report(run.path)
+    data = carried(text)
+    assert len(text) < 200_000 and f"There is no form to try values in: a form of {features} features" in text
+    assert data["what_if"] is None and f"{features + 1 - page.MOST_COEFFICIENTS} more in coefficients.csv" in text
+    by_name = {bar["name"]: bar for bar in data["bars"]}
+    assert len(by_name) == page.MOST_BARS and by_name["x"]["deviation"] == pytest.approx(x.std(), rel=0.05)
+    assert {bar["deviation"] for name, bar in by_name.items() if name != "x"} == {1.0}
+    assert [each["column"] for each in data["slices"]] == ["x", "town"] and len(data["slices"][1]["groups"]) == 12
+
+
 def test_a_folder_that_is_no_run_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="there is no run"):
         read(tmp_path)

@@ -16,6 +16,7 @@ HEADLINE = ("test", "val", "train")
 MOST_COEFFICIENTS = 200
 MOST_BARS = 30
 MOST_PATHS = 7
+MOST_WEIGHTS = 6
 MEANING = {
     "accuracy": "share of rows in the right class",
     "auroc": "chance that a row of class 1 is ranked above one of class 0",
@@ -62,7 +63,9 @@ def run_page(record: Record, data: Mapping[str, Any], notes: Sequence[str]) -> s
         data: what `run_data` says of rows and weights; empty where they are not at hand.
         notes: what is missing, and why.
     """
-    rows = by_size(record.coefficients, data.get("per_deviation") or {})
+    data = dict(data)
+    deviations = data.pop("per_deviation", {})
+    rows = by_size(record.coefficients, deviations)
     return render(
         "run.html.j2",
         ("charts.js", "model.js", "run.js", "player.js", "play.js", "whatif.js", "main_run.js"),
@@ -79,7 +82,7 @@ def run_page(record: Record, data: Mapping[str, Any], notes: Sequence[str]) -> s
         data={
             **data,
             "curves": curves(record),
-            "bars": bars(record, rows),
+            "bars": bars(record, rows, deviations),
             "dependence": dependence(record),
             "path": path(record),
         },
@@ -97,7 +100,7 @@ def sentences(record: Record) -> list[tuple[str, str]]:
         right = f"{share:.1f} % are in the right class, {base:.1f} % by the base rate alone"
         losses = f"log loss {value['log_loss']:.4f}, {value['base_log_loss']:.4f} by the base rate alone"
         found.append((f"{split} rows", f"{right}; {losses}"))
-    in_words = [(name, text) for name, text in record.summary if name and re.search("[a-z]{2}", text)]
+    in_words = [(name, text) for name, text in record.summary if name.strip(".") and re.search("[a-z]{2}", text)]
     return found + in_words
 
 
@@ -112,8 +115,8 @@ def by_size(rows: Sequence[Mapping[str, str]], deviations: Mapping[str, float]) 
     return sorted(found, key=lambda row: -abs(_number(row["per_deviation"]) or 0.0))
 
 
-def bars(record: Record, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Return name, value, ends of the interval and words of each bar: coefficients per deviation, or importance."""
+def bars(record: Record, rows: Sequence[Mapping[str, str]], deviations: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return name, value and ends of the interval of each bar: coefficients per deviation, or importance."""
     if record.importance:
         return [
             {
@@ -131,7 +134,7 @@ def bars(record: Record, rows: Sequence[Mapping[str, str]]) -> list[dict[str, An
             continue
         ends = (_number(row.get(name)) for name in ("ci_low", "ci_high"))
         low, high = (None if each is None else each * value / estimate for each in ends)
-        found.append({"name": row["name"], "value": value, "low": low, "high": high, "on_off": row.get("indicator") == "1"})
+        found.append({"name": row["name"], "value": value, "low": low, "high": high, "deviation": deviations[row["name"]]})
     return found
 
 
@@ -191,8 +194,9 @@ def metric_rows(metrics: Mapping[str, float | None]) -> dict[str, Any]:
 
 def curves(record: Record) -> dict[str, Any]:
     """Return the curves that the page shows, thinned."""
-    wanted = re.compile(r"(train|val)/(loss|accuracy|auroc)|train/gradient_norm|train/learning_rate|weight/.*|bias")
-    return {tag: points(record, tag) for tag in record.curves if wanted.fullmatch(tag)}
+    wanted = re.compile(r"(train|val)/(loss|accuracy)|train/gradient_norm|bias")
+    weights = [tag for tag in record.curves if tag.startswith("weight/")][:MOST_WEIGHTS]
+    return {tag: points(record, tag) for tag in record.curves if tag in weights or wanted.fullmatch(tag)}
 
 
 def points(record: Record, tag: str) -> list[list[float | None]]:

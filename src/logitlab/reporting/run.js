@@ -9,7 +9,11 @@ function open(id) { // a hidden one has no width to draw in
 }
 
 function mattersSection() {
-  const rows = data.bars.map((bar) => ({ ...bar, text: `${bar.name}: ${shown(bar.value)}${bar.low === null ? "" : ` (${shown(bar.low)} to ${shown(bar.high)})`}${data.per_deviation && data.per_deviation[bar.name] !== undefined ? `, odds times ${shown(Math.exp(bar.value))}${bar.on_off ? " where it is 1" : ` for ${shown(data.per_deviation[bar.name])} more`}` : ""}` }));
+  const words = ({ name, value, low, high, deviation }) => {
+    const ends = low === null ? "" : ` (${shown(low)} to ${shown(high)})`;
+    return `${name}: ${shown(value)}${ends}${deviation ? `, odds times ${shown(Math.exp(value))} ${deviation === 1 ? "for 1 more" : `for ${shown(deviation)} more`}` : ""}`;
+  };
+  const rows = data.bars.map((bar) => ({ ...bar, text: words(bar) }));
   if (rows.length) barRows(byId("bars"), rows, "what matters");
   for (const [name, [x, y]] of Object.entries(data.dependence)) lineChart(byId("dependence"), `Mean probability over ${name}`, [["mean probability", [x, y]]], { xName: name, yName: "mean probability" });
 }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from logitlab.data.columns import Category
 from logitlab.networks import LinearNetwork
 from logitlab.reporting import evaluation, replay, what_if
 from logitlab.reporting.record import Record
@@ -44,11 +45,16 @@ def per_deviation(record: Record, trained: replay.Trained) -> dict[str, float]:
     """
     if not isinstance(trained.model.network, LinearNetwork):
         return {}
-    train, scaling = trained.datamodule.examples, trained.datamodule.preprocessing.scaling
-    deviation = Likelihood(train.exact, train.target, train.weight).deviations.tolist()
+    train, preprocessing = trained.datamodule.examples, trained.datamodule.preprocessing
     on_off = {row["name"] for row in record.coefficients if row.get("indicator") == "1"}
-    named = zip(trained.datamodule.feature_names, deviation, scaling.scale, strict=True)
-    return {name: 1.0 if name in on_off else each * scale for name, each, scale in named}
+    for encoder in preprocessing.encoders:
+        on_off |= set(encoder.feature_names if isinstance(encoder, Category) else encoder.feature_names[1:])
+    names, scale = trained.datamodule.feature_names, preprocessing.scaling.scale
+    if len(names) > what_if.MOST_FEATURES:  # a wide table's numbers are as they were scaled
+        return {name: 1.0 if name in on_off else each for name, each in zip(names, scale, strict=True)}
+    deviation = Likelihood(train.exact, train.target, train.weight).deviations.tolist()
+    named = zip(names, deviation, scale, strict=True)
+    return {name: 1.0 if name in on_off else each * unit for name, each, unit in named}
 
 
 def columns_by_size(record: Record, trained: replay.Trained, effects: Mapping[str, float]) -> list[str]:
