@@ -141,7 +141,7 @@ def _constant(config: DictConfig) -> list[str]:
     constant = [each for each in parsed if not each.is_sweep_override()]
     if len(constant) == len(parsed) and not OmegaConf.select(config, "hydra.sweeper.params"):
         return []
-    return list(dict.fromkeys(key for each in constant for key in (each.input_line.partition("=")[0], each.key_or_group)))
+    return list(dict.fromkeys(key for each in constant for key in (str(each.input_line).partition("=")[0], each.key_or_group)))
 
 
 def _twice(overrides: Iterable[str]) -> Iterator[str]:
