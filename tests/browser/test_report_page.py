@@ -216,7 +216,7 @@ def patients(tmp_path):
             "age": [None if k % 17 == 0 else value for k, value in enumerate(age)],
             "dose": dose,
             "smoker": smoker,
-            "town": [None if k % 23 == 0 else levels[value] for k, value in enumerate(town)],
+            "town": [None if k % 23 == 0 else "islet" if k % 50 == 7 else levels[value] for k, value in enumerate(town)],
             "since": [date(2020, 1, 1) + timedelta(days=int(each)) for each in day],
             "ill": (generator.random(rows) < 1 / (1 + np.exp(-logit))).astype(int),
         }
@@ -233,7 +233,9 @@ def as_values(frame):
     return [[each.isoformat() if isinstance(each, date) else each for each in row] for row in frame.rows()]
 
 
-@pytest.mark.parametrize("model", [("penalty=elastic_net", "optimizer=newton"), ("model=mlp", "trainer.max_epochs=200")])
+@pytest.mark.parametrize(
+    "model", [("penalty=elastic_net", "optimizer=newton"), ("model=mlp", "trainer.max_epochs=200", "data.min_count=20")]
+)
 def test_what_if_gives_the_probabilities_of_predict(fit, open_page, tmp_path, patients, model):
     path, frame = patients
     run = fit("data=table", f"data.path={path}", "data.target=ill", "data.missing=mean", *model)
@@ -246,6 +248,12 @@ def test_what_if_gives_the_probabilities_of_predict(fit, open_page, tmp_path, pa
     expected = load_model(run.path).probability(asked).double().numpy()
     values = [["" if each == "moon" else each for each in row] for row in as_values(asked)]
     assert page.evaluate(f"rows => rows.map({ROW})", values) == pytest.approx(expected, abs=1e-6)
+    with (run.path / "splits.csv").open() as file:
+        test = [int(row["row"]) - 1 for row in csv.DictReader(file) if row["split"] == "test"]
+    offered = {row["at"]: row["values"] for row in data(page)["what_if"]["rows"]}  # read back from the features
+    of_row = load_model(run.path).probability(frame.drop("ill")[test]).double().numpy()
+    found = page.evaluate(f"rows => rows.map({ROW})", list(offered.values()))
+    assert found == pytest.approx(of_row[list(offered)], abs=1e-6) and len(offered) == len(test)
 
     known = {"age": 61.5, "dose": 3, "smoker": 1, "town": "south", "since": "2021-02-03"}
     for name, value in (("age", "61.5"), ("dose", "3"), ("since", "2021-02-03")):  # by hand and by keyboard

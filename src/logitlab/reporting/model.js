@@ -14,12 +14,13 @@ const ACTIVATIONS = {
   elu: [(z) => (z > 0 ? z : Math.expm1(z)), (z, a) => (z > 0 ? 1 : a + 1)],
 };
 
-// A column's features in own units, of a value of the table: null is missing, "" a new category.
+// A column's features in own units, of a value of the table: null is missing, "" a category that is new, or rare.
 function ownUnits(column, value) {
   const missing = value === null;
   if (column.kind === "category") {
-    const place = missing ? column.levels.length : column.levels.indexOf(value);
-    const isNew = missing ? column.missing === "unseen" : place < 0;
+    const known = column.levels.indexOf(value), rare = column.rare ? 1 : 0;
+    const place = missing ? column.levels.length + rare : known < 0 ? column.levels.length : known;
+    const isNew = missing ? column.missing === "unseen" : known < 0 && !rare;
     return column.shares.slice(1).map((share, k) => (isNew ? share : k + 1 === place ? 1 : 0));
   }
   const number = missing ? column.fill ?? NaN : column.kind === "date" ? (Date.parse(value) - Date.parse(column.origin)) / 864e5 : Number(value);

@@ -74,14 +74,14 @@ def what_if(
 def columns_of(encoders: Sequence[Column], own: Tensor) -> list[list[Any]]:
     """Return the table's values of rows, by column, from their features in own units (rows, features): null where missing.
 
-    A category that the training rows did not have is "" here.
+    A category that the training rows did not have, or hardly, is "" here; of one that is hashed it is the number of its bucket.
     """
     columns = []
     for encoder, part in zip(encoders, _parts(encoders, own), strict=True):
         if isinstance(encoder, Category):
             table = encoder.table()[:-1]
             codes = torch.cdist(part, table).argmin(1).tolist() if table.shape[1] else [0] * len(part)
-            names = [*encoder.levels, *([None] if encoder.missing == "level" else []), ""]
+            names = [*encoder.levels, *([""] * encoder.rare), *([None] if encoder.missing == "level" else []), ""]
             columns.append([names[code] for code in codes])
             continue
         assert isinstance(encoder, Number | Date)

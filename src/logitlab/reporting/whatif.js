@@ -52,10 +52,10 @@ function field(parent, column, get, set) {
   const box = html(parent, "label", { className: "field" }, html(null, "span", { textContent: column.name }));
   if (column.kind === "category" || (column.low === 0 && column.high === 1 && column.whole)) {
     const levels = column.kind === "category" ? column.levels : [0, 1], choice = html(box, "select");
-    levels.forEach((level, k) => html(choice, "option", { value: k, textContent: level }));
+    levels.forEach((level, k) => html(choice, "option", { value: k, textContent: column.buckets ? `bucket ${level}` : level }));
     const canMiss = column.kind === "category" ? column.missing !== "refuse" : column.fill !== null;
     if (canMiss) html(choice, "option", { value: "missing", textContent: "(missing)" });
-    if (column.kind === "category") html(choice, "option", { value: "new", textContent: "(a new category)" });
+    if (column.kind === "category") html(choice, "option", { value: "new", textContent: column.rare ? "(a rare one, or a new one)" : "(a new category)" });
     choice.addEventListener("change", () => set({ missing: null, new: "" }[choice.value] ?? (choice.value === "missing" ? null : levels[Number(choice.value)] ?? "")));
     return () => { const value = get(); choice.value = value === null ? "missing" : value === "" ? "new" : levels.indexOf(value); };
   }
