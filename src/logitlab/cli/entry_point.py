@@ -12,7 +12,8 @@ COMMANDS = {
     "predict": ("logitlab.inference.jobs:predict", "Predict the rows of a table with a trained run"),
     "evaluate": ("logitlab.inference.jobs:evaluate", "Compute the metrics of a trained run on a table with answers"),
     "explain": ("logitlab.inference.jobs:explain", "Describe in sentences what a trained run has learnt"),
-    "export": ("logitlab.inference.jobs:export", "Export a trained run as ONNX and torch.export programs"),
+    "export": ("logitlab.inference.jobs:export", "Export a trained run as ONNX and torch.export programs, or SQL"),
+    "serve": ("logitlab.inference.jobs:serve", "Answer requests with a trained run's predictions, over HTTP"),
     "report": ("logitlab.reporting.job:report", "Write a run, or a sweep, into one HTML file"),
     "select_penalty": ("logitlab.selection.job:select", "Choose the penalty by cross-validation, then train with it"),
 }

@@ -77,7 +77,7 @@ def read(
         raise UserError(f"{named(path)} holds a header and no rows.")
     # whole numbers in one part and fractions in the next
     frame = pl.concat(frames, how="vertical_relaxed", rechunk=False)
-    return frame if kinds is None else _of_kinds(frame, kinds, named(path), first_row=1)
+    return frame if kinds is None else of_kinds(frame, kinds, named(path), first_row=1)
 
 
 def read_in_parts(
@@ -120,7 +120,7 @@ def read_with_kept(
             for part, kept in file.parts(Request(columns, keep, kinds, rows=rows)):
                 for start in range(0, len(part), rows):
                     piece = part[start : start + rows].select(names)
-                    piece = piece if kinds is None else _of_kinds(piece, kinds, named(path), first_row)
+                    piece = piece if kinds is None else of_kinds(piece, kinds, named(path), first_row)
                     yield piece, kept[start : start + rows].select(keep)
                     first_row += len(piece)
         except MixedColumnError as found:
@@ -275,7 +275,7 @@ def _check_mixed(frames: Sequence[pl.DataFrame], path: str | Path) -> None:
             raise MixedColumnError(name, f"{where} is {listed}, each in another file. Write it alike.")
 
 
-def _of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], where: str, first_row: int) -> pl.DataFrame:
+def of_kinds(frame: pl.DataFrame, kinds: Mapping[str, str], where: str, first_row: int) -> pl.DataFrame:
     """Return the frame with number columns as Float64 and date columns as Datetime; strict."""
     changed = []
     for series in frame.get_columns():

@@ -1,9 +1,11 @@
-"""What evaluate.py, explain.py, predict.py and export.py do with their configs; like experiment.py, it alone reads them.
+"""What evaluate.py, explain.py, predict.py, export.py and serve.py do with their configs, which they alone read.
 
 torch is imported once the config is known to be good.
 """
 
+import errno
 import json
+import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -190,6 +192,32 @@ def _folder(cfg: DictConfig) -> Path:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: give a folder.")
     return folder
+
+
+def serve(cfg: DictConfig) -> None:
+    """Answer requests with the run's predictions until a signal comes.
+
+    Raises:
+        UserError: the run is not what it should be, the address is taken, or the package is not installed.
+    """
+    _check_run(cfg.run)
+    if find_spec("litserve") is None:
+        raise UserError(f"serve.py needs litserve: type {how_to_install('serve')}.")
+    try:
+        with socket.create_server((cfg.host, cfg.port)):
+            pass
+    except OSError as error:
+        taken = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror}"
+        raise UserError(
+            f"host={cfg.host} port={cfg.port} {taken}. Type another one, as in port={cfg.port % 60_000 + 1}."
+        ) from error
+    from logitlab.inference.model_file import load_model
+    from logitlab.inference.serving import serve
+
+    model, run = load_model(cfg.run), Path(cfg.run)
+    address = f"http://{cfg.host}:{cfg.port}"
+    print(f"Serving {cfg.run} at {address}/predict (POST); {address}/schema says what a row holds. Ctrl-C ends it.", flush=True)
+    serve(model, run if run.is_dir() else run.parent.parent, cfg.host, cfg.port, cfg.workers, cfg.batch, cfg.contributions)
 
 
 def _table(cfg: DictConfig, model: Any) -> tuple[str, Any]:
