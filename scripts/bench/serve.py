@@ -42,7 +42,9 @@ def measure(rounds: int) -> str:
             assert code == (-signal.SIGKILL if number == 0 else 128 + signal.SIGTERM), code
             if number == 0:
                 cut = statistics.quantiles(latencies, n=100)
-                body.append(["100,000 requests", f"{count / whole:,.0f} a second", f"{1e3 * cut[49]:.1f} ms", f"{1e3 * cut[98]:.1f} ms"])
+                body.append(
+                    ["100,000 requests", f"{count / whole:,.0f} a second", f"{1e3 * cut[49]:.1f} ms", f"{1e3 * cut[98]:.1f} ms"]
+                )
             body.append([("start", "start after a kill")[number], f"{seconds:.1f} s", "", ""])
         return table(["", "", "median", "99th percentile"], body)
 
@@ -67,7 +69,9 @@ def trained(folder: Path) -> list[tuple[bytes, float]]:
 def started(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     """Return the server, which is not up yet."""
     command = [sys.executable, str(ROOT / "serve.py"), f"run={folder / 'run'}", f"port={port}", "contributions=false"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
 
 
 def waited(port: int) -> float:
