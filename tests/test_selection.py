@@ -11,6 +11,7 @@ import breast_cancer
 import numpy as np
 import pytest
 import torch
+import yaml
 from processes import Forked, run_command
 from runs import Run
 from sklearn.datasets import load_breast_cancer
@@ -24,9 +25,9 @@ from logitlab.data.examples import Examples
 from logitlab.data.splits import by_folds, by_fractions
 from logitlab.data.study import study
 from logitlab.data.table import table
+from logitlab.paths.cross_validation import of_folds, of_split, strengths, units_of_folds
 from logitlab.penalties import ElasticNet
 from logitlab.reporting.job import run_report
-from logitlab.selection.path import of_folds, of_split, strengths, units_of_folds
 from logitlab.selection.rule import choices, line
 from logitlab.solvers.newton import newton
 from logitlab.solvers.objective import Objective
@@ -288,3 +289,27 @@ def test_more_columns_than_rows_take_the_work_of_as_many_columns_as_rows(kind):
         loss = judge(torch.cat([right.weight, right.bias[None]]), hessian=False).loss
         assert point.converged and point.loss == pytest.approx(loss, abs=1e-8)
         assert point.coefficients == int((right.weight != 0).sum())
+
+
+def test_a_run_whose_penalty_is_chosen_on_its_val_rows(tmp_path, cancer):
+    command = ("data=table", f"data.path={cancer}", "data.target=benign", "penalty=path", "penalty.l1_ratio=0.5")
+    given = (*command, "penalty.count=12", "optimizer=newton", "callbacks=null", "hydra.run.dir=run")
+    process = Forked(given, tmp_path, {}, door="train")
+    assert process.wait() == 0, process.output()
+    data = table(str(cancer), "benign")
+    train, val = data.rows("train"), data.rows("val")
+    losses = {}
+    for value in strengths(train, "l1", 12, 1.0, 0.5):
+        found = newton(train.exact, train.target, l1=value / 2, l2=value / 2)
+        losses[value] = Objective(val.exact, val.target)(torch.cat([found.weight, found.bias[None]]), hessian=False).loss
+    best = min(losses, key=losses.__getitem__)
+    assert f"penalty.l1={best / 2:.4g} penalty.l2={best / 2:.4g} has the smallest log loss" in process.output()
+    config = yaml.safe_load((tmp_path / "run" / ".hydra" / "config.yaml").read_text())
+    assert config["penalty"] == {
+        "_target_": "logitlab.penalties.ElasticNet",
+        "l1": pytest.approx(best / 2),
+        "l2": pytest.approx(best / 2),
+    }
+    for more, told in ((("optimizer=adam",), "type optimizer=newton"), (("data.split=none",), "there are none")):
+        process = Forked((*command, "optimizer=newton", *more, "hydra.run.dir=other"), tmp_path, {}, door="train")
+        assert process.wait() == 2 and told in " ".join(process.output().split())

@@ -1,5 +1,6 @@
 """The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
 
+import copy
 import json
 from collections.abc import Callable, Collection, Mapping
 from inspect import signature
@@ -25,7 +26,8 @@ from logitlab.errors import RunError, UserError
 from logitlab.metrics import is_more_better
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output, compile_network
-from logitlab.penalties import ElasticNet, Firth
+from logitlab.paths.cross_validation import on_validation
+from logitlab.penalties import ElasticNet, Firth, Path
 from logitlab.recorded import accepted
 from logitlab.results.result import Result
 from logitlab.runs import resume
@@ -205,6 +207,35 @@ def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet
     if isinstance(penalty, Firth):
         return Firth(sum(datamodule.examples.class_weights) / len(datamodule.examples))
     return penalty
+
+
+def with_chosen_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> DictConfig:
+    """Return the config with the elastic net that penalty=path chooses on the val rows; of another penalty as it is.
+
+    Raises:
+        UserError: there are no val rows to choose on.
+    """
+    if cfg.penalty is None or cfg.penalty.get("_target_") != f"{Path.__module__}.{Path.__qualname__}":
+        return cfg
+    path: Path = _build(cfg.penalty, "penalty")
+    val, given = datamodule.rows("val"), cfg.loss.get("pos_weight")
+    if val is None:
+        raise UserError(
+            "penalty=path is chosen on the val rows, and there are none: type data.val_fraction=0.2, or choose by folds:"
+            " python select_penalty.py selection.l1_ratio=1."
+        )
+    negative, positive = datamodule.examples.class_weights
+    pos_weight = negative / positive if given == "balanced" else given or 1.0
+    most = cfg.trainer.max_epochs
+    found = on_validation(datamodule.examples, val, path.l1_ratio, path.count, cfg.optimizer.tolerance, pos_weight, most)
+    l1, l2 = path.l1_ratio * found.strength, (1 - path.l1_ratio) * found.strength
+    print(
+        f"penalty=path: penalty.l1={l1:.4g} penalty.l2={l2:.4g} has the smallest log loss on the val rows, {found.loss:.6f},"
+        f" of {path.count} strengths from {found.strongest:.4g} to {found.weakest:.4g}"
+    )
+    chosen = copy.deepcopy(cfg)
+    chosen.penalty = {"_target_": "logitlab.penalties.ElasticNet", "l1": l1, "l2": l2}
+    return chosen
 
 
 def automatic_l2(datamodule: InMemoryDataModule) -> float:

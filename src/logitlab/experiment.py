@@ -70,6 +70,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
     choices = build.build_selection(cfg)
     for line in datamodule.data_summary.lines:
         print(one_line(line))
+    cfg = build.with_chosen_penalty(cfg, datamodule)
     module = build.build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
     monitor = build.build_monitor(cfg, datamodule, module)

@@ -70,6 +70,23 @@ class ElasticNet:
 
 
 @dataclass(frozen=True)
+class Path:
+    """An elastic net yet to be chosen: that whose optimum on the training rows has the smallest log loss on the val rows.
+
+    Attributes:
+        l1_ratio: l1 is this share of the strength, l2 the rest.
+        count: strengths that are tried, in equal steps of the logarithm.
+    """
+
+    l1_ratio: float = 1.0
+    count: int = 100
+
+    def __post_init__(self) -> None:
+        """Raise UserError for a value that is not allowed."""
+        rules.check("penalty", l1_ratio=self.l1_ratio, count=self.count)
+
+
+@dataclass(frozen=True)
 class Firth:
     """-1/2 log det(X' V X) / n, added to the mean loss of all n rows: Jeffreys' prior, which separable classes cannot outrun.
 

@@ -112,6 +112,8 @@ RULES: dict[str, Number | OneOf | Texts] = {
     "optimizer.history_size": COUNT,
     "penalty.l1": Number(low=0),
     "penalty.l2": Number(low=0, names=("auto",)),
+    "penalty.l1_ratio": Number(above=0, high=1),
+    "penalty.count": Number(integer=True, low=2),
     "lr_scheduler.interval": OneOf(("epoch", "step")),
     "lr_scheduler.frequency": COUNT,
     "data.scale": OneOf(("none", "standard")),

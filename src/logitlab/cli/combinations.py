@@ -124,6 +124,8 @@ def _of_the_penalty(config: Mapping[str, Any]) -> Iterator[str]:
             f"penalty.l1={l1:g} does not go with {optimizer.rpartition('.')[2]}: it takes optimizer=newton, sgd, adam or adamw."
             " An l2 penalty (penalty.l2) goes with every optimiser."
         )
+    if _at(config, "penalty._target_") == "logitlab.penalties.Path" and optimizer != SOLVERS[0]:
+        yield "penalty=path chooses among optima, and trains to that of the chosen penalty: type optimizer=newton with it."
     if _at(config, "penalty._target_") != NEEDS_HESSIANS:
         return
     if optimizer == HAS_NO_HESSIAN:

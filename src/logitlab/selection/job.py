@@ -25,7 +25,7 @@ from logitlab.sweeps import member
 from logitlab.sweeps.run_member import prepare_resume
 
 if TYPE_CHECKING:
-    from logitlab.selection.path import Point
+    from logitlab.paths.cross_validation import Point
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[Candidate], list[li
     """Return the penalties, of each l1_ratio the strongest first, and the points of each fold; what was done before is read."""
     from logitlab import build
     from logitlab.data.description import check_same_data
-    from logitlab.selection.path import Point, strengths, units_of_folds
+    from logitlab.paths.cross_validation import Point, strengths, units_of_folds
 
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     digest = member.digest(config)
@@ -156,7 +156,7 @@ def _together(cfg: DictConfig, candidates: Sequence[Candidate], datamodule: Any,
     """Return the points of all folds, worked out on one table, and the coefficients of all rows, (penalties, features + 1)."""
     import torch
 
-    from logitlab.selection.path import class_weights, of_folds
+    from logitlab.paths.cross_validation import class_weights, of_folds
 
     started = time.monotonic()
     weights = class_weights(datamodule)
@@ -194,7 +194,7 @@ def _path(cfg: DictConfig, datamodule: Any, candidates: Sequence[Candidate]) -> 
     """Return the points of the training rows' path, evaluated on the val rows, and its coefficients."""
     import torch
 
-    from logitlab.selection.path import of_split
+    from logitlab.paths.cross_validation import of_split
 
     train, weights = datamodule.rows("train"), [datamodule.examples.class_weights]
     points: list[Point] = []

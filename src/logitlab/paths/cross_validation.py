@@ -165,6 +165,27 @@ def of_split(
     return _paths(features, rows, fold_of, l1, l2, ones, tolerance, [pos_weight], most, whole=False)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The strength with the smallest loss on the val rows, that loss, and the ends of what was tried."""
+
+    strength: float
+    loss: float
+    strongest: float
+    weakest: float
+
+
+def on_validation(
+    train: Examples, val: Examples, ratio: float, count: int, tolerance: float, pos_weight: float = 1.0, most: int = 1_000
+) -> Choice:
+    """Return the choice along a path of the training rows; l1 is `ratio` of the strength. Others are as for `of_split`."""
+    values = strengths(train, "l1", count, pos_weight, ratio)
+    column = torch.tensor(values, dtype=torch.float64)[:, None]
+    points = of_split(train, val, column * ratio, column * (1 - ratio), tolerance, pos_weight, most).points[0]
+    best = min(range(count), key=lambda place: points[place].loss)
+    return Choice(values[best], points[best].loss, values[0], values[-1])
+
+
 def _paths(
     features: Tensor,
     rows: Examples,
