@@ -115,7 +115,7 @@ def _values(column: Column, x: Tensor, center: float, scale: float) -> tuple[Ten
     """Return the values at which to look at a column, as its features, (values, features), and in the table's own words."""
     if isinstance(column, Category):
         rows = column.table()[: len(column.shares)]
-        return rows, [*column.levels, *(["missing"] if column.missing == "level" else [])]
+        return rows, [*column.levels, *(["rare"] * column.rare), *(["missing"] if column.missing == "level" else [])]
     numbers = x[:, 0].quantile(torch.linspace(0, 1, VALUES, dtype=torch.float64)).unique()
     values = torch.zeros(len(numbers), x.shape[1], dtype=torch.float64)  # an indicator of missing values is 0
     values[:, 0] = numbers
