@@ -49,8 +49,9 @@ $(RIVALS)/.run: scripts/bench/rivals/requirements.txt
 train: $(RUN)  ## train the main job: toy data, model=sequential, 1,001 epochs (ARGS="..." for overrides)
 	$(BIN)/python train.py $(ARGS)
 
+# Each process gets a contiguous half of the tests, so that those of a file share what it makes; who has finished takes from others.
 test: $(DEV)  ## run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
