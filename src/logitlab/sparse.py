@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from logitlab.errors import RunError
+from logitlab.errors import UserError
 from logitlab.features import Features
 
 MOST_DENSE = 2**28
@@ -271,12 +271,14 @@ class SparseMatrix:
         """Return the rows as a matrix, (rows, features).
 
         Raises:
-            RunError: it is too large to be meant.
+            UserError: it is larger than MOST_DENSE.
         """
         if self.shape.numel() > MOST_DENSE:
-            raise RunError(
-                f"{self.shape[0]:,} rows of {self.shape[1]:,} features would be worked on as one dense matrix of"
-                f" {self.shape.numel() * 8 / 2**30:.3g} GiB: no part of the project should ask for that. Please report it."
+            raise UserError(
+                f"{self.shape[0]:,} rows of {self.shape[1]:,} features, most of them categories, would be one dense matrix of"
+                f" {self.shape.numel() * 8 / 2**30:.3g} GiB here, and {MOST_DENSE * 8 / 2**30:.3g} GiB is the most. Rare"
+                " categories are one feature with data.min_count=20; for the path of penalties give the penalty yourself, as in"
+                " penalty.l2=auto."
             )
         matrix = torch.empty(self.shape, dtype=self.dtype, device=self.device)
         matrix[:, self.places] = self.columns
@@ -346,6 +348,12 @@ class SparseFeatures(Features):
     def float(self) -> Tensor:
         """Return z in float32 as a `SparseMatrix`; its columns are kept from then on."""
         return self._stand_in(SparseMatrix(self.numbers.float(), self.places, self._others(torch.float32)))
+
+    def columns(self, places: Sequence[int]) -> Tensor:
+        """Return some columns of z, (rows, places), float64."""
+        chosen = torch.zeros(self.shape[1], len(places), dtype=torch.float64, device=self.device)
+        chosen[list(places), torch.arange(len(places))] = 1.0
+        return self.to(torch.float64) @ chosen
 
     def combined(self, matrix: Tensor, shift: Tensor) -> SparseFeatures:
         """Return the features z @ matrix + shift for these z, worked out block by block when they are asked for."""

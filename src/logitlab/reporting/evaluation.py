@@ -10,6 +10,7 @@ from logitlab.data.columns import Category, Column
 from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.metrics import binary_metrics, ranking
+from logitlab.sparse import SparseFeatures
 from logitlab.statistics.calibration import bin_edges, reliability
 
 MOST_ON_CURVE = 500
@@ -17,6 +18,7 @@ BINS = 25
 MOST_WORST = 20
 MOST_SLICED = 12
 MOST_GROUPS = 12
+MOST_FEATURES = 200
 SLICE_METRICS = ("log_loss", "accuracy", "auroc", "base_rate")
 BLOCK_ROWS = 65_536
 
@@ -96,18 +98,22 @@ def slices(
         rows: those that the run is judged by.
         scores: their probability and logit, (rows,) each.
         threshold: of class 1.
-        order: names of columns; the first `MOST_SLICED` of them are told.
+        order: names of columns; the first `MOST_SLICED` of them are told, but for those of more than MOST_FEATURES features.
     """
     starts, start = {}, 0
     for encoder in preprocessing.encoders:
         starts[encoder.name] = encoder, range(start, start := start + len(encoder.feature_names))
-    wanted = [starts[name] for name in order[:MOST_SLICED]]
+    wanted = [starts[name] for name in order if len(starts[name][1]) <= MOST_FEATURES][:MOST_SLICED]
     places = [place for _, each in wanted for place in each]
     if not places:
         return []
     scaling = preprocessing.scaling
     scale, center = torch.tensor([scaling.scale, scaling.center], dtype=torch.float64)[:, places]
-    own = torch.cat([part.double()[:, places] for part in rows.exact.split(BLOCK_ROWS)]) * scale + center
+    if isinstance(rows.exact, SparseFeatures):
+        own = rows.exact.columns(places)
+    else:
+        own = torch.cat([part.double()[:, places] for part in rows.exact.split(BLOCK_ROWS)])
+    own = own * scale + center
     found = []
     for (encoder, _), part in zip(wanted, own.split([len(each) for _, each in wanted], dim=1), strict=True):
         groups = [
