@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from logitlab.data import preprocessing
 from logitlab.data.table import table
+from logitlab.errors import UserError
 from logitlab.experiment import train
 from logitlab.features import Features
 from logitlab.inference.exporting import export
@@ -57,10 +58,20 @@ def test_products_are_those_of_the_dense_matrix(rows, seed):
     torch.testing.assert_close(matrix.times(weight, row_by_row=True), dense @ weight, **close)
     torch.testing.assert_close(values @ matrix, values @ dense, **close)
     torch.testing.assert_close(matrix.gram(curvature), (ones * curvature[:, None]).T @ ones, **close)
+    torch.testing.assert_close(features.columns([3, 0]), dense[:, [3, 0]], **close)
     some = torch.randint(0, rows, (7,), generator=generator)
     for part in (slice(2, 5), slice(None, None, 3), some):
         torch.testing.assert_close(features[part].double(), dense[part], **close)
         torch.testing.assert_close(matrix[part].dense(), dense[part], **close)
+
+
+def test_a_dense_matrix_of_gigabytes_is_refused_in_words():
+    shops = Codes(0, torch.zeros(30_000, dtype=torch.int32), torch.zeros(20_000, dtype=torch.float64))
+    numbers = Features.plain(torch.empty(30_000, 0, dtype=torch.float64))
+    with pytest.raises(
+        UserError, match=r"30,000 rows of 20,000 features.* one dense matrix of 4.47 GiB here, and 2 GiB is the"
+    ):
+        SparseFeatures(numbers, torch.empty(0, dtype=torch.long), [shops]).double()
 
 
 def test_linear_layer_has_the_dense_gradient():

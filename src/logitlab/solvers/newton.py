@@ -76,13 +76,8 @@ def newton(
     return minimum(objective, NewtonSteps(tolerance, l1), start, max_iterations)
 
 
-def minimum(
-    objective: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100, with_hessian: bool = True
-) -> Solution:
-    """Return where `steps` lead on a table in memory; the arguments are those of `newton`.
-
-    The Hessian there is (0, 0) where it is not wanted and the steps went without.
-    """
+def minimum(objective: Objective, steps: Steps, start: Tensor | None = None, max_iterations: int = 100) -> Solution:
+    """Return where `steps` lead on a table in memory; the arguments are those of `newton`."""
     features = objective.features
     point = torch.zeros(features.shape[1] + 1, dtype=torch.float64) if start is None else start.double()
     iterations = 0
@@ -94,9 +89,7 @@ def minimum(
         if following is None or iterations == max_iterations:
             break
         point = following
-    hessian = None if steps.wants_hessian or steps.best is None else point.new_zeros(0, 0)
-    if hessian is not None and with_hessian and steps.best is not None:
-        hessian = objective(steps.best.parameters).hessian
+    hessian = None if steps.wants_hessian or steps.best is None else objective(steps.best.parameters).hessian
     return ended(steps, iterations, hessian)
 
 
