@@ -161,7 +161,7 @@ def _open_logs(
 
 
 def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
-    """Make the results of a fit, write metrics.json, and close what was logged; return the rows of the summary.
+    """Make the results of a fit, write metrics.json and summary.json, close what was logged; return the rows of the summary.
 
     metrics.json is there before anything is drawn, and also where a result fails: what was worked out is never lost.
     """
@@ -180,6 +180,9 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
     finally:
         if fit.metrics and fit.metrics != written:
             fit.run.write_json("metrics.json", fit.metrics)
+    if not fit.training.is_saved:
+        rows.append(("checkpoint", "none: nothing to resume or predict from"))
+    fit.run.write_json("summary.json", {"lines": rows})
     for logger in fit.training.loggers:
         logger.save()
     return rows
@@ -188,9 +191,6 @@ def apply_results(results: Sequence[Result], fit: Fit) -> list[Row]:
 def _finish(choices: Mapping[str, Any], results: Sequence[Result], fit: Fit) -> float | None:
     """Make the results, write the metrics, print the summary; return the monitored metric."""
     rows = apply_results(results, fit)
-    if not fit.training.is_saved:
-        rows.append(("checkpoint", "none: nothing to resume or predict from"))
-    fit.run.write_json("summary.json", {"lines": rows})
     data = f"{count(len(fit.datamodule.examples), 'row')}, {count(fit.datamodule.in_features, 'feature')}"
     epochs = f"{count(fit.training.epochs, 'epoch')}, {fit.training.seconds:.1f} s"
     print(
