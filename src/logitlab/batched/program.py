@@ -174,7 +174,6 @@ class Program:
         endings: of each member, with its best epoch.
         logger: with their curves.
         callbacks: that watched them, and have a state to resume from.
-        monitor: the metric that they are compared by.
     """
 
     configs: Configs
@@ -184,7 +183,6 @@ class Program:
     endings: Endings
     logger: CurveLogger
     callbacks: Sequence[Any]
-    monitor: Monitor
 
     def is_pruned(self, member: int) -> bool:
         """Return whether a search has ended a member."""
@@ -215,7 +213,7 @@ def fit(configs: Configs, tables: Sequence[Table], pending: PendingSignal) -> Pr
     with enough_for(len(configs) * batches.batch_size):
         trainer.fit(module, batches, val)
     optimizer: Any = trainer.optimizers[0]
-    return Program(configs, tables, module.cpu(), optimizer, endings, logger, callbacks, monitor)
+    return Program(configs, tables, module.cpu(), optimizer, endings, logger, callbacks)
 
 
 def _trainer(node: Mapping[str, Any], callbacks: list[Callback], logger: Logger) -> pl.Trainer:

@@ -105,18 +105,11 @@ class StackedNetwork(nn.Module):
         """Return a member's parameters by the names of its own network; views."""
         return {name: stack.detach()[member] for name, stack in zip(self.names, self.stacks, strict=True)}
 
-    def each(self) -> Iterator[Network]:
-        """Yield the members' networks; each is good until the next one comes."""
-        for member in range(sum(self.sizes)):
-            network = self._one[0]
-            network.to(self.stacks[0])
-            network.load_state_dict(self.state(member))
-            yield network
-
     def with_rows(self, batch: Sequence[Rows]) -> Iterator[tuple[Network, tuple[Tensor, ...]]]:
-        """Yield the members' networks, each with its rows of a batch."""
-        tables = [table for table, size in enumerate(self.sizes) for _ in range(size)]
-        for table, network in zip(tables, self.each(), strict=True):
+        """Yield the members' networks, each with its rows of a batch; each is good until the next one comes."""
+        network = self._one[0].to(self.stacks[0])
+        for member, table in enumerate(table for table, size in enumerate(self.sizes) for _ in range(size)):
+            network.load_state_dict(self.state(member))
             yield network, tuple(part if isinstance(part, Tensor) else part[table] for part in batch)
 
 

@@ -118,7 +118,7 @@ class MemberWriter:
 
     def _write_outcome(self, number: int, run: RunDirectory, loggers: list[RunLogger], seconds: float) -> float | None:
         """Write checkpoints, results and metrics.json; return the monitored metric."""
-        program, table = self.program, self.program.tables[number]
+        table = self.program.tables[number]
         module, val = table.template, table.datamodule.rows("val")
         last, best = self._weights(number)
         module.threshold, module.network.recalibration = self._selection.start_threshold, None
@@ -128,7 +128,7 @@ class MemberWriter:
         self._selection.select(training, module, val)
         kept = best if val is None else {name: value.clone() for name, value in module.state_dict().items()}
         self._write_checkpoint(number, run.checkpoints / "best.ckpt", kept, {})
-        fit = Fit(run, training, module, table.datamodule, dict(training.metrics), program.monitor)
+        fit = Fit(run, training, module, table.datamodule, dict(training.metrics), table.monitor)
         experiment.apply_results(self._results, fit)
         return fit.monitor.value(fit.metrics)
 
