@@ -20,9 +20,10 @@ from trained import compose_job, train_table, write_table
 
 from logitlab import table_formats
 from logitlab.data import reading, table_files
+from logitlab.data.description import check_same_data
 from logitlab.data.options import TableOptions
 from logitlab.data.table import table
-from logitlab.errors import UserError
+from logitlab.errors import DataChangedError, UserError
 from logitlab.inference import jobs
 
 ROWS = 250
@@ -135,6 +136,21 @@ def test_a_format_trains_and_predicts_as_csv_does(
     (tmp_path / name).rename(renamed := tmp_path / "renamed")
     kind = table_formats.by_ending(name)
     assert predicted(run, renamed, tmp_path / "out.csv", f"data.format={kind}").equals(expected)
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_changed_rows_are_told_of_by_their_column(name: str, frame: pl.DataFrame, tmp_path: Path) -> None:
+    WRITE[name](frame, path := tmp_path / name)
+    (moved := tmp_path / "moved").mkdir()
+    WRITE[name](frame, moved / name)
+    files = table_files.table_files({"path": str(path)})
+    began = table(str(path), "passed", positive="yes", drop=["id"]).description
+    check_same_data(began, table(str(moved / name), "passed", positive="yes", drop=["id"]).description, "this run", "")
+    path.unlink()
+    WRITE[name](frame.with_columns(height=pl.col("height").shift(1, fill_value=1.0)), path)
+    assert table_files.table_files({"path": str(path)}) != files
+    with pytest.raises(DataChangedError, match="other values stand in the column height"):
+        check_same_data(began, table(str(path), "passed", positive="yes", drop=["id"]).description, "this run", "")
 
 
 @pytest.mark.parametrize("name", READ)

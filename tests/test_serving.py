@@ -83,6 +83,7 @@ def test_a_mistake_is_answered_in_words_and_spoils_no_other_request(scorer: Scor
     with pytest.raises(UserError, match=message):
         raise refused
     assert [before] == after == scorer.together([[ROW]])[0]
+    assert scorer.together([[], ROW]) == [[], before]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ model takes one is refused in the same words, with status 422. Requests that com
 """
 
 import functools
+import itertools
 import json
 import os
 import signal
@@ -120,28 +121,21 @@ class Scorer:
     def together(self, requests: Sequence[Any]) -> list[Any]:
         """Return the answer, or the UserError, of each request: a row, or a list of rows."""
         lists = [request if isinstance(request, list) else [request] for request in requests]
-        frames = [self._or_error(self.frame, rows) for rows in lists]
-        good = [frame for frame in frames if isinstance(frame, pl.DataFrame)]
         try:
-            answers = self.answers(pl.concat(good)) if good else []
+            answers = self.answers(self.frame([row for rows in lists for row in rows]))
         except UserError:  # of one request, and the others are not to pay for it
-            answers = None
-        done, start = [], 0
-        for frame, request in zip(frames, requests, strict=True):
-            answer: Any = frame
-            if isinstance(frame, pl.DataFrame):
-                own = self._or_error(self.answers, frame) if answers is None else answers[start : start + len(frame)]
-                start += len(frame)
-                answer = own if isinstance(own, UserError | None) or isinstance(request, list) else own[0]
-            done.append(answer)
-        return done
+            return [self._alone(rows, request) for rows, request in zip(lists, requests, strict=True)]
+        ends = list(itertools.accumulate(map(len, lists)))
+        own = [answers[end - len(rows) : end] for rows, end in zip(lists, ends, strict=True)]
+        return [each if isinstance(request, list) else each[0] for each, request in zip(own, requests, strict=True)]
 
-    @staticmethod
-    def _or_error(function: Any, argument: Any) -> Any:
+    def _alone(self, rows: Sequence[Any], request: Any) -> Any:
+        """Return the answer of one request, or its UserError."""
         try:
-            return function(argument)
+            answers = self.answers(self.frame(rows))
         except UserError as error:
             return error
+        return answers if isinstance(request, list) else answers[0]
 
     def schema(self) -> dict[str, Any]:
         """Return what a row holds and what the answer means, as plain values."""
@@ -149,7 +143,8 @@ class Scorer:
         for encoder in self.model.preprocessing.encoders:
             column: dict[str, Any] = {"name": encoder.name, "kind": encoder.kind}
             if isinstance(encoder, Category):
-                column |= {"levels": list(encoder.levels), "null": encoder.missing != "refuse"}
+                levels = "any: it is hashed" if encoder.buckets is not None else list(encoder.levels)
+                column |= {"levels": levels, "null": encoder.missing != "refuse"}
             else:
                 column["null"] = encoder.fill is not None or encoder.indicator  # type: ignore[attr-defined]
             columns.append(column)
