@@ -19,6 +19,7 @@ from runs import Run
 from trained import compose_job, train_table, write_table
 
 from logitlab import table_formats
+from logitlab.cli.arguments import prepared
 from logitlab.data import reading, table_files
 from logitlab.data.description import check_same_data
 from logitlab.data.options import TableOptions
@@ -369,6 +370,15 @@ def test_a_query_selects_and_does_nothing_else(tmp_path: Path) -> None:
         assert path.read_bytes() == before
         with pytest.raises(UserError, match=r"data\.sheet=t goes with excel, and .* is (sqlite|duckdb)"):
             reading.read(path, TableOptions(sheet="t"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("query", "SELECT a, b FROM t WHERE c = 'x, y' AND d > 3"), ("query", "2021"), ("sheet", "Data (2), new"), ("sheet", "1")],
+)
+def test_a_query_is_typed_as_it_is(key: str, value: str) -> None:
+    (argument,) = prepared([f"data.{key}={value}"], (), multirun=False)
+    assert compose_job("predict", "run=r", "data.path=p", "output=-", argument).data[key] == value
 
 
 def test_a_query_decides_which_rows_a_run_is_of(tmp_path: Path) -> None:

@@ -20,12 +20,14 @@ PATHS = {
     "run": "run=outputs/<run>",
     "ckpt_path": "ckpt_path=outputs/<run>, or leave it out to start anew",
     "data.path": "data.path=table.csv",
+    "data.query": "data.query=<table>, or 'data.query=SELECT ...'",
+    "data.sheet": "data.sheet=<sheet>",
     "output": "output=<file>",
     "sweep.resume": "sweep.resume=outputs/sweeps/<sweep>",
     "hydra.run.dir": "hydra.run.dir=<folder>, or leave it out for a folder of its own in outputs/",
     "hydra.sweep.dir": "hydra.sweep.dir=<folder>, or leave it out for a folder of its own in outputs/sweeps/",
 }
-"""Keys that take a path -> what to type."""
+"""Keys that take a path, or another text of any signs -> what to type."""
 
 WORD_BEYOND_ASCII = re.compile(r"[^,()\[\]{}:=]*[^\x00-\x7f][^,()\[\]{}:=]*")
 """A word with a letter that Hydra's grammar does not know, between those of its signs that part words."""
