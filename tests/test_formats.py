@@ -196,6 +196,14 @@ def test_a_damaged_file_is_told(name: str, frame: pl.DataFrame, tmp_path: Path) 
         list(reading.read_in_parts(path))
 
 
+@pytest.mark.parametrize("name", WRITE)
+def test_a_name_that_looks_like_a_pattern_is_a_name(name: str, frame: pl.DataFrame, tmp_path: Path) -> None:
+    for number, decoy in ((1, f"t[1]*{name[1:]}"), (3, f"t1x{name[1:]}")):
+        WRITE[name](frame[: number * 10], tmp_path / decoy)
+    assert len(reading.read(tmp_path / f"t[1]*{name[1:]}")) == 10
+    assert sum(map(len, reading.read_in_parts(tmp_path / f"t[1]*{name[1:]}"))) == 10
+
+
 # Several files
 
 

@@ -1,5 +1,6 @@
 """Arrow files, which are Feather files of version 2, read by polars."""
 
+from glob import escape
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,11 @@ class Arrow(Columnar):
     mark = b"ARROW1"
     shortest = 22
     read_schema = staticmethod(pl.read_ipc_schema)
-    scan = staticmethod(pl.scan_ipc)
+
+    @staticmethod
+    def scan(file: Path, glob: bool) -> pl.LazyFrame:
+        """Return a query on the file alone, whose name may look like a pattern; polars 1.32 takes no `glob` here."""
+        return pl.scan_ipc(escape(str(file)))
 
     @classmethod
     def sink(cls, query: pl.LazyFrame, file: Path, group_rows: int) -> None:  # noqa: D102
