@@ -183,7 +183,7 @@ def test_what_is_right_passes(tmp_path: Path, overrides: list[str]) -> None:
     check(compose_config(*overrides, directory=tmp_path), KNOWN)
 
 
-NEEDS = {"data=table": ["data.path=rows.csv", "data.target=y"]}
+NEEDS = {"data=table": ["data.path=rows.csv", "data.target=y"], "penalty=path": ["optimizer=newton", "data=study"]}
 """What a choice cannot do without."""
 
 
