@@ -18,8 +18,11 @@ from logitlab.experiment import train
 from logitlab.features import Features
 from logitlab.inference.exporting import export
 from logitlab.inference.model_file import load_model
+from logitlab.networks import Logits
 from logitlab.penalties import ElasticNet
+from logitlab.solvers.newton import newton
 from logitlab.solvers.objective import Objective
+from logitlab.solvers.solver import LBFGS
 from logitlab.sparse import Codes, Counts, SparseFeatures
 
 NEVER = 10**9
@@ -172,6 +175,27 @@ def test_a_table_keeps_four_bytes_of_a_row_and_category(tmp_path, monkeypatch):
     assert dense.shape[1] == data.in_features == len(data.feature_names)
     where = list(data.feature_names).index("few=b")
     assert dense[:, where].sum() == (few.codes == 1).sum()
+
+
+def test_lbfgs_of_many_categories_ends_at_newtons_optimum():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 600, (3_000,), dtype=torch.int32, generator=generator)
+    numbers = Features.plain(torch.randn(3_000, 1, dtype=torch.float64, generator=generator))
+    features = SparseFeatures(numbers, torch.tensor([0]), [Codes(1, codes, torch.full((600,), 1 / 601, dtype=torch.float64))])
+    target = (torch.rand(3_000, 1, generator=generator) < 0.3 + 0.4 * (codes[:, None] % 2)).float()
+    solver = LBFGS(Logits(601, 0.0, 0.0).double().parameters(), tolerance=1e-9, dtype="float64")
+    solver.prepare(ElasticNet(0.0, 1e-3), 1.0)
+    solver.choose_basis(features, target)
+    passes = 0
+    while not solver.finished:
+        for rows in (slice(0, 1_000), slice(1_000, 3_000)):
+            solver.accumulate(features[rows], target[rows])
+        solver.step(solver.evaluate)
+        passes += 1
+    best = newton(features.double(), target, l2=1e-3)
+    theta = torch.cat([best.weight, best.bias[None]])
+    torch.testing.assert_close(solver.steps.best.parameters, theta, rtol=0, atol=1e-6)
+    assert passes < 40
 
 
 def test_rare_and_new_values_are_one_category(tmp_path):

@@ -72,6 +72,8 @@ class Codes:
 
     def spread(self, sums: Tensor) -> Tensor:
         """Return sums by feature, (width, ...), of sums by code, (width + 2, ...)."""
+        if not bool(sums[-1].any()):  # training rows have no category that they do not have
+            return sums[1:-1]
         return sums[1:-1] + torch.tensordot(self.shares.to(sums.dtype)[:, None], sums[-1:], 1)
 
     def dense(self, dtype: torch.dtype) -> Tensor:

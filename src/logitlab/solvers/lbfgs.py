@@ -41,6 +41,7 @@ class LBFGSSteps(Steps):
         self.converged = False
         self._factor: Tensor | None = None
         self._scale: Tensor | None = None
+        self._diagonal: Tensor | None = None
         self._moves: list[Tensor] = []
         self._turns: list[Tensor] = []
         self._direction = torch.empty(0)
@@ -50,7 +51,10 @@ class LBFGSSteps(Steps):
         self._trials = 0
 
     def precondition(self, hessian: Tensor) -> None:
-        """Take a Hessian, (features + 1, features + 1), at or near the start; it need not be exact."""
+        """Take a Hessian, (features + 1, features + 1), at or near the start, or its diagonal; it need not be exact."""
+        if hessian.ndim == 1:
+            self._diagonal = hessian
+            return
         self._scale = hessian.diagonal().clamp(min=float(hessian.diagonal().max()) * 1e-12).rsqrt()
         scaled = hessian * self._scale[:, None] * self._scale
         scaled.diagonal().add_(1e-6)
@@ -87,7 +91,7 @@ class LBFGSSteps(Steps):
         self._low, self._high = (0.0, seen.value, float(seen.gradient @ self._direction)), None
         self._trials = 0
         self._length = 1.0
-        if self._factor is None and not self._moves:  # the length of a first step is anybody's guess
+        if self._factor is None and self._diagonal is None and not self._moves:  # the length of a first step is anybody's guess
             self._length = min(1.0, 1 / float(seen.gradient.abs().sum()))
         return seen.parameters + self._length * self._direction
 
@@ -142,9 +146,12 @@ class LBFGSSteps(Steps):
             result -= part * turn
         if self._factor is not None and self._scale is not None:
             result = self._scale * torch.cholesky_solve((self._scale * result)[:, None], self._factor)[:, 0]
-        elif pairs:
-            move, turn = pairs[-1]
-            result *= (move @ turn) / (turn @ turn)
+        else:
+            if self._diagonal is not None:
+                result /= self._diagonal
+            if pairs:
+                move, turn = pairs[-1]
+                result *= (move @ turn) / (turn @ (turn if self._diagonal is None else turn / self._diagonal))
         for (move, turn), part in zip(pairs, reversed(parts), strict=True):
             result += (part - (turn @ result) / (move @ turn)) * move
         return result

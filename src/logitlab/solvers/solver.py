@@ -18,6 +18,7 @@ from logitlab.solvers.lbfgs import MOST_FOR_A_HESSIAN, LBFGSSteps
 from logitlab.solvers.newton import NewtonSteps, minimum
 from logitlab.solvers.objective import Evaluation, Objective, Sums, evaluation, one_core
 from logitlab.solvers.steps import Steps
+from logitlab.sparse import SparseFeatures
 
 SAMPLE_ROWS_PER_COLUMN = 50
 SMALLEST_SAMPLE = 20_000
@@ -66,6 +67,7 @@ class Solver(torch.optim.Optimizer, ABC):
         self.finished = False
         self.basis: Basis | None = None
         self.loss = self.accuracy = self.penalty_value = 0.0
+        self._diagonal: Tensor | None = None
         self._is_exact = self.dtype == torch.float64
         self._point: Tensor | None = None
         self._sums: Sums | None = None
@@ -88,6 +90,9 @@ class Solver(torch.optim.Optimizer, ABC):
         if self.takes_hessian or not penalty:
             memory.check_squares(features.shape[1])
         self.basis = coordinates(Objective(features, target, penalty=penalty))
+        is_wide = features.shape[1] > MOST_FOR_A_HESSIAN and not self.takes_hessian
+        if is_wide and self.basis is None and isinstance(features, SparseFeatures):
+            self._diagonal = self._hessian_diagonal(features)
 
     @abstractmethod
     def make_steps(self, features: int) -> Steps:
@@ -209,6 +214,8 @@ class Solver(torch.optim.Optimizer, ABC):
         self.steps = self.make_steps(columns)
         if isinstance(self.penalty, Firth):
             return
+        if self._diagonal is not None:
+            self.steps.precondition(self._diagonal)
         sample = max(SMALLEST_SAMPLE, SAMPLE_ROWS_PER_COLUMN * columns)
         if len(features) < WORTH_SAMPLING * sample or columns > MOST_FOR_A_HESSIAN:
             return
@@ -219,6 +226,14 @@ class Solver(torch.optim.Optimizer, ABC):
         if begun.converged:
             self._point = torch.cat([begun.weight, begun.bias[None]])
             self.steps.precondition(begun.hessian)
+
+    def _hessian_diagonal(self, features: SparseFeatures) -> Tensor:
+        """Return about the diagonal of the Hessian at zero, (features + 1,), of features that are 0 and 1 or scaled to 1."""
+        ones = torch.ones(len(features), dtype=torch.float64, device=features.device)
+        matrix: Any = features.to(torch.float64)
+        mean = matrix.transposed_times(ones).cpu() / len(features)
+        mean[features.places.cpu()] = 1.0
+        return torch.cat([mean / 4 + getattr(self.penalty, "l2", 0.0), torch.full((1,), 0.25)]).clamp(min=1e-12)
 
     def _parts(self, vector: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Yield every parameter with its part, of its shape, of a vector (features + 1,)."""
