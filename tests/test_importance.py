@@ -178,10 +178,11 @@ def test_without_its_files_there_is_nothing_to_explain(run: Run, tmp_path: Path)
 
 
 def test_the_report_has_the_importances_and_the_networks_own_field(run: Run) -> None:
-    page = re.sub("<script.*?</script>", "", job.run_report(run.path), flags=re.DOTALL)
-    assert "What each column is worth" in page and ">x2<" in page
-    assert 'aria-label="probability field"' in page
-    assert "decision line" not in page and "Coefficients, in the data" not in page
+    page = job.run_report(run.path)
+    text = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "the rise of the log loss where a column" in text and ">x2<" in text
+    assert re.search(r'"frames": ?null', page) and re.search(r'"field": ?\{"names": ?\["x1", ?"x2"\]', page)
+    assert "decision line" not in text and "standard deviation of a column adds to the logit" not in text
 
 
 def test_of_a_table_the_levels_of_a_category_are_one_column(tmp_path: Path, capsys) -> None:
