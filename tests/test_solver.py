@@ -7,7 +7,7 @@ import statsmodels.api as sm
 import torch
 from real_tables import TABLES
 
-from logitlab import logging_setup
+from logitlab import build, logging_setup
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.errors import UserError
@@ -245,3 +245,12 @@ def test_only_accepted_points_count():
 def test_a_solver_starts_at_zero_unless_a_start_is_given(fit, more):
     run = fit("optimizer=newton", "penalty=elastic_net", "penalty.l2=0.1", *more)
     assert (run.curve("train/loss")[0] == pytest.approx(np.log(2), rel=1e-6)) == (not more)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "l1", "is_noted"),
+    [(50_000, 2_000, 0.0, True), (50_000, 200, 0.0, False), (500, 2_000, 0.0, False), (50_000, 2_000, 0.01, False)],
+)
+def test_newton_names_l_bfgs_where_columns_are_many(capsys, rows, columns, l1, is_noted):
+    build.print_note_on_columns(rows, columns, ElasticNet(l1, 0.01))
+    assert ("optimizer=lbfgs reaches the same optimum" in capsys.readouterr().err) is is_noted
