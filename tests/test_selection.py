@@ -113,6 +113,8 @@ def test_a_fold_whose_preparation_differs_in_more_than_units_has_one_of_its_own(
         own = table(str(tmp_path / "t.csv"), "y", folds=4, fold=fold, test_fraction=0).preprocessing.scaling.scale
         np.testing.assert_allclose(units[fold].numpy() * plain.preprocessing.scaling.scale, own, rtol=1e-12)
     assert plain.preprocessing.feature_names == ("a", "b=v", "b=w", "c")
+    counted = table(str(tmp_path / "t.csv"), "y", folds=4, fold="all", test_fraction=0, min_count=2)
+    assert units_of_folds(counted, "standard", min_count=2) is None
     for name, changed in (("rare", text.replace("7,v,1", "7,rare,1", 1)), ("first", text.replace("7,v,1", "7,a,1", 1))):
         (tmp_path / f"{name}.csv").write_text(changed)
         assert changed != text

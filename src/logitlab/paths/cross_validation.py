@@ -71,16 +71,18 @@ def strengths(train: Examples, kind: str, count: int, pos_weight: float = 1.0, r
     return [first * WIDTH[kind] ** (step / (count - 1)) for step in range(count)]
 
 
-def units_of_folds(datamodule: InMemoryDataModule, scale: str) -> Tensor | None:
+def units_of_folds(datamodule: InMemoryDataModule, scale: str, min_count: int = 1) -> Tensor | None:
     """Return the unit of each feature in each fold's own preparation, in those of all rows, (folds, features).
 
     A fold is prepared by its training rows: their deviations are its units. Where that is all that sets its preparation apart,
     the folds can share one table, for a weight of another unit is a penalty of another strength. None where it is not: where
-    values are missing, or a category or all values but one are only in the rows that a fold holds out.
+    values are missing, or a category or all values but one are only in the rows that a fold holds out, or it depends on a
+    fold's rows which values of a category are rare.
 
     Args:
         datamodule: of all folds (`data.fold=all`).
         scale: "standard" or "none".
+        min_count: rows that a value of a category has at least, or it is rare.
     """
     train, fold_of = datamodule.examples, datamodule.fold_of
     if fold_of is None:
@@ -90,6 +92,8 @@ def units_of_folds(datamodule: InMemoryDataModule, scale: str) -> Tensor | None:
     own = exact.own_units() if hasattr(exact, "own_units") else exact.double()
     encoders = datamodule.preprocessing.encoders
     if any(getattr(each, "fill", None) is not None or getattr(each, "missing", "") == "level" for each in encoders):
+        return None
+    if min_count > 1 and any(isinstance(each, Category) for each in encoders):
         return None
     widths = [len(each.feature_names) for each in encoders]
     if any(isinstance(each, Category) and not width for each, width in zip(encoders, widths, strict=True)):

@@ -142,7 +142,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[Candidate], list[li
     folds = [[Point(*each) for each in points] for points in notes["folds"]]
     if len(folds) == cfg.data.folds and (run.path / PATH).exists():
         return candidates, folds
-    units = units_of_folds(datamodule, cfg.data.get("scale", "none"))
+    units = units_of_folds(datamodule, cfg.data.get("scale", "none"), cfg.data.get("min_count", 1))
     if units is None:
         folds, coefficients = _one_by_one(cfg, run, notes, candidates, folds, datamodule)
     else:
