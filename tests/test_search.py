@@ -299,7 +299,7 @@ def test_the_launchers_find_the_same(fork, tmp_path, launcher):
     if launcher == "batched":
         assert "Launching 3 jobs: 3 in 1 tensor program" in ran.output()
     for trial in trials:
-        [path] = (tmp_path / "sweep").glob(f"*optimizer.lr={trial.params['optimizer.lr']},*/metrics.json")
+        [path] = (tmp_path / "sweep").glob(f"*optimizer.lr={trial.params['optimizer.lr']}*/metrics.json")
         assert trial.value == pytest.approx(json.loads(path.read_text())["train/loss"], rel=1e-6)
 
 
