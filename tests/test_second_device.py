@@ -80,6 +80,6 @@ def test_runs_of_a_sweep_are_trained_together_there(
     assert "2 in 1 tensor program" in capsys.readouterr().out
     for lr in 0.01, 0.1:
         alone = fit(*settings, f"optimizer.lr={lr}", directory=tmp_path / f"{lr}")
-        (member,) = tmp_path.glob(f"sweep/*lr={lr},*")
+        (member,) = tmp_path.glob(f"sweep/*lr={lr}*")
         for name, weights in alone.state().items():
             torch.testing.assert_close(Run(member).state()[name], weights, rtol=1e-5, atol=1e-6)
