@@ -23,13 +23,13 @@ from logitlab.penalties import ElasticNet
 from logitlab.solvers.newton import newton
 from logitlab.solvers.objective import Objective
 from logitlab.solvers.solver import LBFGS
-from logitlab.sparse import Codes, Counts, SparseFeatures
+from logitlab.sparse import Codes, SparseFeatures
 
 NEVER = 10**9
 
 
-def mixed(rows: int, seed: int, numbers: int = 2, widths: tuple[int, ...] = (4, 7), words: int = 3) -> SparseFeatures:
-    """Return numbers, categories (some rows of them unseen) and counts, the places of the numbers among the others."""
+def mixed(rows: int, seed: int, numbers: int = 2, widths: tuple[int, ...] = (4, 7)) -> SparseFeatures:
+    """Return numbers, categories (some rows of them unseen), the places of the numbers among the others."""
     generator = torch.Generator().manual_seed(seed)
     own = Features.of(torch.randn(rows, numbers, dtype=torch.float64, generator=generator), [0.5] * numbers, [2.0] * numbers)
     places, parts, start = [], [], 0
@@ -38,12 +38,7 @@ def mixed(rows: int, seed: int, numbers: int = 2, widths: tuple[int, ...] = (4, 
         codes = torch.randint(0, width + 2, (rows,), dtype=torch.int32, generator=generator)
         parts.append(Codes(start, codes, torch.rand(width, dtype=torch.float64, generator=generator)))
         start += width
-    lengths = torch.randint(0, 4, (rows,), generator=generator)
-    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    entries = int(offsets[-1])
-    indices = torch.randint(0, words, (entries,), dtype=torch.int32, generator=generator)
-    parts.append(Counts(start, words, offsets, indices, torch.rand(entries, generator=generator)))
-    places += range(start + words, start + words + numbers - len(places))
+    places += range(start, start + numbers - len(places))
     return SparseFeatures(own, torch.tensor(places[:numbers]), parts)
 
 

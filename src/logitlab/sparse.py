@@ -1,4 +1,4 @@
-"""Features that are 0 in most rows, kept by what is not 0: categories as codes, words as counts, beside columns of numbers.
+"""Features that are 0 in most rows, kept by what is not 0: categories as codes, beside columns of numbers.
 
 Conventions: a part has the features start ... start + width - 1 of a row. Products go column by column: a category's weights
 stay in the cache while its codes are looked up. Nothing here is ever (rows, features), but for blocks that a caller asks for.
@@ -41,11 +41,6 @@ class Codes:
         return len(self.shares)
 
     @property
-    def stored(self) -> int:
-        """The numbers that are kept of a row."""
-        return 1
-
-    @property
     def tensors(self) -> tuple[Tensor, ...]:
         """What it is made of."""
         return self.codes, self.shares
@@ -56,8 +51,8 @@ class Codes:
     def __getitem__(self, rows: slice | Tensor) -> Codes:
         return replace(self, codes=rows_of(self.codes, rows))
 
-    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Codes:
-        """Return the part on a device; it has no values whose type could change."""
+    def to(self, device: torch.device) -> Codes:
+        """Return the codes on a device."""
         return replace(self, codes=self.codes.to(device), shares=self.shares.to(device))
 
     def times(self, weight: Tensor) -> Tensor:
@@ -84,85 +79,6 @@ class Codes:
         return matrix
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Some features of each row, with their values: compressed sparse rows (CSR).
-
-    Attributes:
-        start: the place of its first feature.
-        width: the number of features.
-        offsets: (rows + 1,), int64: row i has the entries offsets[i] ... offsets[i + 1] - 1.
-        indices: which feature of the part an entry is, (entries,), int32.
-        values: of the entries, (entries,), float.
-    """
-
-    start: int
-    width: int
-    offsets: Tensor
-    indices: Tensor
-    values: Tensor
-
-    @property
-    def stored(self) -> int:
-        """The numbers that are kept of a row, on average, at least 1."""
-        return max(len(self.values) // max(len(self), 1), 1)
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What it is made of."""
-        return self.offsets, self.indices, self.values
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, rows: slice | Tensor) -> Counts:
-        if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            if step == 1:
-                offsets = self.offsets[start : max(stop, start) + 1]
-                first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
-                return replace(self, offsets=offsets - first, indices=self.indices[first:last], values=self.values[first:last])
-            rows = torch.arange(start, stop, step, device=self.offsets.device)
-        if rows.dtype == torch.bool:
-            rows = rows.nonzero()[:, 0]
-        begin = self.offsets.index_select(0, rows)
-        length = self.offsets.index_select(0, rows + 1) - begin
-        offsets = torch.cat([length.new_zeros(1), length.cumsum(0)])
-        entries = torch.repeat_interleave(begin - offsets[:-1], length) + torch.arange(int(offsets[-1]), device=rows.device)
-        return replace(self, offsets=offsets, indices=self.indices[entries], values=self.values[entries])
-
-    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Counts:
-        """Return the part on a device, its values of a type."""
-        values = self.values.to(device, dtype)
-        return replace(self, offsets=self.offsets.to(device), indices=self.indices.to(device), values=values)
-
-    @property
-    def _rows(self) -> Tensor:
-        """The row of each entry, (entries,)."""
-        return torch.repeat_interleave(self.offsets.diff())
-
-    def times(self, weight: Tensor) -> Tensor:
-        """Return the features times `weight`, (width,) or (width, n): (rows,) or (rows, n)."""
-        products = weight.index_select(0, self.indices) * self._values(weight)
-        return products.new_zeros(len(self), *weight.shape[1:]).index_add_(0, self._rows, products)
-
-    def transposed_times(self, values: Tensor) -> Tensor:
-        """Return the sum over rows of the features times `values`, (rows,) or (rows, n): (width,) or (width, n)."""
-        products = values.index_select(0, self._rows) * self._values(values)
-        return products.new_zeros(self.width, *values.shape[1:]).index_add_(0, self.indices, products)
-
-    def _values(self, like: Tensor) -> Tensor:
-        return self.values.to(like.dtype).reshape(-1, *(1,) * (like.ndim - 1))
-
-    def dense(self, dtype: torch.dtype) -> Tensor:
-        """Return the features as a matrix, (rows, width)."""
-        matrix = torch.zeros(len(self), self.width, dtype=dtype, device=self.values.device)
-        return matrix.index_put_((self._rows, self.indices.long()), self.values.to(dtype), accumulate=True)
-
-
-Part = Codes | Counts
-
-
 class SparseMatrix:
     """Rows of features in one float type, of which products are made: `m @ w`, `r @ m`, and what `torch.nn.Linear` does.
 
@@ -177,7 +93,7 @@ class SparseMatrix:
 
     ndim = 2
 
-    def __init__(self, columns: Tensor, places: Tensor, parts: Sequence[Part]) -> None:
+    def __init__(self, columns: Tensor, places: Tensor, parts: Sequence[Codes]) -> None:
         """Take the columns and the other features; see the attributes."""
         self.columns, self.places, self.parts = columns, places, tuple(parts)
         self.shape = torch.Size((len(columns), len(places) + sum(part.width for part in self.parts)))
@@ -197,7 +113,7 @@ class SparseMatrix:
 
     def numel(self) -> int:
         """Return how many numbers are kept."""
-        return self.columns.numel() + len(self) * sum(part.stored for part in self.parts)
+        return self.columns.numel() + len(self) * len(self.parts)
 
     def __getitem__(self, rows: slice | Tensor) -> SparseMatrix:
         return SparseMatrix(rows_of(self.columns, rows), self.places, [part[rows] for part in self.parts])
@@ -211,7 +127,7 @@ class SparseMatrix:
         columns = self.columns.to(*target)
         if columns is self.columns:
             return self
-        parts = [part.to(columns.device, columns.dtype) for part in self.parts]
+        parts = [part.to(columns.device) for part in self.parts]
         return SparseMatrix(columns, self.places.to(columns.device), parts)
 
     def times(self, weight: Tensor, row_by_row: bool = False) -> Tensor:
@@ -303,7 +219,7 @@ class _Product(torch.autograd.Function):
 
 
 class SparseFeatures(Features):
-    """`Features` of which some are kept as codes or counts: never scaled, and never made dense as a whole.
+    """`Features` of which some are kept as codes: never scaled, and never made dense as a whole.
 
     `to(dtype)` and `float()` give a `SparseMatrix`; `double()` and `own_units()` a dense matrix, for who works block by block.
 
@@ -317,7 +233,7 @@ class SparseFeatures(Features):
         self,
         numbers: Features,
         places: Tensor,
-        others: Sequence[Part],
+        others: Sequence[Codes],
         combination: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         """Take the parts; see the attributes and `Features`."""
@@ -333,23 +249,23 @@ class SparseFeatures(Features):
         """Return how many numbers are kept."""
         if self.combination is not None:
             return self.shape.numel()
-        return len(self) * (len(self.places) + sum(part.stored for part in self.others))
+        return len(self) * (len(self.places) + len(self.others))
 
     def __getitem__(self, rows: slice | Tensor) -> SparseFeatures:
         return SparseFeatures(self.numbers[rows], self.places, [part[rows] for part in self.others], self.combination)
 
     def own_units(self) -> Tensor:
         """Return x, (rows, features), float64."""
-        return SparseMatrix(self.numbers.own_units(), self.places, self._others(torch.float64)).dense()
+        return SparseMatrix(self.numbers.own_units(), self.places, self.others).dense()
 
     def double(self) -> Tensor:
         """Return z, (rows, features), float64."""
-        z = SparseMatrix(self.numbers.double(), self.places, self._others(torch.float64)).dense()
+        z = SparseMatrix(self.numbers.double(), self.places, self.others).dense()
         return z if self.combination is None else torch.addmm(self.combination[1], z, self.combination[0])
 
     def float(self) -> Tensor:
         """Return z in float32 as a `SparseMatrix`; its columns are kept from then on."""
-        return self._stand_in(SparseMatrix(self.numbers.float(), self.places, self._others(torch.float32)))
+        return self._stand_in(SparseMatrix(self.numbers.float(), self.places, self.others))
 
     def columns(self, places: Sequence[int]) -> Tensor:
         """Return some columns of z, (rows, places), float64."""
@@ -363,16 +279,13 @@ class SparseFeatures(Features):
 
     @property
     def rounded_size(self) -> Tensor:
-        """How large the numbers are that float64 has rounded, in units of z, (features,); 0 for codes and counts."""
+        """How large the numbers are that float64 has rounded, in units of z, (features,); 0 for codes."""
         return torch.zeros_like(self.center).index_copy_(0, self.places, self.numbers.rounded_size)
-
-    def _others(self, dtype: torch.dtype) -> list[Part]:
-        return [part.to(self.device, dtype) for part in self.others]
 
     def _matrix(self, dtype: torch.dtype) -> Tensor:
         if self.combination is not None:
             return self.double().to(dtype)
-        return self._stand_in(SparseMatrix(self.numbers._matrix(dtype), self.places, self._others(dtype)))
+        return self._stand_in(SparseMatrix(self.numbers._matrix(dtype), self.places, self.others))
 
     def _elsewhere(self, device: torch.device) -> SparseFeatures:
         moved = None if self.combination is None else (self.combination[0].to(device), self.combination[1].to(device))
@@ -404,21 +317,14 @@ def rows_of(tensor: Tensor, rows: slice | Tensor) -> Tensor:
     return tensor.index_select(0, rows)
 
 
-def _cross(one: Part, other: Part, weight: Tensor) -> Tensor:
-    """Return the weighted sum over rows of one part's features times another's, (width, width), float64."""
-    if isinstance(one, Codes) and isinstance(other, Codes):
-        columns = other.width + 2
-        if one is other:
-            return one.spread(other.spread(torch.diag(_counts(one.codes, weight, columns))).T)
-        cells = one.codes.long() * columns + other.codes
-        table = _counts(cells, weight, (one.width + 2) * columns).view(-1, columns)
-        return other.spread(one.spread(table).T).T
-    total = torch.zeros(one.width, other.width, dtype=torch.float64, device=weight.device)
-    step = max(2**22 // (one.width + other.width), 1)
-    for start in range(0, len(one), step):
-        rows = slice(start, start + step)
-        total += (one[rows].dense(torch.float64) * weight[rows, None]).T @ other[rows].dense(torch.float64)
-    return total
+def _cross(one: Codes, other: Codes, weight: Tensor) -> Tensor:
+    """Return the weighted sum over rows of one category's features times another's, (width, width), float64."""
+    columns = other.width + 2
+    if one is other:
+        return one.spread(other.spread(torch.diag(_counts(one.codes, weight, columns))).T)
+    cells = one.codes.long() * columns + other.codes
+    table = _counts(cells, weight, (one.width + 2) * columns).view(-1, columns)
+    return other.spread(one.spread(table).T).T
 
 
 def _counts(cells: Tensor, weight: Tensor, size: int) -> Tensor:
