@@ -192,9 +192,9 @@ def _sentence(encoder: Column, position: int, coefficient: Coefficient, scale: f
 def _compared(encoder: Column, position: int, coefficient: Coefficient) -> tuple[str, str] | None:
     """Return where a feature is on and what that is compared with; None for a feature that is a number."""
     if isinstance(encoder, Category):
-        reference = f"where it is {encoder.levels[0]}"
-        missing = encoder.missing == "level" and position == len(encoder.feature_names) - 1
         mark = "" if encoder.buckets is None else "in the bucket "
+        reference = f"where it is {mark}{encoder.levels[0]}"
+        missing = encoder.missing == "level" and position == len(encoder.feature_names) - 1
         level = "missing" if missing else f"{mark}{[*encoder.levels, 'rare'][position + 1]}"
         return (f"{encoder.name} is {level}", reference)
     assert isinstance(encoder, Number | Date)
