@@ -32,8 +32,6 @@ TARGETS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "os.system": lambda mark: {"_target_": "os.system", "command": f"touch {mark}"},
     "Path.touch": lambda mark: {
         "_target_": "pathlib.Path.touch", "_args_": [{"_target_": "pathlib.Path", "_args_": [str(mark)]}]},
-    "a process by this package": lambda mark: {
-        "_target_": "logitlab.runs.environment._run", "_args_": ["touch", str(mark)], "cwd": "/"},
     "a process, re-exported": lambda mark: {
         "_target_": "logitlab.runs.environment.subprocess.run", "args": ["touch", str(mark)]},
     "writer of this package": lambda mark: {

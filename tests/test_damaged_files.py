@@ -10,7 +10,7 @@ from trained import compose_job, train_table
 
 from logitlab.errors import UserError
 from logitlab.inference import jobs
-from logitlab.reporting import job, page
+from logitlab.reporting import job
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
@@ -74,11 +74,6 @@ def damaged(trained, tmp_path):
         return copy
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(page, "find_spec", lambda name: None)
 
 
 @pytest.mark.parametrize("name", [*FILES, EVENTS])

@@ -27,7 +27,6 @@ from logitlab.experiment import train
 from logitlab.inference import exporting, jobs
 from logitlab.inference.model_file import load_model
 from logitlab.reporting import job as report
-from logitlab.reporting import page
 from logitlab.runs import files
 from logitlab.runs.checkpoint_file import load
 from logitlab.runs.run_directory import RunDirectory
@@ -243,7 +242,6 @@ def harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     touch = f"import pathlib; pathlib.Path({str(mark)!r}).touch()\n"
     (package / "harm.py").write_text(f"{touch}class Harm:\n    def __init__(self, **rest): pass\n")
     monkeypatch.syspath_prepend(package)
-    monkeypatch.setattr(page, "find_spec", lambda name: None)  # no still pictures: they take a second each
     OmegaConf.register_new_resolver("harm", lambda: mark.touch() or "x", replace=True)
     return mark
 
@@ -335,7 +333,7 @@ def test_the_harm_is_real(harm: Path) -> None:
         if harm.exists():
             marked.add(name)
     sys.modules.pop("harm", None)
-    assert marked >= {"a package of theirs", "a process by this package", "writer of this package"}
+    assert marked >= {"a package of theirs", "Path.touch", "writer of this package"}
 
 
 # ---- as a person types it
