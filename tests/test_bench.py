@@ -24,7 +24,7 @@ def test_cpu_time_and_memory_of_a_command_and_of_a_function() -> None:
 
     times = harness.alternately({"command": command, "function": function}, 1)
     [large], [quick] = times.usage["command"], times.usage["function"]
-    assert 200e6 < large.peak < 500e6 and large.cpu > 0
+    assert large.peak > 200e6 and large.cpu > 0  # Linux counts the moment between fork and exec: this process's size
     assert 0.1 <= quick.cpu < 10 and quick.peak > 0
     assert [len(each) for each in times.values()] == [1, 1]
 

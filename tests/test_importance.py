@@ -148,9 +148,8 @@ def test_predictions_and_the_exported_program_are_the_closed_form(run: Run) -> N
     found = model.probability(pl.DataFrame(points, schema=["x1", "x2"]))
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
     export(model, run.path / "export", str(run.path))
-    np.testing.assert_allclose(
-        run_onnx(run.path / "export" / "model.onnx", torch.from_numpy(points)).numpy(), expected, atol=1e-6
-    )
+    inputs = {"x1": points[:, 0], "x2": points[:, 1]}
+    np.testing.assert_allclose(run_onnx(run.path / "export" / "model.onnx", inputs).numpy(), expected, atol=1e-6)
 
 
 def test_explain_speaks_of_importance_and_of_no_odds(run: Run) -> None:

@@ -74,5 +74,6 @@ def test_console_and_report_rank_the_runs_of_a_sweep_alike(fork: Callable[..., F
     by_loss = sorted(table, key=lambda row: float(row["val/loss"]))
     assert by_loss != table  # the test is about something
     page = job.sweep_report(tmp_path / "sweep")
-    assert re.findall(r'<th scope="row">(.*?)</th>', page) == [row["directory"] for row in table]
+    shown = re.findall(r'<tr><th scope="row">\d</th><td>(.*?)</td>', page)
+    assert [f"optimizer.lr={each}" for each in shown] == [row["directory"] for row in table]
     assert "Sorted by val/accuracy" in page

@@ -18,7 +18,9 @@ BINS = 25
 MOST_WORST = 20
 MOST_SLICED = 12
 MOST_GROUPS = 12
-MOST_FEATURES = 200
+MOST_VALUES = 2**26
+"""Of the features that groups are made of: half a GiB."""
+
 SLICE_METRICS = ("log_loss", "accuracy", "auroc", "base_rate")
 BLOCK_ROWS = 65_536
 
@@ -98,21 +100,25 @@ def slices(
         rows: those that the run is judged by.
         scores: their probability and logit, (rows,) each.
         threshold: of class 1.
-        order: names of columns; the first `MOST_SLICED` of them are told, but for those of more than MOST_FEATURES features.
+        order: names of columns; the first `MOST_SLICED` of them are shown, but for those that would take too much memory.
     """
     starts, start = {}, 0
     for encoder in preprocessing.encoders:
         starts[encoder.name] = encoder, range(start, start := start + len(encoder.feature_names))
-    wanted = [starts[name] for name in order if len(starts[name][1]) <= MOST_FEATURES][:MOST_SLICED]
-    places = [place for _, each in wanted for place in each]
-    if not places:
+    wanted, room = [], MOST_VALUES // max(len(rows), start)
+    for encoder, places in (starts[name] for name in order):
+        if len(places) <= room and len(wanted) < MOST_SLICED:
+            wanted.append((encoder, places))
+            room -= len(places)
+    chosen = [place for _, each in wanted for place in each]
+    if not chosen:
         return []
     scaling = preprocessing.scaling
-    scale, center = torch.tensor([scaling.scale, scaling.center], dtype=torch.float64)[:, places]
+    scale, center = torch.tensor([scaling.scale, scaling.center], dtype=torch.float64)[:, chosen]
     if isinstance(rows.exact, SparseFeatures):
-        own = rows.exact.columns(places)
+        own = rows.exact.columns(chosen)
     else:
-        own = torch.cat([part.double()[:, places] for part in rows.exact.split(BLOCK_ROWS)])
+        own = torch.cat([part.double()[:, chosen] for part in rows.exact.split(BLOCK_ROWS)])
     own = own * scale + center
     found = []
     for (encoder, _), part in zip(wanted, own.split([len(each) for _, each in wanted], dim=1), strict=True):
