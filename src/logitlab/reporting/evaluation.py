@@ -105,7 +105,8 @@ def slices(
     starts, start = {}, 0
     for encoder in preprocessing.encoders:
         starts[encoder.name] = encoder, range(start, start := start + len(encoder.feature_names))
-    wanted, room = [], MOST_VALUES // max(len(rows), start)
+    wanted: list[tuple[Column, range]] = []
+    room = MOST_VALUES // max(len(rows), start)
     for encoder, places in (starts[name] for name in order):
         if len(places) <= room and len(wanted) < MOST_SLICED:
             wanted.append((encoder, places))
