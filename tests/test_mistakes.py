@@ -69,7 +69,8 @@ def test_ctrl_c_while_the_imports_run_is_130_without_a_word(tmp_path: Path, door
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 130 or out, err  # or it was done already
+        # before Python has a handler the signal itself ends it, which a shell calls 130 too; or it was done already
+        assert process.returncode in (130, -signal.SIGINT) or out, err
         assert err == ""
 
 
