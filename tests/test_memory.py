@@ -11,7 +11,7 @@ from processes import ROOT, environment
 from runs import Run
 
 from logitlab.data import memory
-from logitlab.data.columns import Category
+from logitlab.data.category import Category
 from logitlab.data.memory import check_features, check_file
 from logitlab.data.reading import size
 from logitlab.data.table import table

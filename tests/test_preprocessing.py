@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 import torch
 
-from logitlab.data.columns import Category, Date, Number
+from logitlab.data.category import Category
+from logitlab.data.columns import Date, Number
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.scaling import Scaling
 from logitlab.errors import UserError

@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from processes import run_command
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
-from logitlab.data.columns import Category, Date, Number
+from logitlab.data.category import Category
+from logitlab.data.columns import Date, Number
 from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.scaling import Scaling

@@ -5,7 +5,6 @@ matrix of 0 and 1 for scikit-learn, tabmat's categorical matrix for glum. `exces
 float64, stays above the least of all. Reading the table is not in it.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ import pandas as pd
 import scipy.sparse
 import tabmat
 import torch
-from harness import alternately, comparison, headline, table
+from harness import alternately, comparison, headline, keeping, table
 from sklearn.linear_model import LogisticRegression as Sklearn
 from torch import Tensor
 
@@ -51,15 +50,7 @@ def _of_size(rows: int, columns: int, levels: int, rounds: int) -> str:
     subjects = ours | _rivals(codes, levels, target, columns * levels <= 1_000)
     ends: dict[str, Tensor] = {}
 
-    def timed(name: str, subject: Subject) -> Callable[[], float]:
-        def run() -> float:
-            started = time.perf_counter()
-            ends[name] = subject()
-            return time.perf_counter() - started
-
-        return run
-
-    times = alternately({name: timed(name, subject) for name, subject in subjects.items()}, rounds)
+    times = alternately(keeping(subjects, ends), rounds)
     objective = Objective(features, answer, penalty=penalty)
     seen = {name: objective(end.double(), hessian=False).value for name, end in ends.items()}
     least, best = min(seen.values()), "newton" if "newton" in ours else "lbfgs"

@@ -79,6 +79,20 @@ def alternately(subjects: Mapping[str, Callable[[], float]], rounds: int) -> Tim
     return times
 
 
+def keeping(subjects: Mapping[str, Callable[[], Any]], ends: dict[str, Any]) -> dict[str, Callable[[], float]]:
+    """Return the subjects for `alternately`: each reports its seconds, and what it returned last is put into `ends`."""
+
+    def timed(name: str, subject: Callable[[], Any]) -> Callable[[], float]:
+        def run() -> float:
+            started = time.perf_counter()
+            ends[name] = subject()
+            return time.perf_counter() - started
+
+        return run
+
+    return {name: timed(name, subject) for name, subject in subjects.items()}
+
+
 def headline(work: str, times: Mapping[str, list[float]], ours: str, rivals: Iterable[str]) -> None:
     """Put a line into the first table of the page: a piece of work, the fastest of the rivals, and ours."""
     middle = {name: statistics.median(times[name]) for name in rivals}

@@ -6,7 +6,6 @@ that stops early (scikit-learn's lbfgs does in float32) is not within 1e-9 of th
 `Trainer.fit` is the same solver inside Lightning: data module, logged loss and accuracy and all, without callbacks.
 """
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ import glum
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from harness import alternately, comparison, headline, table
+from harness import alternately, comparison, headline, keeping, table
 from sklearn.linear_model import LogisticRegression as Sklearn
 from torch import Tensor
 
@@ -45,16 +44,8 @@ def _of_size(rows: int, columns: int, rounds: int) -> str:
     features, target = simulated_table(rows, columns)
     ends: dict[str, Tensor] = {}
 
-    def timed(name: str, subject: Subject) -> Callable[[], float]:
-        def run() -> float:
-            started = time.perf_counter()
-            ends[name] = subject()
-            return time.perf_counter() - started
-
-        return run
-
     subjects = _ours(features, target) | _rivals(features, target)
-    times = alternately({name: timed(name, subject) for name, subject in subjects.items()}, rounds)
+    times = alternately(keeping(subjects, ends), rounds)
     objective = Objective(features, target)
     seen = {name: objective(end.double(), hessian=False) for name, end in ends.items()}
     least = min(each.value for each in seen.values())

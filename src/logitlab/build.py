@@ -1,6 +1,5 @@
 """The parts of a run, built from its config: the data, the module, the Trainer and what is made of the fit."""
 
-import copy
 import json
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -27,8 +26,7 @@ from logitlab.errors import RunError, UserError
 from logitlab.metrics import is_more_better
 from logitlab.monitor import Monitor
 from logitlab.networks import LinearNetwork, Network, PlainModule, check_output, compile_network
-from logitlab.paths.cross_validation import on_validation
-from logitlab.penalties import ElasticNet, Firth, Path
+from logitlab.penalties import ElasticNet, Firth
 from logitlab.recorded import accepted
 from logitlab.results.result import Result
 from logitlab.runs import resume
@@ -65,7 +63,8 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
     """
     network = build_network(cfg, datamodule.in_features)
     penalty, optimizer = build_penalty(cfg, datamodule), _build(cfg.optimizer, "optimizer")
-    is_solver = isinstance(_tried_optimizer(optimizer, network, cfg.optimizer), Solver)
+    tried = _tried_optimizer(optimizer, network, cfg.optimizer)
+    is_solver = isinstance(tried, Solver)
     if not isinstance(network, LinearNetwork):
         _refuse_without_coefficients(cfg, is_solver, penalty)
         check_output(network, datamodule.examples.exact[:2].float())
@@ -76,7 +75,7 @@ def build_module(cfg: DictConfig, datamodule: InMemoryDataModule) -> LogisticReg
             f"penalty=firth on {datamodule.in_features:,} features, most of them categories, goes with optimizer=newton or"
             " lbfgs."
         )
-    if isinstance(penalty, ElasticNet) and str(cfg.optimizer._target_).endswith(".Newton"):
+    if isinstance(tried, Solver) and tried.takes_hessian and isinstance(penalty, ElasticNet):
         print_note_on_columns(len(datamodule.examples), datamodule.in_features, penalty)
     if cfg.trainer.get("compile"):
         compile_network(network, datamodule.examples.exact[:2].float())
@@ -226,35 +225,6 @@ def build_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> ElasticNet
     if isinstance(penalty, Firth):
         return Firth(sum(datamodule.examples.class_weights) / len(datamodule.examples))
     return penalty
-
-
-def with_chosen_penalty(cfg: DictConfig, datamodule: InMemoryDataModule) -> DictConfig:
-    """Return the config with the elastic net that penalty=path chooses on the val rows; of another penalty as it is.
-
-    Raises:
-        UserError: there are no val rows to choose on.
-    """
-    if cfg.penalty is None or cfg.penalty.get("_target_") != f"{Path.__module__}.{Path.__qualname__}":
-        return cfg
-    path: Path = _build(cfg.penalty, "penalty")
-    val, given = datamodule.rows("val"), cfg.loss.get("pos_weight")
-    if val is None:
-        raise UserError(
-            "penalty=path is chosen on the val rows, and there are none: type data.val_fraction=0.2, or choose by folds:"
-            " python select_penalty.py selection.l1_ratio=1."
-        )
-    negative, positive = datamodule.examples.class_weights
-    pos_weight = negative / positive if given == "balanced" else given or 1.0
-    most = cfg.trainer.max_epochs
-    found = on_validation(datamodule.examples, val, path.l1_ratio, path.count, cfg.optimizer.tolerance, pos_weight, most)
-    l1, l2 = path.l1_ratio * found.strength, (1 - path.l1_ratio) * found.strength
-    print(
-        f"penalty=path: penalty.l1={l1:.4g} penalty.l2={l2:.4g} has the smallest log loss on the val rows, {found.loss:.6f},"
-        f" of {path.count} strengths from {found.strongest:.4g} to {found.weakest:.4g}"
-    )
-    chosen = copy.deepcopy(cfg)
-    chosen.penalty = {"_target_": "logitlab.penalties.ElasticNet", "l1": l1, "l2": l2}
-    return chosen
 
 
 def automatic_l2(datamodule: InMemoryDataModule) -> float:

@@ -24,6 +24,7 @@ from logitlab.log.summary import count, summary
 from logitlab.log.tensorboard import RunLogger, hparams_of
 from logitlab.networks import LinearNetwork
 from logitlab.overrides import suggestion
+from logitlab.penalty_path import with_chosen_penalty
 from logitlab.results.result import Fit, Result, Row
 from logitlab.runs import checkpoint_state, environment, resume
 from logitlab.runs.checkpoint_io import load
@@ -70,7 +71,7 @@ def _train(cfg: DictConfig, run: RunDirectory, hydra_cfg: DictConfig, loggers: l
     choices = build.build_selection(cfg)
     for line in datamodule.data_summary.lines:
         print(one_line(line))
-    cfg = build.with_chosen_penalty(cfg, datamodule)
+    cfg = with_chosen_penalty(cfg, datamodule)
     module = build.build_module(cfg, datamodule)
     choices.check(datamodule.rows("val"))
     monitor = build.build_monitor(cfg, datamodule, module)

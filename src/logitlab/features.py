@@ -11,6 +11,9 @@ from torch import Tensor
 NARROW = (torch.int8, torch.int16, torch.int32, torch.float32)
 """Types that a column may be kept in without loss, the smallest first; float64 holds the others."""
 
+BLOCK_VALUES = 2**19
+"""Values that are made float64 at a time."""
+
 
 class Features:
     """Rows of scaled features z = (x - center) / scale, worked out in float64 when they are asked for.
@@ -63,9 +66,9 @@ class Features:
         return cls([(torch.arange(x.shape[1], device=device), x)], center_, scale_)
 
     @classmethod
-    def plain(cls, x: Tensor) -> Features:
-        """Return the features of one matrix that is not scaled, (rows, features)."""
-        return cls.of(x, [0.0] * x.shape[1], [1.0] * x.shape[1])
+    def plain(cls, x: Tensor | Features) -> Features:
+        """Return the features of one matrix that is not scaled, (rows, features); features as they are."""
+        return x if isinstance(x, Features) else cls.of(x, [0.0] * x.shape[1], [1.0] * x.shape[1])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -105,6 +108,15 @@ class Features:
             x = x.sub_(self.center).div_(self.scale)
         return x if self.combination is None else torch.addmm(self.combination[1], x, self.combination[0])
 
+    def columns(self, places: Sequence[int]) -> Tensor:
+        """Return some features of all rows, z, (rows, places), float64."""
+        rows = max(BLOCK_VALUES // max(self.shape[1], 1), 1)
+        return torch.cat([block.double()[:, list(places)] for block in self.split(rows)])
+
+    def contents(self, rows: int) -> Iterator[Tensor]:
+        """Yield what all values follow from, so many rows at a time, for a checksum."""
+        return (block.float() for block in self.split(rows))
+
     def combined(self, matrix: Tensor, shift: Tensor) -> Features:
         """Return the features z @ matrix + shift for these z, (rows, columns of the matrix), worked out when asked for."""
         assert self.combination is None
@@ -123,7 +135,7 @@ class Features:
         """Return z in float32, (rows, features), which is kept from then on: do not write into it."""
         if self._single is None:
             single = torch.empty(self.shape, device=self.device)
-            step = max(2**19 // max(self.shape[1], 1), 1)
+            step = max(BLOCK_VALUES // max(self.shape[1], 1), 1)
             for start in range(0, len(self), step):
                 single[start : start + step] = self[start : start + step].double()
             self._single = single

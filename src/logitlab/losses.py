@@ -41,13 +41,18 @@ def binary_cross_entropy(
             f"loss.takes_logits={str(takes_logits).lower()} does not go with {type(network).__name__}, which returns a"
             f" {'logit' if network.returns_logits else 'probability'}: leave it out (loss.takes_logits=null)."
         )
+    if pos_weight is None and not row_weights:
+        return nn.BCEWithLogitsLoss() if network.returns_logits else nn.BCELoss()
+    return WeightedCrossEntropy(positive_weight(pos_weight, class_weights), network.returns_logits)
+
+
+def positive_weight(pos_weight: float | Literal["balanced"] | None, class_weights: tuple[float, float]) -> float:
+    """Return how many rows of class 0 a row of class 1 counts as; arguments and errors as for `binary_cross_entropy`."""
     if pos_weight == "balanced":
         if not all(class_weights):
             raise UserError("loss.pos_weight=balanced needs training rows of both classes. Type loss.pos_weight=null.")
-        pos_weight = class_weights[0] / class_weights[1]
-    if pos_weight is None and not row_weights:
-        return nn.BCEWithLogitsLoss() if network.returns_logits else nn.BCELoss()
-    return WeightedCrossEntropy(1.0 if pos_weight is None else pos_weight, network.returns_logits)
+        return class_weights[0] / class_weights[1]
+    return 1.0 if pos_weight is None else pos_weight
 
 
 class WeightedCrossEntropy(nn.Module):

@@ -273,6 +273,12 @@ class SparseFeatures(Features):
         chosen[list(places), torch.arange(len(places))] = 1.0
         return self.to(torch.float64) @ chosen
 
+    def contents(self, rows: int) -> Iterator[Tensor]:
+        """Yield the numbers, so many rows at a time, and the codes."""
+        yield from self.numbers.contents(rows)
+        for part in self.others:
+            yield from part.tensors
+
     def combined(self, matrix: Tensor, shift: Tensor) -> SparseFeatures:
         """Return the features z @ matrix + shift for these z, worked out block by block when they are asked for."""
         return SparseFeatures(self.numbers, self.places, self.others, (matrix.to(self.device), shift.to(self.device)))

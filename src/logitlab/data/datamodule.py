@@ -1,6 +1,7 @@
 """The LightningDataModule of a table that fits in memory."""
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.data.scaling import Scaling
 from logitlab.features import Features
-from logitlab.sparse import SparseFeatures, stored_in_a_row
+from logitlab.sparse import stored_in_a_row
 
 FINGERPRINT_ROWS = 65_536
 
@@ -161,10 +162,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         digest = hashlib.sha256(repr((self.feature_names, self.target_name)).encode())
         for name, examples in self.splits.items():
             digest.update(name.encode())
-            others = examples.exact.others if isinstance(examples.exact, SparseFeatures) else ()
-            numbers = examples.exact.numbers if isinstance(examples.exact, SparseFeatures) else examples.exact
-            blocks = (block.float() for block in numbers.split(FINGERPRINT_ROWS))
-            for tensor in (*blocks, *(each for part in others for each in part.tensors), *examples.answers):
+            for tensor in itertools.chain(Features.plain(examples.exact).contents(FINGERPRINT_ROWS), examples.answers):
                 digest.update(memoryview(tensor.contiguous().numpy()))  # type: ignore[arg-type]
         return digest.hexdigest()
 

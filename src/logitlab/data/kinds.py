@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from logitlab.data.columns import NUMBER, Category, as_levels, as_text, hashed, in_utc
+from logitlab.data.category import NUMBER, Category, as_levels, hashed
+from logitlab.data.columns import as_text, in_utc
 from logitlab.data.faults import MOST_NAMED, rows_at, short_list, shown
 from logitlab.errors import UserError
 from logitlab.overrides import suggestion

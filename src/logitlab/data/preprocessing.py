@@ -1,22 +1,26 @@
 """From the columns of a table to the matrix that the network sees: fitted on training rows, carried by the checkpoint."""
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from torch import Tensor
 
-from logitlab.data.columns import Category, Column, Number, from_plain
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, Date, Number
 from logitlab.data.scaling import Scaling
 from logitlab.errors import UserError, did_you_mean
+from logitlab.signatures import is_of
 from logitlab.sparse import Codes, SparseMatrix
 from logitlab.threads import one_thread
 
 if TYPE_CHECKING:
     import polars as pl
+
+KINDS: dict[str, type[Column]] = {"number": Number, "date": Date, "category": Category}
 
 CODED_FROM = 200
 """Features that the categories of a table make together, from which on each category is kept as one column of codes."""
@@ -65,9 +69,8 @@ class Preprocessing:
     @cached_property
     def coded(self) -> tuple[tuple[int, Category], ...]:
         """The columns that are kept as codes, each with the place of its first feature: none, or all categories."""
-        starts = itertools.accumulate((encoder.width for encoder in self.encoders), initial=0)
-        found = [pair for pair in zip(starts, self.encoders, strict=False) if isinstance(pair[1], Category)]
-        return tuple(found) if is_coded(encoder.width for _, encoder in found) else ()  # type: ignore[arg-type]  # see `found`
+        found = [(places.start, encoder) for encoder, places in self.groups() if isinstance(encoder, Category)]
+        return tuple(found) if is_coded(encoder.width for _, encoder in found) else ()
 
     @cached_property
     def numbers(self) -> "Preprocessing":
@@ -174,7 +177,7 @@ class Preprocessing:
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Return the preprocessing that `plain` wrote down."""
-        columns = [from_plain(_unpacked(column)) for column in values["columns"]]
+        columns = [_column(_unpacked(column)) for column in values["columns"]]
         return cls(columns, Scaling.from_plain(_unpacked(values["scaling"])))
 
     def _check(self, block: "pl.DataFrame", scaled: Tensor, where: str, first_row: int) -> None:
@@ -193,6 +196,26 @@ class Preprocessing:
             f"{where}: the column '{name}' holds {came} in row {first_row + row}, which is not a number that can be"
             " computed with in float32. Correct the value, or leave the row out."
         )
+
+
+def _column(values: Mapping[str, Any]) -> Column:
+    """Return the column that `Column.plain` wrote down.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name != "kind"}
+    kind = KINDS[values["kind"]]
+    hints = get_type_hints(kind)
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in arguments and not is_of(arguments[field.name], hints[field.name]):
+            raise TypeError(f"{field.name} of a column cannot be {arguments[field.name]!r}")
+    column = kind(**arguments)
+    if isinstance(column, Category):
+        _ = column.missing_row
+        if len(column.shares) != len(column.levels) + column.rare + (column.missing == "level"):
+            raise ValueError(f"{len(column.shares)} shares for {len(column.levels)} levels")
+    return column
 
 
 def is_coded(widths: Iterable[int]) -> bool:

@@ -14,14 +14,15 @@ from torch import Tensor
 
 from logitlab import rules
 from logitlab.data import kinds, memory, quality, reading, splits, splitting
-from logitlab.data.columns import KINDS, Category, Column, as_text
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, as_text
 from logitlab.data.datamodule import InMemoryDataModule, Prepared
 from logitlab.data.description import checksums
 from logitlab.data.examples import Examples
 from logitlab.data.faults import Faults, short_list
 from logitlab.data.labels import Labels
 from logitlab.data.options import TableOptions
-from logitlab.data.preprocessing import Preprocessing, is_coded
+from logitlab.data.preprocessing import KINDS, Preprocessing, is_coded
 from logitlab.data.roles import Roles
 from logitlab.data.scaling import Scaling
 from logitlab.data.table_summary import TableSummary
@@ -101,14 +102,18 @@ def table(
     preprocessing = draft.fit(scale)
     with one_thread():
         examples = draft.examples(preprocessing)
-    rows, values = len(examples["train"]), stored_in_a_row(examples["train"].exact)
-    batch_size = batch_size or (None if rows * values <= FULL_BATCH_VALUES else MINI_BATCH_ROWS)
-    return InMemoryDataModule(
-        Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(preprocessing), sums, draft.fold_of),
-        batch_size=batch_size,
-        shuffle=shuffle if shuffle is not None else batch_size is not None and batch_size < rows,
-        seed=seed,
-    )
+    prepared = Prepared(examples, preprocessing, draft.labels.plain(), draft.summary(preprocessing), sums, draft.fold_of)
+    return _served(prepared, batch_size, shuffle, seed)
+
+
+def _served(prepared: Prepared, batch_size: int | None, shuffle: bool | None, seed: int) -> InMemoryDataModule:
+    """Return the data module of a table, in full or, of a large one, in shuffled mini-batches, but for what is given."""
+    train = prepared.splits["train"]
+    if batch_size is None and len(train) * stored_in_a_row(train.exact) > FULL_BATCH_VALUES:
+        batch_size = MINI_BATCH_ROWS
+    if shuffle is None:
+        shuffle = batch_size is not None and batch_size < len(train)
+    return InMemoryDataModule(prepared, batch_size=batch_size, shuffle=shuffle, seed=seed)
 
 
 def _bytes(column: pl.Series) -> Any:

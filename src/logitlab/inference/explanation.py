@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from logitlab.data.columns import Category, Column, Date, Number
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, Date, Number
 from logitlab.inference.model_file import Model
 from logitlab.networks import LinearNetwork
 from logitlab.number_format import apart, number, odds_ratio

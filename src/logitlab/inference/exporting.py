@@ -20,7 +20,8 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from logitlab.data.columns import Category, Column, Date, Number, as_text, days_since
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, Date, Number, as_text, days_since
 from logitlab.data.preprocessing import Preprocessing
 from logitlab.errors import RunError, UserError
 from logitlab.inference import onnx_inputs

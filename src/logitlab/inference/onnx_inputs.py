@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from logitlab.data.columns import NUMBER, Category, Column, Date, as_levels, days_since
+from logitlab.data.category import NUMBER, Category, as_levels
+from logitlab.data.columns import Column, Date, days_since
 from logitlab.data.preprocessing import Preprocessing
 
 EPOCH = date(1970, 1, 1)

@@ -21,7 +21,7 @@ import torch
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from logitlab.data.columns import Category
+from logitlab.data.category import Category
 from logitlab.data.faults import shown
 from logitlab.data.reading import of_kinds
 from logitlab.errors import Interrupted, UserError, did_you_mean

@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 import torch
 
-from logitlab.data.columns import NUMBER, Category, Column, Date, Number
+from logitlab.data.category import NUMBER, Category
+from logitlab.data.columns import Column, Date, Number
 from logitlab.errors import RunError, UserError
 from logitlab.inference.exporting import sample_rows
 from logitlab.inference.model_file import Model

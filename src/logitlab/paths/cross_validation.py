@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from logitlab import memory
-from logitlab.data.columns import Category
+from logitlab.data.category import Category
 from logitlab.data.datamodule import InMemoryDataModule
 from logitlab.data.examples import Examples
 from logitlab.data.scaling import Scaling
+from logitlab.features import Features
 from logitlab.paths.folds import Folds
 from logitlab.paths.follow import follow
 from logitlab.solvers.basis import WIDE
@@ -87,9 +88,6 @@ def units_of_folds(datamodule: InMemoryDataModule, scale: str, min_count: int = 
     train, fold_of = datamodule.examples, datamodule.fold_of
     if fold_of is None:
         return None
-    memory.check_matrix(*train.exact.shape)
-    exact: Any = train.exact
-    own = exact.own_units() if hasattr(exact, "own_units") else exact.double()
     encoders = datamodule.preprocessing.encoders
     if any(getattr(each, "fill", None) is not None or getattr(each, "missing", "") == "level" for each in encoders):
         return None
@@ -98,6 +96,8 @@ def units_of_folds(datamodule: InMemoryDataModule, scale: str, min_count: int = 
     widths = [len(each.feature_names) for each in encoders]
     if any(isinstance(each, Category) and not width for each, width in zip(encoders, widths, strict=True)):
         return None
+    memory.check_matrix(*train.exact.shape)
+    own = Features.plain(train.exact).own_units()
     is_category = torch.tensor([isinstance(each, Category) for each in encoders]).repeat_interleave(torch.tensor(widths))
     whole = torch.tensor(datamodule.preprocessing.scaling.scale, dtype=torch.float64)
     units = torch.empty(int(fold_of.max()) + 1, own.shape[1], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What the rows that a run is judged by say of it: every threshold, calibration, groups of rows, the worst predictions."""
+"""What follows from the rows that a run is evaluated on: thresholds, calibration, groups of rows, the worst predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logitlab.data.columns import Category, Column
+from logitlab.data.category import Category
+from logitlab.data.columns import Column
 from logitlab.data.examples import Examples
 from logitlab.data.preprocessing import Preprocessing
+from logitlab.features import Features
 from logitlab.metrics import binary_metrics, ranking
-from logitlab.sparse import SparseFeatures
 from logitlab.statistics.calibration import bin_edges, reliability
 
 MOST_ON_CURVE = 500
@@ -22,7 +23,6 @@ MOST_VALUES = 2**26
 """Of the features that groups are made of: half a GiB."""
 
 SLICE_METRICS = ("log_loss", "accuracy", "auroc", "base_rate")
-BLOCK_ROWS = 65_536
 
 
 def thresholds(probability: Tensor, target: Tensor, chosen: float, logit: Tensor | None = None) -> dict[str, Any] | None:
@@ -102,12 +102,10 @@ def slices(
         threshold: of class 1.
         order: names of columns; the first `MOST_SLICED` of them are shown, but for those that would take too much memory.
     """
-    starts, start = {}, 0
-    for encoder in preprocessing.encoders:
-        starts[encoder.name] = encoder, range(start, start := start + len(encoder.feature_names))
+    columns = {encoder.name: (encoder, places) for encoder, places in preprocessing.groups()}
     wanted: list[tuple[Column, range]] = []
-    room = MOST_VALUES // max(len(rows), start)
-    for encoder, places in (starts[name] for name in order):
+    room = MOST_VALUES // max(len(rows), len(preprocessing.scaling.center))
+    for encoder, places in (columns[name] for name in order):
         if len(places) <= room and len(wanted) < MOST_SLICED:
             wanted.append((encoder, places))
             room -= len(places)
@@ -116,11 +114,7 @@ def slices(
         return []
     scaling = preprocessing.scaling
     scale, center = torch.tensor([scaling.scale, scaling.center], dtype=torch.float64)[:, chosen]
-    if isinstance(rows.exact, SparseFeatures):
-        own = rows.exact.columns(chosen)
-    else:
-        own = torch.cat([part.double()[:, chosen] for part in rows.exact.split(BLOCK_ROWS)])
-    own = own * scale + center
+    own = Features.plain(rows.exact).columns(chosen) * scale + center
     found = []
     for (encoder, _), part in zip(wanted, own.split([len(each) for _, each in wanted], dim=1), strict=True):
         groups = [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from logitlab.data.columns import Category
+from logitlab.data.category import Category
 from logitlab.networks import LinearNetwork
 from logitlab.reporting import evaluation, replay, what_if
 from logitlab.reporting.record import Record

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logitlab.data.columns import Category, Column, Date, Number
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, Date, Number
 from logitlab.data.examples import Examples
 from logitlab.features import Features
 from logitlab.inference.model_file import Model

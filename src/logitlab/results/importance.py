@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from logitlab import spreadsheet
-from logitlab.data.columns import Category, Column, Date
+from logitlab.data.category import Category
+from logitlab.data.columns import Column, Date
 from logitlab.data.examples import Examples
 from logitlab.log.summary import decimal
 from logitlab.networks import LinearNetwork

@@ -130,7 +130,7 @@ def _folds(cfg: DictConfig, run: RunDirectory) -> tuple[list[Candidate], list[li
         check_same_data(notes.get("data"), datamodule.description, "this selection", advice)
     else:
         given = sorted(set(cfg.selection["values"] or ()), reverse=True)
-        pos_weight = _pos_weight(cfg, datamodule)
+        pos_weight = _pos_weight(cfg, datamodule.examples.class_weights)
         values = [
             (ratio, value)
             for ratio in _ratios(cfg)
@@ -160,11 +160,10 @@ def _together(cfg: DictConfig, candidates: Sequence[Candidate], datamodule: Any,
 
     started = time.monotonic()
     weights = class_weights(datamodule)
-    pos_weight = [_pos_weight_of(cfg, each) for each in weights]
+    pos_weight = [_pos_weight(cfg, each) for each in weights]
     parts = []
     for ratio in _ratios(cfg):
-        own = [each.strengths(cfg, weights) for each in candidates if each.ratio == ratio]
-        l1, l2 = (torch.tensor([each[place] for each in own], dtype=torch.float64) for place in (0, 1))
+        l1, l2 = _strengths(cfg, candidates, ratio, weights)
         parts.append(of_folds(datamodule, units, l1, l2, cfg.optimizer.tolerance, pos_weight, cfg.trainer.max_epochs))
     seconds = f"{time.monotonic() - started:.1f} s"
     print(f"{cfg.data.folds} folds and all rows: {len(candidates)} penalties in {seconds}", file=sys.stderr, flush=True)
@@ -200,13 +199,21 @@ def _path(cfg: DictConfig, datamodule: Any, candidates: Sequence[Candidate]) -> 
     points: list[Point] = []
     coefficients = []
     for ratio in _ratios(cfg):
-        own = [each.strengths(cfg, weights) for each in candidates if each.ratio == ratio]
-        l1, l2 = (torch.tensor([each[place] for each in own], dtype=torch.float64) for place in (0, 1))
-        pos_weight = _pos_weight_of(cfg, weights[0])
+        l1, l2 = _strengths(cfg, candidates, ratio, weights)
+        pos_weight = _pos_weight(cfg, weights[0])
         found = of_split(train, datamodule.rows("val"), l1, l2, cfg.optimizer.tolerance, pos_weight, cfg.trainer.max_epochs)
         points += found.points[0]
         coefficients.append(found.coefficients[0])
     return points, torch.cat(coefficients)
+
+
+def _strengths(cfg: DictConfig, candidates: Sequence[Candidate], ratio: float | None, weights: Any) -> tuple[Any, Any]:
+    """Return l1 and l2 of the candidates of one ratio, (penalties, problems) each, given the class weights of each problem."""
+    import torch
+
+    own = [each.strengths(cfg, weights) for each in candidates if each.ratio == ratio]
+    l1, l2 = (torch.tensor([each[place] for each in own], dtype=torch.float64) for place in (0, 1))
+    return l1, l2
 
 
 def _plain(points: Sequence["Point"]) -> list[list[Any]]:
@@ -258,14 +265,10 @@ def _print_anew(words: str) -> None:
     print(f"Note: {words} Its folds are worked out anew.", file=sys.stderr)
 
 
-def _pos_weight_of(cfg: DictConfig, class_weights: tuple[float, float]) -> float:
-    """Return how many rows of class 0 a row of class 1 counts as in training, given the weight of each class."""
-    given, (negative, positive) = cfg.loss.get("pos_weight"), class_weights
-    return negative / positive if given == "balanced" else given or 1.0
+def _pos_weight(cfg: DictConfig, class_weights: tuple[float, float]) -> float:
+    from logitlab.losses import positive_weight
 
-
-def _pos_weight(cfg: DictConfig, datamodule: Any) -> float:
-    return _pos_weight_of(cfg, datamodule.examples.class_weights)
+    return positive_weight(cfg.loss.get("pos_weight"), class_weights)
 
 
 def _kind(cfg: DictConfig) -> str:
@@ -287,7 +290,7 @@ def _csv(cfg: DictConfig, candidates: Sequence[Candidate], lines: Sequence[Line]
             of.loss,
             of.error,
             of.coefficients,
-            " ".join(n for n, at in found.items() if at == place),
+            " ".join(_chosen_as(place, found)),
         ]
         for place, (each, of) in enumerate(zip(candidates, lines, strict=True))
     ]

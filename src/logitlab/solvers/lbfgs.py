@@ -91,7 +91,7 @@ class LBFGSSteps(Steps):
         self._low, self._high = (0.0, seen.value, float(seen.gradient @ self._direction)), None
         self._trials = 0
         self._length = 1.0
-        if self._factor is None and self._diagonal is None and not self._moves:  # the length of a first step is anybody's guess
+        if self._factor is None and self._diagonal is None and not self._moves:  # the length of a first step is unknown
             self._length = min(1.0, 1 / float(seen.gradient.abs().sum()))
         return seen.parameters + self._length * self._direction
 

@@ -34,7 +34,7 @@ SAMPLE_ROWS = 10_000
 
 
 class Csv(Format):
-    """Text: a header and a line for each row; numbers are told from text by all values."""
+    """Text: a header and a line for each row; a column is of numbers where all of its values are."""
 
     separator = ","
 

@@ -1,6 +1,7 @@
 """Parquet files, read by polars; their pages must hold the rows that the footer names."""
 
 import shutil
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -100,9 +101,9 @@ class Columnar(Format):
             shutil.rmtree(folder)
 
     @classmethod
+    @abstractmethod
     def sink(cls, query: pl.LazyFrame, file: Path, group_rows: int) -> None:
         """Write what a query returns, in groups of rows."""
-        raise NotImplementedError
 
     def _query(self) -> pl.LazyFrame:
         return type(self).scan(self.file, glob=False)
